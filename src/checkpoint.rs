@@ -1,0 +1,330 @@
+//! safetensors <-> named tensors, checked against the config before anything is allocated on a device.
+//!
+//! Parameter names and layouts are those of the public PyTorch checkpoints (dpar.md section 10): `Linear` weights are
+//! `[out, in]`, convolutions `[out, in, kh, kw]`. Values may be f32, f16 or bf16. Tensors a model does not use are
+//! ignored (public files carry a few), tensors it needs must be there with exactly the shape its config implies.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::Path;
+
+use half::{bf16, f16};
+use safetensors::{Dtype, SafeTensors};
+use sha2::{Digest, Sha256};
+
+use crate::config::{ModelConfig, TransformerConfig, VqConfig};
+use crate::error::{Error, Result};
+
+/// A tensor a model needs: its name and shape.
+pub type TensorSpec = (String, Vec<usize>);
+
+/// One `.safetensors` file whose header was read and whose needed tensors were checked.
+#[derive(Debug)]
+pub struct Checkpoint {
+    file: String,
+    bytes: Cow<'static, [u8]>,
+    tensors: BTreeMap<String, Entry>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    dtype: Dtype,
+    shape: Vec<usize>,
+    range: Range<usize>,
+}
+
+impl Checkpoint {
+    /// Reads the header of `bytes` and checks every tensor in `specs`. `file` is the name used in messages.
+    ///
+    /// # Errors
+    /// [`Error::Checkpoint`] for a broken header, a missing tensor, another shape, or a type that is not a float.
+    pub fn open(file: &str, bytes: impl Into<Cow<'static, [u8]>>, specs: &[TensorSpec]) -> Result<Self> {
+        let bytes = bytes.into();
+        let bad = |problem: String| Error::Checkpoint { file: file.to_owned(), problem };
+        let parsed = SafeTensors::deserialize(&bytes)
+            .map_err(|e| bad(format!("is not a whole safetensors file ({e}); copy or download it again")))?;
+        let base = bytes.as_ptr() as usize;
+        let mut tensors = BTreeMap::new();
+        for (name, view) in parsed.iter() {
+            let start = view.data().as_ptr() as usize - base;
+            let entry =
+                Entry { dtype: view.dtype(), shape: view.shape().to_vec(), range: start..start + view.data().len() };
+            tensors.insert(name.to_owned(), entry);
+        }
+        drop(parsed);
+        for (name, shape) in specs {
+            let Some(found) = tensors.get(name) else {
+                return Err(bad(format!(
+                    "has no tensor `{name}` (its config asks for shape {shape:?}); is this the right file for its config.json?"
+                )));
+            };
+            if &found.shape != shape {
+                return Err(bad(format!("`{name}` has shape {:?}, its config.json asks for {shape:?}", found.shape)));
+            }
+            if !matches!(found.dtype, Dtype::F32 | Dtype::F16 | Dtype::BF16) {
+                return Err(bad(format!("`{name}` is stored as {:?}; f32, f16 and bf16 are supported", found.dtype)));
+            }
+        }
+        Ok(Self { file: file.to_owned(), bytes, tensors })
+    }
+
+    /// The file's name, as used in messages.
+    pub fn file(&self) -> &str {
+        &self.file
+    }
+
+    /// Size of the whole file in bytes.
+    pub fn byte_len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Number of parameters in the file.
+    pub fn parameters(&self) -> usize {
+        self.tensors.values().map(|t| t.shape.iter().product::<usize>()).sum()
+    }
+
+    /// Shape of a tensor.
+    ///
+    /// # Errors
+    /// [`Error::Checkpoint`] where it is missing.
+    pub fn shape(&self, name: &str) -> Result<&[usize]> {
+        Ok(&self.entry(name)?.shape)
+    }
+
+    /// A tensor's values as f32, row-major.
+    ///
+    /// # Errors
+    /// [`Error::Checkpoint`] where the tensor is missing or holds NaN or infinity.
+    pub fn f32(&self, name: &str) -> Result<Vec<f32>> {
+        let entry = self.entry(name)?;
+        let bytes = &self.bytes[entry.range.clone()];
+        let pairs = bytes.chunks_exact(2).map(|b| u16::from_le_bytes([b[0], b[1]]));
+        let values: Vec<f32> = match entry.dtype {
+            Dtype::F32 => bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect(),
+            Dtype::F16 => pairs.map(|b| f16::from_bits(b).to_f32()).collect(),
+            Dtype::BF16 => pairs.map(|b| bf16::from_bits(b).to_f32()).collect(),
+            other => return Err(self.bad(format!("`{name}` is stored as {other:?}; f32, f16 and bf16 are supported"))),
+        };
+        if let Some(at) = values.iter().position(|v| !v.is_finite()) {
+            return Err(self.bad(format!(
+                "`{name}` holds {} at element {at}: the weights are damaged (or diverged in training)",
+                values[at]
+            )));
+        }
+        Ok(values)
+    }
+
+    fn entry(&self, name: &str) -> Result<&Entry> {
+        self.tensors.get(name).ok_or_else(|| self.bad(format!("has no tensor `{name}`")))
+    }
+
+    fn bad(&self, problem: String) -> Error {
+        Error::Checkpoint { file: self.file.clone(), problem }
+    }
+}
+
+/// A whole model folder: config and its checkpoints, shapes checked, values not yet decoded.
+#[derive(Debug)]
+pub struct ModelFiles {
+    /// Where it came from, for messages and `info`.
+    pub source: String,
+    /// The parsed and checked `config.json`.
+    pub config: ModelConfig,
+    /// The VQ tokenizer.
+    pub vq: Checkpoint,
+    /// The entropy model.
+    pub entropy: Option<Checkpoint>,
+    /// DPAR.
+    pub dpar: Option<Checkpoint>,
+    /// The fixed-length baseline.
+    pub baseline: Option<Checkpoint>,
+    /// SHA-256 over config and weights, first 16 hex digits: names the model in traces and links.
+    pub hash: String,
+}
+
+impl ModelFiles {
+    /// Reads a model folder: `config.json` and the `.safetensors` files it names.
+    ///
+    /// # Errors
+    /// [`Error::Config`] or [`Error::Checkpoint`] naming the file.
+    pub fn load_dir(dir: &Path) -> Result<Self> {
+        Self::load(&dir.display().to_string(), |name| {
+            let path = dir.join(name);
+            std::fs::read(&path).map(Cow::Owned).map_err(|e| (path.display().to_string(), e.to_string()))
+        })
+    }
+
+    /// Reads a model through `read`, which returns the bytes of a file of the folder, or (its name, why not).
+    ///
+    /// # Errors
+    /// As [`ModelFiles::load_dir`].
+    pub fn load<R>(source: &str, read: R) -> Result<Self>
+    where
+        R: Fn(&str) -> std::result::Result<Cow<'static, [u8]>, (String, String)>,
+    {
+        let label = |name: &str| Path::new(source).join(name).display().to_string();
+        let json = read("config.json").map_err(|(file, why)| Error::Config {
+            file,
+            problem: format!("cannot be read ({why}); a model folder holds config.json and .safetensors files"),
+        })?;
+        let config = ModelConfig::parse(&json, &label("config.json"))?;
+        let mut hasher = Sha256::new();
+        hasher.update(&json);
+        let mut open = |name: &str, specs: Vec<TensorSpec>| {
+            let file = format!("{name}.safetensors");
+            let bytes = read(&file).map_err(|(file, why)| Error::Checkpoint {
+                file,
+                problem: format!("cannot be read ({why}); config.json has a `{name}` model, so its weights must be there"),
+            })?;
+            let checkpoint = Checkpoint::open(&label(&file), bytes, &specs)?;
+            hasher.update(&checkpoint.bytes);
+            Ok::<_, Error>(checkpoint)
+        };
+        let vq = open("vq", vq_tensors(&config.vq))?;
+        let entropy = config.entropy.as_ref().map(|c| open("entropy", token_model_tensors(c))).transpose()?;
+        let dpar = config.dpar.as_ref().map(|c| open("dpar", dpar_tensors(c))).transpose()?;
+        let baseline = config.baseline.as_ref().map(|c| open("baseline", token_model_tensors(c))).transpose()?;
+        let hash = hasher.finalize().iter().take(8).map(|b| format!("{b:02x}")).collect();
+        Ok(Self { source: source.to_owned(), config, vq, entropy, dpar, baseline, hash })
+    }
+}
+
+fn block_tensors(prefix: &str, c: &TransformerConfig, out: &mut Vec<TensorSpec>) {
+    let (d, f) = (c.dim, c.ffn_dim());
+    for (name, shape) in [
+        ("attention.wqkv.weight", vec![3 * d, d]),
+        ("attention.wo.weight", vec![d, d]),
+        ("feed_forward.w1.weight", vec![f, d]),
+        ("feed_forward.w2.weight", vec![d, f]),
+        ("feed_forward.w3.weight", vec![f, d]),
+        ("attention_norm.weight", vec![d]),
+        ("ffn_norm.weight", vec![d]),
+    ] {
+        out.push((format!("{prefix}.{name}"), shape));
+    }
+}
+
+/// The tensors of a token model (entropy model, fixed-length baseline), in the public LlamaGen names.
+pub fn token_model_tensors(c: &TransformerConfig) -> Vec<TensorSpec> {
+    let mut out = vec![
+        ("cls_embedding.embedding_table.weight".to_owned(), vec![c.num_classes + 1, c.dim]),
+        ("tok_embeddings.weight".to_owned(), vec![c.vocab_size, c.dim]),
+        ("norm.weight".to_owned(), vec![c.dim]),
+        ("output.weight".to_owned(), vec![c.vocab_size, c.dim]),
+    ];
+    for n in 0..c.n_layer {
+        block_tensors(&format!("layers.{n}"), c, &mut out);
+    }
+    out
+}
+
+/// The tensors of DPAR: a token model's names (`layers.N` is the patch transformer) and the local encoder and decoder.
+pub fn dpar_tensors(c: &TransformerConfig) -> Vec<TensorSpec> {
+    let d = c.dim;
+    let mut out = token_model_tensors(c);
+    out.push(("decoder_start_embedding.weight".to_owned(), vec![1, d]));
+    for n in 0..c.n_local_encoder_layers {
+        block_tensors(&format!("local_encoder.layers.{n}"), c, &mut out);
+        let cross = format!("local_encoder.cross_attn_layers.{n}");
+        for norm in ["cross_attn_norm_q", "cross_attn_norm_kv"] {
+            out.push((format!("{cross}.{norm}.weight"), vec![d]));
+        }
+        for w in ["wq", "wk", "wv", "wo"] {
+            out.push((format!("{cross}.{w}.weight"), vec![d, d]));
+        }
+    }
+    for n in 0..c.n_local_decoder_layers {
+        block_tensors(&format!("local_decoder.layers.{n}"), c, &mut out);
+        let cross = format!("local_decoder.cross_attn_layers.{n}");
+        out.push((format!("{cross}.cross_attn_norm_kv.weight"), vec![d]));
+        out.push((format!("{cross}.wo.weight"), vec![d, d]));
+    }
+    out
+}
+
+/// The tensors of the VQ tokenizer, in the names of LlamaGen's `VQModel`.
+pub fn vq_tensors(c: &VqConfig) -> Vec<TensorSpec> {
+    let mut out = VqSpecs(Vec::new());
+    let top = c.ch * c.ch_mult[c.ch_mult.len() - 1];
+    out.conv("encoder.conv_in", 3, c.ch, 3);
+    let mut width = c.ch;
+    for (i, mult) in c.ch_mult.iter().enumerate() {
+        let last = i + 1 == c.ch_mult.len();
+        for j in 0..c.num_res_blocks {
+            out.res(&format!("encoder.conv_blocks.{i}.res.{j}"), width, c.ch * mult);
+            width = c.ch * mult;
+            if last {
+                out.attn(&format!("encoder.conv_blocks.{i}.attn.{j}"), width);
+            }
+        }
+        if !last {
+            out.conv(&format!("encoder.conv_blocks.{i}.downsample.conv"), width, width, 3);
+        }
+    }
+    out.tail("encoder", top, c.z_channels);
+    out.conv("decoder.conv_in", c.z_channels, top, 3);
+    width = top;
+    for (i, mult) in c.ch_mult.iter().rev().enumerate() {
+        for j in 0..=c.num_res_blocks {
+            out.res(&format!("decoder.conv_blocks.{i}.res.{j}"), width, c.ch * mult);
+            width = c.ch * mult;
+            if i == 0 {
+                out.attn(&format!("decoder.conv_blocks.{i}.attn.{j}"), width);
+            }
+        }
+        if i + 1 < c.ch_mult.len() {
+            out.conv(&format!("decoder.conv_blocks.{i}.upsample.conv"), width, width, 3);
+        }
+    }
+    out.norm("decoder.norm_out", width);
+    out.conv("decoder.conv_out", width, 3, 3);
+    out.mid("decoder", top);
+    out.conv("quant_conv", c.z_channels, c.codebook_embed_dim, 1);
+    out.conv("post_quant_conv", c.codebook_embed_dim, c.z_channels, 1);
+    out.0.push(("quantize.embedding.weight".to_owned(), vec![c.codebook_size, c.codebook_embed_dim]));
+    out.0
+}
+
+struct VqSpecs(Vec<TensorSpec>);
+
+impl VqSpecs {
+    fn conv(&mut self, name: &str, i: usize, o: usize, k: usize) {
+        self.0.push((format!("{name}.weight"), vec![o, i, k, k]));
+        self.0.push((format!("{name}.bias"), vec![o]));
+    }
+
+    fn norm(&mut self, name: &str, c: usize) {
+        self.0.push((format!("{name}.weight"), vec![c]));
+        self.0.push((format!("{name}.bias"), vec![c]));
+    }
+
+    fn res(&mut self, name: &str, i: usize, o: usize) {
+        self.norm(&format!("{name}.norm1"), i);
+        self.conv(&format!("{name}.conv1"), i, o, 3);
+        self.norm(&format!("{name}.norm2"), o);
+        self.conv(&format!("{name}.conv2"), o, o, 3);
+        if i != o {
+            self.conv(&format!("{name}.nin_shortcut"), i, o, 1);
+        }
+    }
+
+    fn attn(&mut self, name: &str, c: usize) {
+        self.norm(&format!("{name}.norm"), c);
+        for w in ["q", "k", "v", "proj_out"] {
+            self.conv(&format!("{name}.{w}"), c, c, 1);
+        }
+    }
+
+    fn mid(&mut self, part: &str, c: usize) {
+        self.res(&format!("{part}.mid.0"), c, c);
+        self.attn(&format!("{part}.mid.1"), c);
+        self.res(&format!("{part}.mid.2"), c, c);
+    }
+
+    fn tail(&mut self, part: &str, c: usize, z: usize) {
+        self.mid(part, c);
+        self.norm(&format!("{part}.norm_out"), c);
+        self.conv(&format!("{part}.conv_out"), c, z, 3);
+    }
+}

@@ -1,0 +1,10 @@
+//! DPAR (dynamic patchification for autoregressive image generation, arXiv 2512.21867), running in WGSL.
+//!
+//! The modules read as the data's way; ARCHITECTURE.md walks one token through them.
+
+pub mod checkpoint;
+pub mod config;
+pub mod error;
+pub mod patching;
+
+pub use error::{Error, Result};
