@@ -1,0 +1,38 @@
+// The input of a token model at position i: the class embedding at i = 0, else the embedding of x_{i-1}; the same for
+// all lanes but for the class. A large table comes in chunks of rows, each its own dispatch.
+
+override WG: u32 = 64u;
+override F16: bool = true;
+
+struct Params {
+    gate: u32,  // state word: 0 skips the op
+    lanes: u32,
+    width: u32, // padded D
+    row0: u32,  // first row of this chunk
+    rows: u32,  // rows in this chunk
+    pad0: u32, pad1: u32, pad2: u32,
+}
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(2) var<storage, read> state: array<u32>;
+@group(0) @binding(3) var<storage, read> classes: array<f32>;       // (lane, width)
+@group(0) @binding(4) var<storage, read> weights: array<u32>;       // (rows, width) as f16 pairs or f32 bits
+@group(0) @binding(5) var<storage, read_write> out: array<f32>;     // (lane, width)
+
+@compute @workgroup_size(WG)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+    if state[params.gate] == 0u || id.x >= params.lanes * params.width { return; }
+    let column = id.x % params.width;
+    if state[HAS_TOKEN] == 0u {
+        if params.row0 == 0u { out[id.x] = classes[id.x]; }
+        return;
+    }
+    let token = state[TOKEN];
+    if token < params.row0 || token >= params.row0 + params.rows { return; }
+    let at = (token - params.row0) * params.width + column;
+    if F16 {
+        let pair = unpack2x16float(weights[at / 2u]);
+        out[id.x] = select(pair.y, pair.x, at % 2u == 0u);
+    } else {
+        out[id.x] = bitcast<f32>(weights[at]);
+    }
+}

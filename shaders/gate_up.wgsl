@@ -1,0 +1,27 @@
+// The SwiGLU half of the feed-forward: a = silu(W1 n) * (W3 n), n = RMSNorm(x). W1 and W3 are interleaved row by row,
+// so that a unit of two rows is one gate with its up value.
+
+struct Params {
+    gate: u32,   // state word: 0 skips the op
+    hidden: u32, // FFN columns here
+    cols: u32,   // D
+    blocks: u32, // padded D / 8
+    out_width: u32, // padded FFN width
+    eps: f32,
+    unit0: u32,  // first FFN column here (large matrices come in chunks)
+    pad0: u32,
+}
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(6) var<storage, read_write> out: array<f32>; // (lane, out_width)
+
+fn silu(v: f32) -> f32 { return v / (1.0 + exp(-v)); }
+
+@compute @workgroup_size(WG)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) t: u32) {
+    if state[params.gate] == 0u { return; }
+    let unit = group.x * (WG / SPLIT) + t / SPLIT;
+    let y = project(t, unit, params.hidden, params.blocks, params.cols, 0u, params.eps);
+    if unit >= params.hidden || t % SPLIT != 0u { return; }
+    out[params.unit0 + unit] = silu(y.x) * y.y;
+    if LANES == 2u { out[params.out_width + params.unit0 + unit] = silu(y.z) * y.w; }
+}

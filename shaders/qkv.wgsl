@@ -1,0 +1,50 @@
+// RMSNorm, then q, k and v of one position; RoPE on q and k; k and v appended to the cache.
+// q, k, v = Wqkv RMSNorm(x); pairs (2j, 2j+1) turn by the position's angles. A table row of zeros (the class position)
+// zeroes q and k, as the public code does.
+
+struct Params {
+    gate: u32,   // state word: 0 skips the op
+    slot: u32,   // state word: cache row to write
+    turn: u32,   // state word: row of the rope table
+    dim: u32,    // D
+    head: u32,   // d
+    cache: u32,  // cache rows a lane
+    blocks: u32, // padded D / 8
+    eps: f32,
+    x_row: u32,  // state word: row of x
+    pad0: u32, pad1: u32, pad2: u32,
+}
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(6) var<storage, read> rope: array<vec2<f32>>;        // (row, d/2) of (cos, sin)
+@group(0) @binding(7) var<storage, read_write> q: array<f32>;           // (lane, padded D)
+@group(0) @binding(8) var<storage, read_write> k_cache: array<f32>;     // (lane, cache, D)
+@group(0) @binding(9) var<storage, read_write> v_cache: array<f32>;     // (lane, cache, D)
+
+@compute @workgroup_size(WG)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) t: u32) {
+    if state[params.gate] == 0u { return; }
+    let units = 3u * params.dim / 2u;
+    let unit = group.x * (WG / SPLIT) + t / SPLIT;
+    let y = project(t, unit, units, params.blocks, params.dim, state[params.x_row], params.eps);
+    if unit >= units || t % SPLIT != 0u { return; }
+    let row = 2u * unit % params.dim; // within q, k or v
+    let part = 2u * unit / params.dim;
+    let slot = state[params.slot];
+    let half = params.head / 2u;
+    let turn = rope[state[params.turn] * half + (row % params.head) / 2u];
+    for (var lane = 0u; lane < LANES; lane++) {
+        let pair = select(y.zw, y.xy, lane == 0u);
+        let turned = vec2(pair.x * turn.x - pair.y * turn.y, pair.y * turn.x + pair.x * turn.y);
+        let cached = (lane * params.cache + slot) * params.dim + row;
+        if part == 0u {
+            q[lane * 8u * params.blocks + row] = turned.x;
+            q[lane * 8u * params.blocks + row + 1u] = turned.y;
+        } else if part == 1u {
+            k_cache[cached] = turned.x;
+            k_cache[cached + 1u] = turned.y;
+        } else {
+            v_cache[cached] = pair.x;
+            v_cache[cached + 1u] = pair.y;
+        }
+    }
+}

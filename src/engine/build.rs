@@ -1,0 +1,529 @@
+//! Turns the models into the steps of one token (dpar.md section 7).
+//!
+//! Order within a token i: entropy model on x_{i-1}, entropy, boundary; patch-encoder step on x_{i-1}; if token i
+//! starts a patch: close the one before (pool, cross-attention) and one patch-transformer step; patch decoder; draw.
+//! The paper encodes x_i at the end of step i; doing it at the start of step i + 1 is the same and needs no draw yet.
+
+use super::ops::{
+    Flags, attend, boundary, decoder_input, embed, entropy, gate_up, linear, patch_input, pool, qkv, record, sample,
+};
+use super::program::{BufferId, Builder, Ports, Program, Section, Work};
+use super::rope;
+use super::state::{DRAW, word};
+use super::weights::{Precision, fits_f16, pack, padded};
+use crate::checkpoint::{Checkpoint, ModelFiles};
+use crate::config::TransformerConfig;
+use crate::error::{Error, Result};
+
+/// Which generator to run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Generator {
+    /// DPAR: the patch transformer runs once per patch.
+    #[default]
+    Dpar,
+    /// The fixed-length baseline (LlamaGen): every layer runs for every token.
+    Baseline,
+}
+
+/// How to lay a model out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Layout {
+    /// Guidance lanes, 1 or 2.
+    pub lanes: u32,
+    /// Storage of matrices (f32 is used where a matrix exceeds the range of f16).
+    pub precision: Precision,
+    /// Largest storage binding in bytes (WebGPU guarantees 128 MiB); larger matrices are split by rows.
+    pub binding_limit: usize,
+}
+
+impl Layout {
+    /// WebGPU's guaranteed `maxStorageBufferBindingSize`.
+    pub const WEBGPU_BINDING: usize = 128 << 20;
+
+    /// Two lanes (guidance), f16 weights, default limits.
+    pub const GPU: Self = Self { lanes: 2, precision: Precision::F16, binding_limit: Self::WEBGPU_BINDING };
+    /// Two lanes (guidance), f32 weights: what the CPU twins read fastest.
+    pub const CPU: Self = Self { lanes: 2, precision: Precision::F32, binding_limit: Self::WEBGPU_BINDING };
+}
+
+/// A vector in a table of rows: the buffer and the state word that names the row.
+#[derive(Clone, Copy)]
+struct Row {
+    buffer: BufferId,
+    row: u32,
+}
+
+impl Row {
+    fn only(buffer: BufferId) -> Self {
+        Self { buffer, row: word::ZERO }
+    }
+}
+
+/// A matrix on the device, in chunks of rows, each with its format.
+struct Matrix {
+    chunks: Vec<(BufferId, usize, usize, bool)>, // buffer, row0, rows, f16
+    cols: usize,
+}
+
+/// One stack of layers: who it is, how many lanes it runs and when.
+struct Stack<'a> {
+    checkpoint: &'a Checkpoint,
+    config: &'a TransformerConfig,
+    section: Section,
+    lanes: u32,
+    gate: u32,
+    slot: u32,
+    turn: u32,
+    rope: BufferId,
+    q: BufferId,
+    mixed: BufferId,
+    middle: BufferId,
+    hidden: BufferId,
+}
+
+struct ProgramBuilder<'a> {
+    b: Builder,
+    layout: Layout,
+    tokens: usize,
+    state: BufferId,
+    dummy: BufferId,
+    files: &'a ModelFiles,
+}
+
+/// Builds the program of one token.
+///
+/// # Errors
+/// [`Error::Request`] where the folder lacks the model, [`Error::Checkpoint`] for damaged weights.
+pub fn build(files: &ModelFiles, generator: Generator, layout: Layout) -> Result<Program> {
+    let mut b = Builder::default();
+    let state = b.state();
+    let dummy = b.zeros("dummy", 4);
+    let p = ProgramBuilder { b, layout, tokens: files.config.tokens(), state, dummy, files };
+    match generator {
+        Generator::Dpar => p.dpar(),
+        Generator::Baseline => p.baseline(),
+    }
+}
+
+fn missing(files: &ModelFiles, what: &str) -> Error {
+    Error::Request(format!("{} has no `{what}` model: choose another --model, or a generator it has", files.source))
+}
+
+impl<'a> ProgramBuilder<'a> {
+    fn baseline(mut self) -> Result<Program> {
+        let config = self.files.config.baseline.as_ref().ok_or_else(|| missing(self.files, "baseline"))?;
+        let checkpoint = self.files.baseline.as_ref().ok_or_else(|| missing(self.files, "baseline"))?;
+        let entropies = self.b.zeros("entropies", self.tokens);
+        let (classes, logits) = self.token_model(checkpoint, config, Section::TokenModel, self.layout.lanes, None)?;
+        self.finish(checkpoint, config, classes, logits, entropies, false)
+    }
+
+    fn dpar(mut self) -> Result<Program> {
+        let files = self.files;
+        let config = files.config.dpar.as_ref().ok_or_else(|| missing(files, "dpar"))?;
+        let checkpoint = files.dpar.as_ref().ok_or_else(|| missing(files, "dpar"))?;
+        let entropy_config = files.config.entropy.as_ref().ok_or_else(|| missing(files, "entropy"))?;
+        let entropy_checkpoint = files.entropy.as_ref().ok_or_else(|| missing(files, "entropy"))?;
+
+        // Entropy model -> e_i -> boundary.
+        let entropies = self.b.zeros("entropies", self.tokens);
+        let null = class_rows(entropy_checkpoint, entropy_config, entropy_config.num_classes)?;
+        let section = Section::EntropyModel;
+        let (_, logits) = self.token_model(entropy_checkpoint, entropy_config, section, 1, Some(&null))?;
+        let params =
+            entropy::Params { gate: word::RUN, vocab: entropy_config.vocab_size as u32, pad: [0; 2] };
+        let bind = vec![self.state, logits, entropies];
+        self.b.step(&entropy::OP, section, Flags::lanes(1), params, bind, Work::Groups(1));
+        self.b.step(&boundary::OP, section, Flags::lanes(1), [0u32; 4], vec![self.state, entropies], Work::Groups(1));
+
+        // Patch encoder on x_{i-1}.
+        let width = padded(config.dim);
+        let rope_table = self.b.floats("rope", &rope::shifted_table(config));
+        let (h, patch_vector) = self.patch_encoder(checkpoint, config, rope_table)?;
+
+        // Patch transformer, where a patch starts.
+        let lanes = self.layout.lanes;
+        let section = Section::PatchTransformer;
+        let classes = self.b.zeros("classes", lanes as usize * width);
+        let (rows, columns) = rope::patch_tables(config);
+        let rows = self.b.floats("rope.rows", &rows);
+        let columns = self.b.floats("rope.columns", &columns);
+        let patch_rope = self.b.zeros("rope.patch", config.head_dim());
+        let x = self.b.zeros("patch.x", lanes as usize * width);
+        let quarter = (config.head_dim() / 4) as u32;
+        let params = patch_input::Params { gate: word::BOUNDARY, lanes, width: width as u32, quarter };
+        let bind = vec![self.state, patch_vector, classes, rows, columns, x, patch_rope];
+        let threads = (lanes * width as u32).max(2 * quarter);
+        self.b.step(&patch_input::OP, section, Flags::lanes(lanes), params, bind, Work::Threads(threads));
+        let stack = self.stack(checkpoint, config, section, lanes, word::BOUNDARY, (word::PATCH, word::ZERO), patch_rope);
+        for n in 0..config.n_layer {
+            self.block(&stack, &format!("layers.{n}"), Row::only(x), Row::only(x), None)?;
+        }
+        let mut states = Vec::new(); // per decoder layer: Wo RMSNorm(s), (lane, D)
+        for n in 0..config.n_local_decoder_layers {
+            let name = format!("local_decoder.cross_attn_layers.{n}");
+            let z = self.b.zeros(format!("decoder.{n}.state"), lanes as usize * width);
+            let gain = self.gain(checkpoint, &format!("{name}.cross_attn_norm_kv.weight"))?;
+            let wo = self.matrix(checkpoint, &[&format!("{name}.wo.weight")])?;
+            self.linear(&stack, &wo, Row::only(x), Some(gain), None, None, Row::only(z), width);
+            states.push(z);
+        }
+
+        // Patch decoder at position i.
+        let section = Section::PatchDecoder;
+        let start = self.b.floats("decoder.start", &checkpoint.f32("decoder_start_embedding.weight")?);
+        let x = self.b.zeros("decoder.x", lanes as usize * width);
+        let params = decoder_input::Params { gate: word::RUN, lanes, width: width as u32, pad: 0 };
+        let bind = vec![self.state, start, h, states[0], x];
+        let work = Work::Threads(lanes * width as u32);
+        self.b.step(&decoder_input::OP, section, Flags::lanes(lanes), params, bind, work);
+        let stack = self.stack(checkpoint, config, section, lanes, word::RUN, (word::POS, word::POS), rope_table);
+        for n in 0..config.n_local_decoder_layers {
+            let next = states.get(n + 1).copied(); // the next layer's state joins at this layer's output
+            self.block(&stack, &format!("local_decoder.layers.{n}"), Row::only(x), Row::only(x), next)?;
+        }
+        let logits = self.logits(&stack, x)?;
+        self.finish(checkpoint, config, classes, logits, entropies, true)
+    }
+
+    /// Patch encoder on the newest token, and at a boundary the closing patch's vector.
+    /// Returns h_tok (T, width) and p (width).
+    fn patch_encoder(
+        &mut self,
+        checkpoint: &'a Checkpoint,
+        config: &'a TransformerConfig,
+        rope_table: BufferId,
+    ) -> Result<(BufferId, BufferId)> {
+        let (width, tokens) = (padded(config.dim), self.tokens);
+        let stack = self.stack(
+            checkpoint,
+            config,
+            Section::PatchEncoder,
+            1,
+            word::HAS_TOKEN,
+            (word::PREV, word::POS), // x_{i-1} sits in cache row i-1 and turns by its own angles: row i of the table
+            rope_table,
+        );
+        let x = self.b.zeros("encoder.x", width);
+        let none = self.dummy;
+        self.embed(checkpoint, Section::PatchEncoder, word::HAS_TOKEN, 1, none, x, config)?;
+        let mut input = Row::only(x);
+        let mut layers = Vec::new(); // h (T, width), keys and values (T, 2D)
+        for n in 0..config.n_local_encoder_layers {
+            let h = Row { buffer: self.b.zeros(format!("encoder.{n}.h"), tokens * width), row: word::PREV };
+            self.block(&stack, &format!("local_encoder.layers.{n}"), input, h, None)?;
+            let name = format!("local_encoder.cross_attn_layers.{n}");
+            let gain = self.gain(checkpoint, &format!("{name}.cross_attn_norm_kv.weight"))?;
+            let (wk, wv) = (format!("{name}.wk.weight"), format!("{name}.wv.weight"));
+            let kv = self.matrix(checkpoint, &[&wk, &wv])?;
+            let cache = self.b.zeros(format!("encoder.{n}.kv"), tokens * 2 * config.dim);
+            let out = Row { buffer: cache, row: word::PREV };
+            self.linear(&stack, &kv, h, Some(gain), None, None, out, 2 * config.dim);
+            layers.push((h.buffer, cache));
+            input = h;
+        }
+        let closing = Stack { section: Section::PatchTransformer, gate: word::CLOSE, ..stack };
+        let mut query = self.b.zeros("patch.query", width);
+        let params = pool::Params { gate: word::CLOSE, width: width as u32, pad: [0; 2] };
+        let bind = vec![self.state, layers[0].0, query];
+        self.b.step(&pool::OP, closing.section, Flags::lanes(1), params, bind, Work::Threads(width as u32));
+        for (n, (_, cache)) in layers.iter().enumerate() {
+            let name = format!("local_encoder.cross_attn_layers.{n}");
+            let gain = self.gain(checkpoint, &format!("{name}.cross_attn_norm_q.weight"))?;
+            let wq = self.matrix(checkpoint, &[&format!("{name}.wq.weight")])?;
+            self.linear(&closing, &wq, Row::only(query), Some(gain), None, None, Row::only(closing.q), width);
+            let span = (word::CLOSE_FIRST, word::CLOSE_LAST);
+            self.attend(&closing, *cache, *cache, span, 2 * config.dim, config.dim);
+            let wo = self.matrix(checkpoint, &[&format!("{name}.wo.weight")])?;
+            let next = self.b.zeros(format!("patch.vector.{n}"), width);
+            let (mixed, residual) = (Row::only(closing.mixed), Some(Row::only(query)));
+            self.linear(&closing, &wo, mixed, None, residual, None, Row::only(next), width);
+            query = next;
+        }
+        Ok((layers[layers.len() - 1].0, query))
+    }
+
+    /// A whole token model at position i. Returns its class rows and logits (lane, V).
+    fn token_model(
+        &mut self,
+        checkpoint: &'a Checkpoint,
+        config: &'a TransformerConfig,
+        section: Section,
+        lanes: u32,
+        classes: Option<&[f32]>,
+    ) -> Result<(BufferId, BufferId)> {
+        let width = padded(config.dim);
+        let classes = match classes {
+            Some(rows) => self.b.floats("classes", rows),
+            None => self.b.zeros("classes", lanes as usize * width),
+        };
+        let x = self.b.zeros("x", lanes as usize * width);
+        let rope_table = self.b.floats("rope", &rope::shifted_table(config));
+        self.embed(checkpoint, section, word::RUN, lanes, classes, x, config)?;
+        let stack = self.stack(checkpoint, config, section, lanes, word::RUN, (word::POS, word::POS), rope_table);
+        for n in 0..config.n_layer {
+            self.block(&stack, &format!("layers.{n}"), Row::only(x), Row::only(x), None)?;
+        }
+        Ok((classes, self.logits(&stack, x)?))
+    }
+
+    fn finish(
+        mut self,
+        checkpoint: &Checkpoint,
+        config: &TransformerConfig,
+        classes: BufferId,
+        logits: BufferId,
+        entropies: BufferId,
+        patches: bool,
+    ) -> Result<Program> {
+        let (state, lanes) = (self.state, self.layout.lanes);
+        let forced = self.b.words("forced", vec![DRAW; self.tokens]);
+        let guided = self.b.zeros("guided", config.vocab_size);
+        let records = self.b.records(self.tokens);
+        let section = Section::Sampler;
+        let params = sample::Params { gate: word::RUN, pad: [0; 3] };
+        let bind = vec![state, logits, forced, guided];
+        self.b.step(&sample::OP, section, Flags::lanes(lanes), params, bind, Work::Groups(1));
+        let params = record::Params { gate: word::RUN, has_entropy: u32::from(patches), pad: [0; 2] };
+        let bind = vec![state, guided, entropies, records];
+        self.b.step(&record::OP, section, Flags::lanes(1), params, bind, Work::Groups(1));
+
+        let class_width = padded(config.dim);
+        let table = checkpoint.f32("cls_embedding.embedding_table.weight")?;
+        let mut class_table = vec![0.0; (config.num_classes + 1) * class_width];
+        for (to, from) in class_table.chunks_exact_mut(class_width).zip(table.chunks_exact(config.dim)) {
+            to[..config.dim].copy_from_slice(from);
+        }
+        Ok(Program {
+            buffers: self.b.buffers,
+            steps: self.b.steps,
+            ports: Ports { state, classes, forced, records, entropies, logits },
+            tokens: self.tokens,
+            vocab: config.vocab_size,
+            lanes: lanes as usize,
+            class_table,
+            class_width,
+            patches,
+        })
+    }
+}
+
+/// One row of a class-embedding table, (D).
+fn class_rows(checkpoint: &Checkpoint, config: &TransformerConfig, class: usize) -> Result<Vec<f32>> {
+    let table = checkpoint.f32("cls_embedding.embedding_table.weight")?;
+    Ok(table[class * config.dim..(class + 1) * config.dim].to_vec())
+}
+
+// The layers, shared by all stacks.
+impl<'a> ProgramBuilder<'a> {
+    #[allow(clippy::too_many_arguments)]
+    fn stack(
+        &mut self,
+        checkpoint: &'a Checkpoint,
+        config: &'a TransformerConfig,
+        section: Section,
+        lanes: u32,
+        gate: u32,
+        (slot, turn): (u32, u32),
+        rope: BufferId,
+    ) -> Stack<'a> {
+        let vector = lanes as usize * padded(config.dim);
+        let name = section.name();
+        Stack {
+            q: self.b.zeros(format!("{name}.q"), vector),
+            mixed: self.b.zeros(format!("{name}.mixed"), vector),
+            middle: self.b.zeros(format!("{name}.middle"), vector),
+            hidden: self.b.zeros(format!("{name}.hidden"), lanes as usize * padded(config.ffn_dim())),
+            checkpoint,
+            config,
+            section,
+            lanes,
+            gate,
+            slot,
+            turn,
+            rope,
+        }
+    }
+
+    /// One transformer block from `input` to `output` (which may be the same row); `extra` is added to the output.
+    fn block(&mut self, s: &Stack<'_>, name: &str, input: Row, output: Row, extra: Option<BufferId>) -> Result<()> {
+        let c = s.config;
+        let (dim, width, hidden) = (c.dim, padded(c.dim), padded(c.ffn_dim()));
+        let cache = s.lanes as usize * self.tokens * dim;
+        let k = self.b.zeros(format!("{name}.k"), cache);
+        let v = self.b.zeros(format!("{name}.v"), cache);
+
+        let gain = self.gain(s.checkpoint, &format!("{name}.attention_norm.weight"))?;
+        let wqkv = self.matrix(s.checkpoint, &[&format!("{name}.attention.wqkv.weight")])?;
+        let (buffer, _, _, f16) = wqkv.whole()?;
+        let flags = Flags { f16, norm: true, ..Flags::lanes(s.lanes) };
+        let params = qkv::Params {
+            gate: s.gate,
+            slot: s.slot,
+            turn: s.turn,
+            dim: dim as u32,
+            head: c.head_dim() as u32,
+            cache: self.tokens as u32,
+            blocks: (width / 8) as u32,
+            eps: c.norm_eps,
+            x_row: input.row,
+            pad: [0; 3],
+        };
+        let bind = vec![self.state, input.buffer, gain, buffer, s.rope, s.q, k, v];
+        self.b.step(&qkv::OP, s.section, flags, params, bind, Work::Units(3 * dim as u32 / 2));
+        self.attend(s, k, v, (word::ZERO, s.slot), dim, 0);
+        let wo = self.matrix(s.checkpoint, &[&format!("{name}.attention.wo.weight")])?;
+        self.linear(s, &wo, Row::only(s.mixed), None, Some(input), None, Row::only(s.middle), width);
+
+        let gain = self.gain(s.checkpoint, &format!("{name}.ffn_norm.weight"))?;
+        let w1 = s.checkpoint.f32(&format!("{name}.feed_forward.w1.weight"))?;
+        let w3 = s.checkpoint.f32(&format!("{name}.feed_forward.w3.weight"))?;
+        let pairs = w1.chunks_exact(dim).zip(w3.chunks_exact(dim));
+        let both: Vec<f32> = pairs.flat_map(|(gate, up)| gate.iter().chain(up)).copied().collect();
+        let up = self.pack(format!("{name}.feed_forward.w1+w3"), &both, dim);
+        for (buffer, row0, rows, f16) in up.chunks {
+            let params = gate_up::Params {
+                gate: s.gate,
+                hidden: (rows / 2) as u32,
+                cols: dim as u32,
+                blocks: (width / 8) as u32,
+                out_width: hidden as u32,
+                eps: c.norm_eps,
+                unit0: (row0 / 2) as u32,
+                pad: 0,
+            };
+            let flags = Flags { f16, norm: true, ..Flags::lanes(s.lanes) };
+            let bind = vec![self.state, s.middle, gain, buffer, s.hidden];
+            self.b.step(&gate_up::OP, s.section, flags, params, bind, Work::Units((rows / 2) as u32));
+        }
+        let w2 = self.matrix(s.checkpoint, &[&format!("{name}.feed_forward.w2.weight")])?;
+        self.linear(s, &w2, Row::only(s.hidden), None, Some(Row::only(s.middle)), extra, output, width);
+        Ok(())
+    }
+
+    /// Attention of `s.q` over cache rows `span` (state words) into `s.mixed`.
+    fn attend(&mut self, s: &Stack<'_>, k: BufferId, v: BufferId, span: (u32, u32), stride: usize, v_offset: usize) {
+        let c = s.config;
+        let params = attend::Params {
+            gate: s.gate,
+            first: span.0,
+            last: span.1,
+            heads: c.n_head as u32,
+            head: c.head_dim() as u32,
+            cache: self.tokens as u32,
+            stride: stride as u32,
+            v_offset: v_offset as u32,
+            q_stride: padded(c.dim) as u32,
+            pad: [0; 3],
+        };
+        let bind = vec![self.state, s.q, k, v, s.mixed];
+        let work = Work::Groups(s.lanes * c.n_head as u32);
+        self.b.step(&attend::OP, s.section, Flags::lanes(s.lanes), params, bind, work);
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn linear(
+        &mut self,
+        s: &Stack<'_>,
+        matrix: &Matrix,
+        x: Row,
+        gain: Option<BufferId>,
+        residual: Option<Row>,
+        extra: Option<BufferId>,
+        out: Row,
+        out_width: usize,
+    ) {
+        for &(buffer, row0, rows, f16) in &matrix.chunks {
+            let flags = Flags {
+                lanes: s.lanes,
+                f16,
+                norm: gain.is_some(),
+                residual: residual.is_some(),
+                extra: extra.is_some(),
+            };
+            let residual = residual.unwrap_or(Row::only(self.dummy));
+            let params = linear::Params {
+                gate: s.gate,
+                x_row: x.row,
+                out_row: out.row,
+                rows: rows as u32,
+                cols: matrix.cols as u32,
+                blocks: (padded(matrix.cols) / 8) as u32,
+                out_width: out_width as u32,
+                row0: row0 as u32,
+                eps: s.config.norm_eps,
+                residual_row: residual.row,
+                pad: [0; 2],
+            };
+            let (gain, extra) = (gain.unwrap_or(self.dummy), extra.unwrap_or(self.dummy));
+            let bind = vec![self.state, x.buffer, gain, buffer, residual.buffer, extra, out.buffer];
+            self.b.step(&linear::OP, s.section, flags, params, bind, Work::Units(rows.div_ceil(2) as u32));
+        }
+    }
+
+    fn logits(&mut self, s: &Stack<'_>, x: BufferId) -> Result<BufferId> {
+        let gain = self.gain(s.checkpoint, "norm.weight")?;
+        let output = self.matrix(s.checkpoint, &["output.weight"])?;
+        let logits = self.b.zeros(format!("{}.logits", s.section.name()), s.lanes as usize * s.config.vocab_size);
+        self.linear(s, &output, Row::only(x), Some(gain), None, None, Row::only(logits), s.config.vocab_size);
+        Ok(logits)
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn embed(
+        &mut self,
+        checkpoint: &Checkpoint,
+        section: Section,
+        gate: u32,
+        lanes: u32,
+        classes: BufferId,
+        out: BufferId,
+        config: &TransformerConfig,
+    ) -> Result<()> {
+        let table = self.matrix(checkpoint, &["tok_embeddings.weight"])?;
+        let width = padded(config.dim) as u32;
+        for (buffer, row0, rows, f16) in table.chunks {
+            let params =
+                embed::Params { gate, lanes, width, row0: row0 as u32, rows: rows as u32, pad: [0; 3] };
+            let flags = Flags { f16, ..Flags::lanes(lanes) };
+            let bind = vec![self.state, classes, buffer, out];
+            self.b.step(&embed::OP, section, flags, params, bind, Work::Threads(lanes * width));
+        }
+        Ok(())
+    }
+
+    fn gain(&mut self, checkpoint: &Checkpoint, name: &str) -> Result<BufferId> {
+        let values = checkpoint.f32(name)?;
+        Ok(self.b.floats(name, &values))
+    }
+
+    /// One or several matrices of the same width, stacked by rows.
+    fn matrix(&mut self, checkpoint: &Checkpoint, names: &[&str]) -> Result<Matrix> {
+        let mut values = Vec::new();
+        for name in names {
+            values.append(&mut checkpoint.f32(name)?);
+        }
+        let cols = checkpoint.shape(names[0])?[1];
+        Ok(self.pack(names.join("+"), &values, cols))
+    }
+
+    fn pack(&mut self, name: String, values: &[f32], cols: usize) -> Matrix {
+        let half = self.layout.precision == Precision::F16 && fits_f16(values);
+        let precision = if half { Precision::F16 } else { Precision::F32 };
+        let chunks = pack(values, cols, precision, self.layout.binding_limit)
+            .into_iter()
+            .map(|c| (self.b.weights(name.clone(), c.words), c.row0, c.rows, half))
+            .collect();
+        Matrix { chunks, cols }
+    }
+}
+
+impl Matrix {
+    /// The only chunk of a matrix that always fits a binding (widths are at most 2560: 3D * D in f32 is 79 MB).
+    fn whole(&self) -> Result<(BufferId, usize, usize, bool)> {
+        match self.chunks[..] {
+            [chunk] => Ok(chunk),
+            _ => Err(Error::Request("the device's storage bindings are too small for one layer of this model".into())),
+        }
+    }
+}

@@ -1,0 +1,405 @@
+//! Runs a [`Program`] as WGSL dispatches. Everything is made once: buffers, pipelines, bind groups. A submit records
+//! the same commands for every token - nothing is allocated, bound or decided by the CPU in the loop - and copies the
+//! tokens' records into a ring of mappable buffers that are picked up when they arrive.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::{Arc, Mutex};
+use std::task::{Poll, Waker};
+
+use super::ops::{Access, Flags, Op, Override};
+use super::program::{BufferId, Program, Work};
+use super::state::{Controls, RECORD_WORDS, Record};
+use crate::error::{Error, Result};
+
+/// How kernels are shaped for a kind of adapter; never a matter of results, only of speed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tier {
+    /// Threads a workgroup of the many-workgroup ops.
+    pub threads: u32,
+    /// Threads that share a unit of two weight rows (a power of two, at most `threads`).
+    pub split: u32,
+    /// Threads of the single-workgroup ops (reductions over the vocabulary).
+    pub single: u32,
+}
+
+impl Tier {
+    /// Software adapters: a barrier costs more than the sharing saves.
+    pub const SOFTWARE: Self = Self { threads: 64, split: 1, single: 64 };
+    /// Hardware: neighbouring threads read neighbouring 16 bytes of a row.
+    pub const GPU: Self = Self { threads: 128, split: 32, single: 256 };
+
+    /// The tier for an adapter.
+    pub fn of(info: &wgpu::AdapterInfo) -> Self {
+        if info.device_type == wgpu::DeviceType::Cpu { Self::SOFTWARE } else { Self::GPU }
+    }
+}
+
+/// Submits in flight at most; each has its slot of the readback ring.
+pub const RING: usize = 3;
+/// Tokens a submit at most.
+pub const MAX_TOKENS: usize = 64;
+
+/// What a mapping callback has to say, and who waits for it.
+#[derive(Default)]
+struct Signal {
+    done: Option<Result<(), String>>,
+    waker: Option<Waker>,
+}
+
+struct Slot {
+    buffer: wgpu::Buffer,
+    flight: Option<Flight>,
+}
+
+struct Flight {
+    tokens: usize,
+    signal: Arc<Mutex<Signal>>,
+}
+
+struct Bound {
+    pipeline: wgpu::ComputePipeline,
+    group: wgpu::BindGroup,
+    count: u32,
+}
+
+/// The GPU side of the engine.
+pub struct GpuExecutor {
+    device: wgpu::Device,
+    queue: wgpu::Queue,
+    program: Program,
+    buffers: Vec<wgpu::Buffer>,
+    controls: wgpu::Buffer,
+    steps: Vec<Bound>,
+    ring: Vec<Slot>,
+    next_submit: usize,
+    next_arrival: usize,
+}
+
+impl std::fmt::Debug for GpuExecutor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "GpuExecutor({} steps)", self.steps.len())
+    }
+}
+
+impl GpuExecutor {
+    /// Uploads a program: its weights leave host memory.
+    ///
+    /// # Errors
+    /// [`Error::Adapter`] where the device refuses a shader, a binding or the memory.
+    pub async fn new(device: &wgpu::Device, queue: &wgpu::Queue, tier: Tier, mut program: Program) -> Result<Self> {
+        let scopes = [wgpu::ErrorFilter::OutOfMemory, wgpu::ErrorFilter::Validation, wgpu::ErrorFilter::Internal]
+            .map(|filter| device.push_error_scope(filter));
+        let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC;
+        let mut buffers = Vec::with_capacity(program.buffers.len());
+        for b in &mut program.buffers {
+            let init = std::mem::take(&mut b.init);
+            let size = 4 * b.words as u64;
+            let mapped_at_creation = !init.is_empty();
+            let buffer = device.create_buffer(&wgpu::BufferDescriptor { label: Some(&b.name), size, usage, mapped_at_creation });
+            if mapped_at_creation {
+                buffer
+                    .get_mapped_range_mut(..4 * init.len() as u64)
+                    .map_err(|e| Error::Adapter(format!("the GPU has no memory for this model ({e}); try --device cpu")))?
+                    .copy_from_slice(bytemuck::cast_slice(&init));
+                buffer.unmap();
+            }
+            buffers.push(buffer);
+        }
+        let controls = device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some("controls"),
+            size: size_of::<Controls>() as u64,
+            usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        });
+        let steps = bind_steps(device, queue, tier, &program, &buffers, &controls);
+        let ring = (0..RING).map(|_| Slot { buffer: readback(device, MAX_TOKENS * RECORD_WORDS), flight: None }).collect();
+        for scope in scopes.into_iter().rev() {
+            if let Some(e) = scope.pop().await {
+                return Err(Error::Adapter(format!("the GPU cannot run the engine: {e}; try --device cpu")));
+            }
+        }
+        let (device, queue) = (device.clone(), queue.clone());
+        Ok(Self { device, queue, program, buffers, controls, steps, ring, next_submit: 0, next_arrival: 0 })
+    }
+
+    /// The program it runs (without weights).
+    pub fn program(&self) -> &Program {
+        &self.program
+    }
+
+    /// Writes words into a buffer, in order with submits.
+    pub fn write(&mut self, buffer: BufferId, offset: usize, words: &[u32]) {
+        self.queue.write_buffer(&self.buffers[buffer.0], 4 * offset as u64, bytemuck::cast_slice(words));
+    }
+
+    /// Sets the live controls for what is submitted from now on.
+    pub fn set_controls(&mut self, controls: &Controls) {
+        self.queue.write_buffer(&self.controls, 0, bytemuck::bytes_of(controls));
+    }
+
+    /// Whether another submit finds a free slot.
+    pub fn ready(&self) -> bool {
+        self.ring[self.next_submit % RING].flight.is_none()
+    }
+
+    /// Submits that have not been picked up.
+    pub fn in_flight(&self) -> usize {
+        self.next_submit - self.next_arrival
+    }
+
+    /// Enqueues the tokens at `positions` (at most [`MAX_TOKENS`]) and returns at once.
+    pub fn submit(&mut self, positions: Range<usize>) {
+        debug_assert!(self.ready() && positions.len() <= MAX_TOKENS);
+        let tokens = positions.len();
+        let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        self.encode(&mut encoder, 0..self.steps.len(), tokens);
+        let slot = &mut self.ring[self.next_submit % RING];
+        let (from, size) = (4 * (positions.start * RECORD_WORDS) as u64, 4 * (tokens * RECORD_WORDS) as u64);
+        encoder.copy_buffer_to_buffer(&self.buffers[self.program.ports.records.0], from, &slot.buffer, 0, size);
+        self.queue.submit([encoder.finish()]);
+        let signal = Arc::<Mutex<Signal>>::default();
+        slot.buffer.map_async(wgpu::MapMode::Read, ..size, notify(&signal));
+        slot.flight = Some(Flight { tokens, signal });
+        self.next_submit += 1;
+    }
+
+    /// The records of the oldest submit, if they arrived. With `wait` (native) blocks until they have.
+    ///
+    /// # Errors
+    /// [`Error::DeviceLost`].
+    pub fn poll(&mut self, wait: bool) -> Result<Option<Vec<Record>>> {
+        let slot = &mut self.ring[self.next_arrival % RING];
+        let Some(flight) = &slot.flight else { return Ok(None) };
+        let poll = if wait { wgpu::PollType::wait_indefinitely() } else { wgpu::PollType::Poll };
+        self.device.poll(poll).map_err(|e| Error::DeviceLost(e.to_string()))?;
+        let Some(done) = lock(&flight.signal).done.take() else { return Ok(None) };
+        let tokens = flight.tokens;
+        slot.flight = None;
+        self.next_arrival += 1;
+        done.map_err(Error::DeviceLost)?;
+        let size = 4 * (tokens * RECORD_WORDS) as u64;
+        let bytes = slot.buffer.get_mapped_range(..size).map_err(|e| Error::DeviceLost(e.to_string()))?;
+        let records = bytemuck::pod_collect_to_vec::<u8, Record>(&bytes);
+        drop(bytes);
+        slot.buffer.unmap();
+        Ok(Some(records))
+    }
+
+    /// Drops what is in flight: the next run starts with an empty ring.
+    ///
+    /// # Errors
+    /// [`Error::DeviceLost`].
+    pub fn drain(&mut self) -> Result<()> {
+        while self.in_flight() > 0 {
+            if self.poll(true)?.is_none() {
+                // A browser cannot block: leave the old slots to their callbacks and make new ones.
+                for slot in &mut self.ring {
+                    *slot = Slot { buffer: readback(&self.device, MAX_TOKENS * RECORD_WORDS), flight: None };
+                }
+                self.next_arrival = self.next_submit;
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs some steps once: for tests, benchmarks, and to bisect a wrong picture.
+    pub fn run_steps(&mut self, steps: Range<usize>, times: usize) {
+        let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        self.encode(&mut encoder, steps, times);
+        self.queue.submit([encoder.finish()]);
+    }
+
+    /// Blocks (native) until the queue is empty.
+    ///
+    /// # Errors
+    /// [`Error::DeviceLost`].
+    pub fn wait(&self) -> Result<()> {
+        self.device.poll(wgpu::PollType::wait_indefinitely()).map(|_| ()).map_err(|e| Error::DeviceLost(e.to_string()))
+    }
+
+    /// Reads a whole buffer back.
+    ///
+    /// # Errors
+    /// [`Error::DeviceLost`].
+    pub async fn read(&self, buffer: BufferId) -> Result<Vec<u32>> {
+        let words = self.program.buffers[buffer.0].words;
+        let target = readback(&self.device, words);
+        let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        encoder.copy_buffer_to_buffer(&self.buffers[buffer.0], 0, &target, 0, 4 * words as u64);
+        self.queue.submit([encoder.finish()]);
+        let signal = Arc::<Mutex<Signal>>::default();
+        target.map_async(wgpu::MapMode::Read, .., notify(&signal));
+        self.wait()?; // native: done after this; a browser ignores it and wakes us
+        let done = std::future::poll_fn(|cx| {
+            let mut signal = lock(&signal);
+            match signal.done.take() {
+                Some(done) => Poll::Ready(done),
+                None => {
+                    signal.waker = Some(cx.waker().clone());
+                    Poll::Pending
+                }
+            }
+        });
+        done.await.map_err(Error::DeviceLost)?;
+        let bytes = target.get_mapped_range(..).map_err(|e| Error::DeviceLost(e.to_string()))?;
+        Ok(bytemuck::pod_collect_to_vec(&bytes))
+    }
+
+    fn encode(&self, encoder: &mut wgpu::CommandEncoder, steps: Range<usize>, times: usize) {
+        let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+        for _ in 0..times {
+            for step in &self.steps[steps.clone()] {
+                pass.set_pipeline(&step.pipeline);
+                pass.set_bind_group(0, &step.group, &[]);
+                pass.dispatch_workgroups(step.count, 1, 1);
+            }
+        }
+    }
+}
+
+/// A lock whose poisoning does not matter: the data is a flag, complete after every statement.
+fn lock(signal: &Mutex<Signal>) -> std::sync::MutexGuard<'_, Signal> {
+    signal.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+fn notify(signal: &Arc<Mutex<Signal>>) -> impl FnOnce(Result<(), wgpu::BufferAsyncError>) + Send + 'static {
+    let signal = signal.clone();
+    move |result| {
+        let mut signal = lock(&signal);
+        signal.done = Some(result.map_err(|_| "its memory could not be read back".to_owned()));
+        if let Some(waker) = signal.waker.take() {
+            waker.wake();
+        }
+    }
+}
+
+fn readback(device: &wgpu::Device, words: usize) -> wgpu::Buffer {
+    device.create_buffer(&wgpu::BufferDescriptor {
+        label: Some("readback"),
+        size: 4 * words as u64,
+        usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
+        mapped_at_creation: false,
+    })
+}
+
+/// Uniform offsets are aligned to this in WebGPU's default limits.
+const UNIFORM_ALIGN: usize = 256;
+
+/// Pipelines (one per op and set of constants) and bind groups (one per step).
+fn bind_steps(
+    device: &wgpu::Device,
+    queue: &wgpu::Queue,
+    tier: Tier,
+    program: &Program,
+    buffers: &[wgpu::Buffer],
+    controls: &wgpu::Buffer,
+) -> Vec<Bound> {
+    let mut blocks = vec![0u32; program.steps.len() * UNIFORM_ALIGN / 4];
+    for (block, step) in blocks.chunks_exact_mut(UNIFORM_ALIGN / 4).zip(&program.steps) {
+        block[..step.params.len()].copy_from_slice(&step.params);
+    }
+    let params = device.create_buffer(&wgpu::BufferDescriptor {
+        label: Some("params"),
+        size: 4 * blocks.len() as u64,
+        usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
+        mapped_at_creation: false,
+    });
+    queue.write_buffer(&params, 0, bytemuck::cast_slice(&blocks));
+
+    let mut layouts = HashMap::new();
+    let mut pipelines = HashMap::new();
+    let mut bound = Vec::with_capacity(program.steps.len());
+    for (n, step) in program.steps.iter().enumerate() {
+        let op = step.op;
+        let (layout, module) = layouts.entry(op.name).or_insert_with(|| layout_of(device, op));
+        let key = (op.name, step.flags);
+        let pipeline = pipelines
+            .entry(key)
+            .or_insert_with(|| pipeline_of(device, op, layout, module, tier, step.flags))
+            .clone();
+        let uniform = |buffer, offset: usize, bytes: usize| {
+            let size = std::num::NonZeroU64::new(bytes as u64);
+            wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer, offset: offset as u64, size })
+        };
+        let mut entries = vec![
+            wgpu::BindGroupEntry { binding: 0, resource: uniform(&params, n * UNIFORM_ALIGN, 4 * step.params.len()) },
+            wgpu::BindGroupEntry { binding: 1, resource: uniform(controls, 0, size_of::<Controls>()) },
+        ];
+        entries.extend(step.bind.iter().enumerate().map(|(slot, b)| wgpu::BindGroupEntry {
+            binding: slot as u32 + 2,
+            resource: buffers[b.0].as_entire_binding(),
+        }));
+        let group =
+            device.create_bind_group(&wgpu::BindGroupDescriptor { label: Some(op.name), layout, entries: &entries });
+        let count = match step.work {
+            Work::Units(units) => units.div_ceil(tier.threads / tier.split),
+            Work::Threads(threads) => threads.div_ceil(tier.threads),
+            Work::Groups(groups) => groups,
+        };
+        bound.push(Bound { pipeline, group, count });
+    }
+    bound
+}
+
+fn layout_of(device: &wgpu::Device, op: &Op) -> (wgpu::BindGroupLayout, wgpu::ShaderModule) {
+    let entry = |binding: usize, ty: wgpu::BufferBindingType| wgpu::BindGroupLayoutEntry {
+        binding: binding as u32,
+        visibility: wgpu::ShaderStages::COMPUTE,
+        ty: wgpu::BindingType::Buffer { ty, has_dynamic_offset: false, min_binding_size: None },
+        count: None,
+    };
+    let mut entries = vec![entry(0, wgpu::BufferBindingType::Uniform), entry(1, wgpu::BufferBindingType::Uniform)];
+    entries.extend(op.storage.iter().enumerate().map(|(slot, access)| {
+        let read_only = *access == Access::Read;
+        entry(slot + 2, wgpu::BufferBindingType::Storage { read_only })
+    }));
+    let layout = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: Some(op.name), entries: &entries });
+    let source = wgpu::ShaderSource::Wgsl(op.wgsl.into());
+    let module = device.create_shader_module(wgpu::ShaderModuleDescriptor { label: Some(op.name), source });
+    (layout, module)
+}
+
+/// The values of an op's override constants, workgroup size included.
+pub fn constants(op: &Op, tier: Tier, flags: Flags) -> Vec<(&'static str, f64)> {
+    let mut values = Vec::new();
+    if op.wgsl.contains("override WG") {
+        values.push(("WG", f64::from(if op.single { tier.single } else { tier.threads })));
+    }
+    values.extend(op.overrides.iter().map(|o| match o {
+        Override::Lanes => ("LANES", f64::from(flags.lanes)),
+        Override::Split => ("SPLIT", f64::from(tier.split)),
+        Override::F16 => ("F16", f64::from(u8::from(flags.f16))),
+        Override::Norm => ("NORM", f64::from(u8::from(flags.norm))),
+        Override::Residual => ("RESIDUAL", f64::from(u8::from(flags.residual))),
+        Override::Extra => ("EXTRA", f64::from(u8::from(flags.extra))),
+    }));
+    values
+}
+
+fn pipeline_of(
+    device: &wgpu::Device,
+    op: &Op,
+    layout: &wgpu::BindGroupLayout,
+    module: &wgpu::ShaderModule,
+    tier: Tier,
+    flags: Flags,
+) -> wgpu::ComputePipeline {
+    let layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+        label: Some(op.name),
+        bind_group_layouts: &[Some(layout)],
+        immediate_size: 0,
+    });
+    device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+        label: Some(op.name),
+        layout: Some(&layout),
+        module,
+        entry_point: Some("main"),
+        compilation_options: wgpu::PipelineCompilationOptions {
+            constants: &constants(op, tier, flags),
+            // Every kernel writes its workgroup memory before it reads it.
+            zero_initialize_workgroup_memory: false,
+        },
+        cache: None,
+    })
+}

@@ -1,0 +1,76 @@
+//! Writes down what happened at position i (a [`Record`]) and moves the run to position i + 1.
+//!
+//! guided (V), entropies (T), records (T). Rank and probabilities are of softmax(guided): after guidance and
+//! temperature, before top-k and top-p.
+
+use bytemuck::{Pod, Zeroable};
+
+use super::{Access, Op, View};
+use crate::engine::state::{CANDIDATES, RECORD_WORDS, word};
+
+/// The op.
+pub const OP: Op = Op {
+    name: "record",
+    wgsl: concat!(include_str!("../../../shaders/shared/state.wgsl"), include_str!("../../../shaders/record.wgsl")),
+    // state, guided, entropies, records
+    storage: &[Access::Write, Access::Read, Access::Read, Access::Write],
+    overrides: &[],
+    single: true,
+    twin,
+};
+
+/// Parameters, in the shader's order.
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[repr(C)]
+pub struct Params {
+    /// State word: 0 skips the op.
+    pub gate: u32,
+    /// 0 for the baseline, which has no entropy model.
+    pub has_entropy: u32,
+    /// Unused.
+    pub pad: [u32; 2],
+}
+
+fn twin(v: &View<'_>) {
+    let (p, mut state) = (v.params::<Params>(), v.words_mut(0));
+    if state[p.gate as usize] == 0 {
+        return;
+    }
+    let (i, drawn) = (state[word::POS as usize] as usize, state[word::DRAWN as usize]);
+    let vocab = v.controls().vocab as usize;
+    let guided = v.f32(1);
+    let guided = &guided[..vocab];
+    let mut order: Vec<usize> = (0..vocab).collect();
+    let descending = |a: &usize, b: &usize| guided[*b].total_cmp(&guided[*a]).then(a.cmp(b));
+    let kept = CANDIDATES.min(vocab);
+    if kept < vocab {
+        order.select_nth_unstable_by(kept, descending);
+    }
+    order.truncate(kept);
+    order.sort_by(descending);
+    let top = guided[order[0]];
+    let z: f32 = guided.iter().map(|l| (l - top).exp()).sum();
+    let probability = |t: usize| (guided[t] - top).exp() / z;
+    let drawn_logit = guided[drawn as usize];
+
+    let mut records = v.words_mut(3);
+    let record = &mut records[i * RECORD_WORDS..][..RECORD_WORDS];
+    record[0] = drawn;
+    record[1] = if p.has_entropy == 0 { 0 } else { v.f32(2)[i].to_bits() };
+    record[2] = state[word::REASON as usize];
+    record[3] = state[word::PATCH as usize];
+    record[4] = guided.iter().filter(|l| **l > drawn_logit).count() as u32;
+    record[5] = probability(drawn as usize).to_bits();
+    record[6..8].fill(0);
+    for c in 0..CANDIDATES {
+        record[8 + c] = order.get(c).map_or(vocab as u32, |t| *t as u32);
+        record[8 + CANDIDATES + c] = order.get(c).map_or(0.0, |t| probability(*t)).to_bits();
+    }
+
+    let more = u32::from((i as u32) + 1 < state[word::TOKENS as usize]);
+    state[word::TOKEN as usize] = drawn;
+    state[word::PREV as usize] = i as u32;
+    state[word::POS as usize] = i as u32 + 1;
+    state[word::HAS_TOKEN as usize] = more;
+    state[word::RUN as usize] = more;
+}

@@ -1,0 +1,222 @@
+//! The token loop as a fixed list of ops over named buffers, built once per model and number of lanes.
+//!
+//! A [`Program`] is one token: running its steps T times draws an image. Nothing in it depends on the position: every
+//! op reads that from the `state` buffer, so executors record the same commands for every token. The builders that
+//! turn the models into steps are in `engine/build.rs`.
+
+use super::ops::{Flags, Op, PARAM_WORDS};
+use super::state::{RECORD_WORDS, STATE_WORDS};
+
+/// A buffer of the program, by index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BufferId(pub(crate) usize);
+
+/// A named buffer of 32-bit words.
+#[derive(Debug)]
+pub struct Buffer {
+    /// What it holds, for messages and traces.
+    pub name: String,
+    /// Its size.
+    pub words: usize,
+    /// Its first content; empty means zeros.
+    pub init: Vec<u32>,
+    /// Whether it holds weights (counted as such by the bench).
+    pub weights: bool,
+}
+
+/// How many invocations a step needs; the executor turns it into workgroups.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Work {
+    /// This many units of two weight rows.
+    Units(u32),
+    /// This many threads.
+    Threads(u32),
+    /// This many workgroups.
+    Groups(u32),
+}
+
+/// The part of the model a step belongs to: what the bench times and the app colours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Section {
+    /// Entropy model, entropy and boundary rule.
+    EntropyModel,
+    /// Patch encoder, every token.
+    PatchEncoder,
+    /// Pooling, cross-attention and patch transformer: only where a patch starts.
+    PatchTransformer,
+    /// Patch decoder and logits.
+    PatchDecoder,
+    /// The fixed-length baseline's layers.
+    TokenModel,
+    /// Drawing and recording.
+    Sampler,
+}
+
+impl Section {
+    /// All sections in the order a token passes them.
+    pub const ALL: [Self; 6] = [
+        Self::EntropyModel,
+        Self::PatchEncoder,
+        Self::PatchTransformer,
+        Self::PatchDecoder,
+        Self::TokenModel,
+        Self::Sampler,
+    ];
+
+    /// For people.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::EntropyModel => "entropy model",
+            Self::PatchEncoder => "patch encoder",
+            Self::PatchTransformer => "patch transformer",
+            Self::PatchDecoder => "patch decoder",
+            Self::TokenModel => "token model",
+            Self::Sampler => "sampler",
+        }
+    }
+}
+
+/// One op with everything bound.
+#[derive(Debug)]
+pub struct Step {
+    /// The op.
+    pub op: &'static Op,
+    /// Which part of the model it belongs to.
+    pub section: Section,
+    /// Values of its override constants.
+    pub flags: Flags,
+    /// Its parameter block.
+    pub params: [u32; PARAM_WORDS],
+    /// Its storage buffers, in the op's order.
+    pub bind: Vec<BufferId>,
+    /// How much of it there is.
+    pub work: Work,
+}
+
+/// The buffers that sessions write and read.
+#[derive(Clone, Copy, Debug)]
+pub struct Ports {
+    /// `state` (STATE_WORDS).
+    pub state: BufferId,
+    /// Class embeddings of the main model, a row a lane.
+    pub classes: BufferId,
+    /// `forced` (T): a token, or [`super::state::DRAW`].
+    pub forced: BufferId,
+    /// `records` (T, RECORD_WORDS).
+    pub records: BufferId,
+    /// Entropies (T), nats.
+    pub entropies: BufferId,
+    /// Logits of the main model (lane, V).
+    pub logits: BufferId,
+}
+
+/// One token of generation, for one model and number of lanes.
+#[derive(Debug)]
+pub struct Program {
+    /// All buffers.
+    pub buffers: Vec<Buffer>,
+    /// The steps of one token, in order.
+    pub steps: Vec<Step>,
+    /// The buffers sessions talk to.
+    pub ports: Ports,
+    /// Tokens of an image, T.
+    pub tokens: usize,
+    /// Codebook entries, V.
+    pub vocab: usize,
+    /// Guidance lanes: 1, or 2 (class and null).
+    pub lanes: usize,
+    /// Class embeddings (C + 1, width), width padded: a session copies rows of it into `ports.classes`.
+    pub class_table: Vec<f32>,
+    /// Padded width of a class embedding.
+    pub class_width: usize,
+    /// Whether boundaries are placed (DPAR) or every token is a step (baseline).
+    pub patches: bool,
+}
+
+impl Program {
+    /// Class embeddings for the lanes of a run: the class, then (with guidance) the null class.
+    pub fn class_rows(&self, class: usize) -> Vec<u32> {
+        let null = self.class_table.len() / self.class_width - 1;
+        let row = |c: usize| &self.class_table[c * self.class_width..(c + 1) * self.class_width];
+        let rows = [row(class), row(null)];
+        bytemuck::cast_slice(&rows[..self.lanes].concat()).to_vec()
+    }
+
+    /// Bytes of weights read for a token that starts a patch and for one that does not.
+    pub fn weight_bytes_per_token(&self) -> (usize, usize) {
+        let bytes = |patch: bool| -> usize {
+            let steps = self.steps.iter().filter(|s| patch || s.section != Section::PatchTransformer);
+            // An embedding reads one row, not its table.
+            let steps = steps.filter(|s| s.op.name != "embed");
+            steps.flat_map(|s| &s.bind).map(|b| &self.buffers[b.0]).filter(|b| b.weights).map(|b| b.words * 4).sum()
+        };
+        (bytes(true), bytes(false))
+    }
+
+    /// Device memory of all buffers in bytes.
+    pub fn device_bytes(&self) -> usize {
+        self.buffers.iter().map(|b| b.words * 4).sum()
+    }
+}
+
+/// Collects buffers and steps.
+#[derive(Debug, Default)]
+pub struct Builder {
+    pub(crate) buffers: Vec<Buffer>,
+    pub(crate) steps: Vec<Step>,
+}
+
+impl Builder {
+    /// A zeroed buffer.
+    pub fn zeros(&mut self, name: impl Into<String>, words: usize) -> BufferId {
+        self.push(name.into(), words.max(4), Vec::new(), false)
+    }
+
+    /// A buffer with content.
+    pub fn words(&mut self, name: impl Into<String>, init: Vec<u32>) -> BufferId {
+        self.push(name.into(), init.len().max(4), init, false)
+    }
+
+    /// A buffer of floats, its tail padded with zeros to whole loads.
+    pub fn floats(&mut self, name: impl Into<String>, values: &[f32]) -> BufferId {
+        let mut init: Vec<u32> = bytemuck::cast_slice(values).to_vec();
+        init.resize(super::weights::padded(values.len()), 0);
+        self.words(name, init)
+    }
+
+    /// A buffer of packed weights.
+    pub fn weights(&mut self, name: impl Into<String>, init: Vec<u32>) -> BufferId {
+        self.push(name.into(), init.len(), init, true)
+    }
+
+    fn push(&mut self, name: String, words: usize, init: Vec<u32>, weights: bool) -> BufferId {
+        self.buffers.push(Buffer { name, words, init, weights });
+        BufferId(self.buffers.len() - 1)
+    }
+
+    /// Appends a step. `params` is the op's parameter struct.
+    pub fn step<P: bytemuck::Pod>(
+        &mut self,
+        op: &'static Op,
+        section: Section,
+        flags: Flags,
+        params: P,
+        bind: Vec<BufferId>,
+        work: Work,
+    ) {
+        debug_assert_eq!(bind.len(), op.storage.len(), "{}", op.name);
+        let mut block = [0u32; PARAM_WORDS];
+        bytemuck::bytes_of_mut(&mut block)[..size_of::<P>()].copy_from_slice(bytemuck::bytes_of(&params));
+        self.steps.push(Step { op, section, flags, params: block, bind, work });
+    }
+
+    /// The `state` buffer.
+    pub fn state(&mut self) -> BufferId {
+        self.zeros("state", STATE_WORDS)
+    }
+
+    /// The `records` buffer.
+    pub fn records(&mut self, tokens: usize) -> BufferId {
+        self.zeros("records", tokens * RECORD_WORDS)
+    }
+}

@@ -1,0 +1,89 @@
+//! Packs checkpoint matrices for the engine: rows padded to 8 columns, as f16 pairs in u32 (read with
+//! `unpack2x16float`, which needs no device feature) or f32 bits, in chunks that fit a storage binding.
+
+use half::f16;
+use half::slice::HalfFloatSliceExt;
+
+/// How weights are kept on the device. Accumulation is in f32 either way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Precision {
+    /// Two f16 in a u32: half the memory traffic; exact for checkpoints stored as f16.
+    F16,
+    /// f32 bits.
+    F32,
+}
+
+/// Rows are padded to this many columns: one 16-byte load of f16 pairs.
+pub const ALIGN: usize = 8;
+
+/// A width padded to whole loads.
+pub fn padded(width: usize) -> usize {
+    width.next_multiple_of(ALIGN)
+}
+
+/// A run of rows of a matrix, ready to upload.
+#[derive(Debug)]
+pub struct Chunk {
+    /// First row, counted in the whole matrix.
+    pub row0: usize,
+    /// Rows here.
+    pub rows: usize,
+    /// The packed rows; an odd number of rows is followed by one of zeros, as rows are read in pairs.
+    pub words: Vec<u32>,
+}
+
+/// Packs `values` (rows, cols) so that no chunk exceeds `limit` bytes.
+pub fn pack(values: &[f32], cols: usize, precision: Precision, limit: usize) -> Vec<Chunk> {
+    let width = padded(cols);
+    let row_bytes = width * if precision == Precision::F16 { 2 } else { 4 };
+    let per_chunk = (limit / row_bytes / 2 * 2).max(2);
+    let total = values.len() / cols;
+    let mut chunks = Vec::new();
+    for row0 in (0..total).step_by(per_chunk) {
+        let rows = per_chunk.min(total - row0);
+        let mut plain = vec![0.0f32; rows.next_multiple_of(2) * width];
+        for (to, from) in plain.chunks_exact_mut(width).zip(values[row0 * cols..].chunks_exact(cols)).take(rows) {
+            to[..cols].copy_from_slice(from);
+        }
+        let words = match precision {
+            Precision::F32 => bytemuck::cast_vec(plain),
+            Precision::F16 => {
+                let mut words = vec![0u32; plain.len() / 2];
+                bytemuck::cast_slice_mut::<u32, f16>(&mut words).convert_from_f32_slice(&plain);
+                words
+            }
+        };
+        chunks.push(Chunk { row0, rows, words });
+    }
+    chunks
+}
+
+/// Whether every value survives in f16 (a bf16 or f32 checkpoint may exceed its range of +-65504).
+pub fn fits_f16(values: &[f32]) -> bool {
+    values.iter().all(|v| v.abs() <= 65_504.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chunks_cover_all_rows_within_the_limit() {
+        let (rows, cols) = (51, 12);
+        let values: Vec<f32> = (0..rows * cols).map(|v| v as f32).collect();
+        for precision in [Precision::F16, Precision::F32] {
+            for limit in [100, 1000, 1 << 20] {
+                let chunks = pack(&values, cols, precision, limit);
+                assert_eq!(chunks.iter().map(|c| c.rows).sum::<usize>(), rows);
+                for c in &chunks {
+                    let bytes = if precision == Precision::F16 { 2 } else { 4 } * 16;
+                    assert_eq!(c.words.len() * 4, c.rows.next_multiple_of(2) * bytes);
+                    assert!(c.words.len() * 4 <= limit.max(2 * bytes));
+                    let mut view = crate::engine::ops::Rows::new(&c.words, 16, precision == Precision::F16);
+                    assert_eq!(view.row(0)[..cols], values[c.row0 * cols..][..cols]);
+                    assert_eq!(view.row(0)[cols..], [0.0; 4]);
+                }
+            }
+        }
+    }
+}
