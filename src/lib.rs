@@ -6,5 +6,7 @@ pub mod checkpoint;
 pub mod config;
 pub mod error;
 pub mod patching;
+pub mod platform;
+pub mod render;
 
 pub use error::{Error, Result};
