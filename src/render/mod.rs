@@ -94,7 +94,7 @@ pub fn overlay(input: &OverlayInput) -> Result<RgbImage> {
     legend::title(&mut sheet, &text, (left(0), MARGIN), side, "Picture", &size);
     legend::caption(&mut sheet, &text, (left(0), key_top), side, &token_caption(input, drawn, tokens));
 
-    let average = format!("{} tokens each on average", legend::number(patches.average_length()));
+    let average = format!("{:.2} tokens each on average", patches.average_length());
     let title = format!("{} patches", list.len());
     legend::title(&mut sheet, &text, (left(1), MARGIN), side, &title, &average);
     legend::lengths(&mut sheet, &text, (left(1), key_top), side, &list, &classes);
@@ -145,7 +145,7 @@ fn facts(input: &OverlayInput, tokens: usize, patches: &Patches) -> Vec<(String,
     add("mode", rule.mode.name().to_owned());
     if rule.mode != Mode::Token {
         let most = rule.max_patch_length;
-        add("longest patch", if most == 0 { "unlimited".to_owned() } else { format!("{most} tokens") });
+        add("patch limit", if most == 0 { "none".to_owned() } else { format!("{most} tokens") });
     }
     add("tokens", if drawn < tokens { format!("{drawn} of {tokens}") } else { tokens.to_string() });
     add("patches", patches.count().to_string());

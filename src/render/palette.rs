@@ -22,9 +22,11 @@ const INFERNO: [u32; 17] = [
     0xf1711f, 0xf98c0a, 0xfcaa0f, 0xf9c932, 0xf2e865, 0xfcffa4,
 ];
 
-/// Patch lengths 1, 2, 3, .. from warm (short: much work for few pixels) to cool (long), in hues that also differ in
-/// brightness for colour-blind eyes. After Okabe and Ito's colour-blind-safe set.
-const LENGTHS: [u32; 8] = [0xe8590c, 0xf9c74f, 0x2fbf8f, 0x3d9be9, 0x8a7bea, 0xd27bd8, 0x9fb0c0, 0xe6e6ea];
+/// Patch lengths from warm (short: much work for few pixels) to cool (long).
+const LENGTHS: [u32; 8] = [0xe8590c, 0xf9b234, 0xb9cc3a, 0x2fbf8f, 0x36b5e6, 0x3d7be9, 0x8a5cea, 0xd05bc8];
+
+/// Which of them serve where four are enough: far apart in hue and in brightness, for colour-blind eyes too.
+const FEW: [usize; 4] = [0, 1, 3, 5];
 
 const fn rgb(hex: u32) -> Rgb<u8> {
     Rgb([(hex >> 16) as u8, (hex >> 8) as u8, hex as u8])
@@ -54,7 +56,8 @@ pub fn length_classes(longest: usize) -> Vec<(usize, usize)> {
 /// The colour of a patch of `len` tokens, given the classes of [`length_classes`].
 pub fn length_colour(len: usize, classes: &[(usize, usize)]) -> Rgb<u8> {
     let class = classes.iter().position(|c| len <= c.1).unwrap_or(classes.len().saturating_sub(1));
-    rgb(LENGTHS[class.min(LENGTHS.len() - 1)])
+    let of_few = if classes.len() <= FEW.len() { FEW.get(class).copied() } else { None };
+    rgb(LENGTHS[of_few.unwrap_or(class).min(LENGTHS.len() - 1)])
 }
 
 /// `a` at t = 0, `b` at t = 1, straight in between (on stored sRGB values, as egui blends).

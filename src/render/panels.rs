@@ -11,6 +11,10 @@ const MIN_SIDE: u32 = 768;
 
 /// How much of the entropy colour covers the (grey) picture: enough to read a value, little enough to see the shape.
 const HEAT_COVER: f32 = 0.82;
+/// How much of the picture's contrast is left below the entropy colours: with all of it, the same entropy would look
+/// like two values on a white and on a black background.
+const HEAT_CONTRAST: f32 = 0.5;
+const MID_GREY: Rgb<u8> = Rgb([128; 3]);
 /// How much of a patch's colour covers the picture.
 const TINT_COVER: f32 = 0.30;
 
@@ -43,7 +47,7 @@ impl Cells {
 
     /// Thickness in pixels of each of an outline's two tones.
     pub fn stroke(self) -> u32 {
-        (self.size / 18).clamp(1, 3)
+        self.size.div_ceil(24).clamp(1, 3)
     }
 }
 
@@ -131,7 +135,8 @@ fn outline(panel: &mut RgbImage, cells: Cells, piece: &Piece, colour: Rgb<u8>) {
 pub fn entropy(panel: &mut RgbImage, cells: Cells, entropies: &[f32], max: f32, threshold: f32) {
     for (x, y, pixel) in panel.enumerate_pixels_mut() {
         if let Some(e) = entropies.get(cells.token(x, y)) {
-            *pixel = mix(desaturate(*pixel, 1.0), heat(e / max), HEAT_COVER);
+            let grey = mix(MID_GREY, desaturate(*pixel, 1.0), HEAT_CONTRAST);
+            *pixel = mix(grey, heat(e / max), HEAT_COVER);
         }
     }
     for (i, _) in entropies.iter().enumerate().filter(|(_, e)| **e > threshold) {
