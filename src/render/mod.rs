@@ -24,8 +24,8 @@ use text::Type;
 const MARGIN: u32 = 36;
 /// Empty pixels between panels.
 const GAP: u32 = 32;
-/// Contact sheets are kept below this many pixels a side, which every viewer opens.
-const MAX_SHEET: u32 = 16_384;
+/// Contact sheets are enlarged to at most this many pixels a side: 200 MB in memory, and every viewer opens it.
+const MAX_SHEET: u32 = 8192;
 
 /// Everything an overlay shows.
 #[derive(Clone, Copy, Debug)]
@@ -154,8 +154,8 @@ fn facts(input: &OverlayInput, tokens: usize, patches: &Patches) -> Vec<(String,
 }
 
 /// Pictures in rows of `columns` (0: about as many columns as rows), each `scale` times as large, `gap` pixels apart
-/// and around. Pixels stay pixels. Pictures of other sizes than the largest are centred in its place; a `scale` or
-/// `gap` that would make the sheet more than 16384 pixels a side is lowered, and so is what does not fit even then.
+/// and around. Pixels stay pixels; a picture smaller than the largest is centred in its place. Where the sheet would be
+/// more than 8192 pixels a side, `scale` is lowered (to 1 at least) and then `gap` is 1.
 pub fn contact_sheet(pictures: &[RgbImage], columns: usize, scale: u32, gap: u32) -> RgbImage {
     let wide = pictures.iter().map(RgbImage::width).max().unwrap_or(0).max(1);
     let high = pictures.iter().map(RgbImage::height).max().unwrap_or(0).max(1);

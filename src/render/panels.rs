@@ -176,7 +176,7 @@ pub fn fill(image: &mut RgbImage, (x, y): (u32, u32), (width, height): (u32, u32
 
 /// A swatch that looks like a patch of this colour on the panel.
 pub fn swatch(image: &mut RgbImage, (x, y): (u32, u32), (width, height): (u32, u32), colour: Rgb<u8>) {
-    fill(image, (x, y), (width, height), palette::LINE);
+    fill(image, (x, y), (width, height), LINE);
     fill(image, (x + 1, y + 1), (width.saturating_sub(2), height.saturating_sub(2)), colour);
 }
 
