@@ -3,7 +3,7 @@
 use image::imageops::{self, FilterType};
 use image::{Rgb, RgbImage};
 
-use super::palette::{self, BACKGROUND, DARK, LIGHT, LINE, desaturate, heat, length_colour, mix};
+use super::palette::{BACKGROUND, DARK, LIGHT, LINE, desaturate, heat, length_colour, mix};
 use crate::patching::Patch;
 
 /// A panel's least side in pixels.
@@ -184,6 +184,7 @@ pub fn swatch(image: &mut RgbImage, (x, y): (u32, u32), (width, height): (u32, u
 mod tests {
     use super::*;
     use crate::patching::Patches;
+    use crate::render::palette;
 
     fn grey(cells: Cells) -> RgbImage {
         RgbImage::from_pixel(cells.side(), cells.side(), Rgb([128; 3]))
