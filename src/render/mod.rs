@@ -27,6 +27,9 @@ const GAP: u32 = 32;
 /// Contact sheets are enlarged to at most this many pixels a side: 200 MB in memory, and every viewer opens it.
 const MAX_SHEET: u32 = 8192;
 
+/// The largest grid a panel can show; the models end at 64.
+const MAX_GRID: u32 = 256;
+
 /// Everything an overlay shows.
 #[derive(Clone, Copy, Debug)]
 pub struct OverlayInput<'a> {
@@ -47,11 +50,11 @@ pub struct OverlayInput<'a> {
 /// Three panels side by side: the picture, its patches, the entropy of its tokens; keys below, facts in the footer.
 ///
 /// # Errors
-/// [`Error::Internal`] for a grid of no tokens, an empty picture, or a damaged built-in font.
+/// [`Error::Internal`] for a grid of no tokens or more than 256 a row, an empty picture, or a damaged built-in font.
 pub fn overlay(input: &OverlayInput) -> Result<RgbImage> {
     let rule = input.rule;
-    if rule.grid == 0 || input.picture.width() == 0 || input.picture.height() == 0 {
-        return Err(Error::Internal("an overlay was asked for of an empty picture".into()));
+    if !(1..=MAX_GRID).contains(&rule.grid) || input.picture.width() == 0 || input.picture.height() == 0 {
+        return Err(Error::Internal(format!("no overlay can show an empty picture or {} tokens a row", rule.grid)));
     }
     let text = Type::new()?;
     let cells = Cells::new(rule.grid, input.picture.width());

@@ -29,10 +29,11 @@ pub struct Cells {
 
 impl Cells {
     /// For a picture `side` pixels wide. A cell is a whole multiple of a token's pixels, so that every pixel of the
-    /// picture becomes the same whole number of pixels on the panel.
+    /// picture becomes the same whole number of pixels on the panel; a picture too large for that is resampled.
     pub fn new(grid: u32, side: u32) -> Self {
-        let token = (side / grid).clamp(1, MIN_SIDE);
-        Self { grid, size: MIN_SIDE.div_ceil(grid).next_multiple_of(token) }
+        let least = MIN_SIDE.div_ceil(grid);
+        let whole = least.next_multiple_of((side / grid).max(1));
+        Self { grid, size: if whole <= 2 * least { whole } else { least } }
     }
 
     /// The panel's side in pixels.
@@ -201,6 +202,7 @@ mod tests {
             assert!((MIN_SIDE..=2 * MIN_SIDE).contains(&cells.side()), "{grid} {f}: {cells:?}");
             assert!(cells.size.is_multiple_of(f));
         }
+        assert_eq!(Cells::new(16, 4000).side(), MIN_SIDE, "large pictures do not make large sheets");
     }
 
     #[test]

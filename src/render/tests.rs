@@ -59,6 +59,7 @@ fn more_entropies_than_tokens_and_impossible_numbers_are_harmless() {
         OverlayInput { picture: &picture, entropies: &nats, patches: &patches, rule: &rule, vocab: 0, labels: &[] };
     assert!(overlay(&input).is_ok());
     assert!(overlay(&OverlayInput { picture: &RgbImage::new(0, 0), ..input }).is_err());
+    assert!(overlay(&OverlayInput { rule: &PatchRule { grid: u32::MAX, ..rule }, ..input }).is_err());
     for threshold in [-1.0, 99.0, f32::MAX] {
         assert!(overlay(&OverlayInput { rule: &PatchRule { threshold, ..rule }, ..input }).is_ok());
     }
