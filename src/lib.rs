@@ -7,5 +7,7 @@ pub mod config;
 pub mod engine;
 pub mod error;
 pub mod patching;
+pub mod platform;
+pub mod render;
 
 pub use error::{Error, Result};

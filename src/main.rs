@@ -1,1 +1,3 @@
+//! The `dpar` program.
+
 fn main() {}

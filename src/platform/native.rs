@@ -1,0 +1,116 @@
+//! A computer: files, and a model built into the program.
+
+use std::borrow::Cow;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use crate::checkpoint::ModelFiles;
+use crate::error::{Error, Result};
+
+/// The model folder `assets/model`, as it was when the program was built.
+const MODEL: [(&str, &[u8]); 5] = [
+    ("config.json", include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/assets/model/config.json"))),
+    ("vq.safetensors", include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/assets/model/vq.safetensors"))),
+    ("entropy.safetensors", include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/assets/model/entropy.safetensors"))),
+    ("dpar.safetensors", include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/assets/model/dpar.safetensors"))),
+    ("baseline.safetensors", include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/assets/model/baseline.safetensors"))),
+];
+
+/// The model that is part of the program. The weights are borrowed from the program's own memory, not copied.
+///
+/// # Errors
+/// As [`ModelFiles::load`]; only a build from a damaged checkout can fail.
+pub fn embedded_model() -> Result<ModelFiles> {
+    ModelFiles::load("built-in model", |name| {
+        let file = MODEL.iter().find(|(n, _)| *n == name);
+        let missing = || (format!("built-in model/{name}"), "it was not built into this program".to_owned());
+        file.map(|(_, bytes)| Cow::Borrowed(*bytes)).ok_or_else(missing)
+    })
+}
+
+/// Writes a file whole or not at all: into a new file beside it, which then takes its name.
+///
+/// A file that existed keeps its old content until then. Permissions are those of any new file (0666 less the umask).
+/// What is there but is no regular file (`/dev/stdout`, a named pipe) is written in place: renaming over it would
+/// destroy it. A symbolic link stays, the file it points to is replaced.
+///
+/// # Errors
+/// [`Error::Output`] with the operating system's reason.
+pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
+    replace(path, bytes)
+        .map_err(|e| Error::Output { file: path.display().to_string(), problem: without_temporary_name(&e) })
+}
+
+fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let target: PathBuf = match fs::metadata(path) {
+        Ok(found) if found.is_dir() => return Err(io::Error::new(io::ErrorKind::IsADirectory, "it is a folder")),
+        Ok(found) if !found.is_file() => return fs::write(path, bytes),
+        Ok(_) => path.canonicalize()?,
+        Err(_) => path.to_owned(),
+    };
+    // A bare file name has the empty path as its parent, which means the current folder.
+    let folder = target.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // `make_in` and not `tempfile_in`: a temporary file is private (0600) by default, and would stay so under its name.
+    let mut file = tempfile::Builder::new().prefix(".dpar-").make_in(folder, |p| File::create_new(p))?;
+    file.as_file_mut().write_all(bytes)?;
+    // Before the rename, so that a power cut cannot leave the name on an empty file.
+    file.as_file().sync_all()?;
+    file.persist(&target).map_err(|e| e.error)?;
+    Ok(())
+}
+
+/// tempfile adds the temporary file's path to its messages, which a person never asked for.
+fn without_temporary_name(e: &io::Error) -> String {
+    match e.kind() {
+        io::ErrorKind::NotFound => "its folder does not exist".to_owned(),
+        io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
+        _ => {
+            let text = e.to_string();
+            text.split(" at path ").next().map_or(text.clone(), str::to_owned)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn replaces_whole_files_and_leaves_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.png");
+        write_atomic(&path, b"one, the longer content").unwrap();
+        write_atomic(&path, b"two").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"two");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn permissions_are_those_of_any_new_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let (ours, plain) = (dir.path().join("ours"), dir.path().join("plain"));
+        write_atomic(&ours, b"x").unwrap();
+        fs::write(&plain, b"x").unwrap();
+        assert_eq!(fs::metadata(ours).unwrap().permissions(), fs::metadata(plain).unwrap().permissions());
+    }
+
+    #[test]
+    fn failures_name_the_file_and_keep_what_was_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let missing = dir.path().join("no").join("a.png");
+        let e = write_atomic(&missing, b"x").unwrap_err();
+        assert!(matches!(&e, Error::Output { file, .. } if *file == missing.display().to_string()), "{e}");
+        assert!(e.to_string().ends_with("cannot be written: its folder does not exist"), "{e}");
+        assert!(write_atomic(dir.path(), b"x").unwrap_err().to_string().contains("it is a folder"));
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn built_in_model_loads() {
+        let files = embedded_model().unwrap();
+        assert_eq!(files.source, "built-in model");
+        assert_eq!(files.config.num_classes(), 58);
+        assert!(files.dpar.is_some() && files.entropy.is_some() && files.baseline.is_some());
+    }
+}

@@ -1,0 +1,94 @@
+use image::Rgb;
+
+use super::*;
+
+fn entropies(tokens: usize) -> Vec<f32> {
+    (0..tokens).map(|i| (i * 7 % 13) as f32 / 2.0).collect()
+}
+
+fn sheet(rule: PatchRule, f: u32, drawn: usize, labels: &[(&str, String)]) -> RgbImage {
+    let picture = RgbImage::from_fn(rule.grid * f, rule.grid * f, |x, y| Rgb([x as u8, y as u8, 128]));
+    let nats = entropies(drawn);
+    let patches = rule.patches(&nats);
+    overlay(&OverlayInput { picture: &picture, entropies: &nats, patches: &patches, rule: &rule, vocab: 1024, labels })
+        .unwrap()
+}
+
+fn rule(grid: u32, max_patch_length: u32, mode: Mode) -> PatchRule {
+    PatchRule { mode, threshold: 3.0, max_patch_length, grid }
+}
+
+#[test]
+fn every_supported_layout_draws_with_clean_margins() {
+    let long = [("class", "a-very-long-class-name-".repeat(30)), ("seed", u64::MAX.to_string())];
+    for (grid, f, most, mode, drawn) in [
+        (4, 2, 0, Mode::Entropy, 16),
+        (4, 16, 4, Mode::EntropyRowBoundary, 0),
+        (17, 8, 16, Mode::Static, 200),
+        (16, 4, 0, Mode::Token, 256),
+        (64, 2, 0, Mode::Entropy, 4096),
+        (64, 16, 6, Mode::EntropyRowBoundary, 4095),
+    ] {
+        let image = sheet(rule(grid, most, mode), f, drawn, &long);
+        let (w, h) = image.dimensions();
+        assert!(w > 3 * 768 && h > 768);
+        // Nothing runs over the sheet's edge: half the margin is background all around.
+        let edge = MARGIN / 2;
+        let inside = |x: u32, y: u32| (edge..w - edge).contains(&x) && (edge..h - edge).contains(&y);
+        let stray = image.enumerate_pixels().find(|(x, y, p)| !inside(*x, *y) && **p != BACKGROUND);
+        assert!(stray.is_none(), "grid {grid}: {stray:?}");
+    }
+}
+
+#[test]
+fn the_picture_is_shown_pixel_for_pixel() {
+    let image = sheet(rule(16, 4, Mode::Entropy), 4, 256, &[]);
+    let top = MARGIN + TITLE as u32 + 14;
+    for (x, y) in [(0, 0), (63, 0), (20, 41), (63, 63)] {
+        assert_eq!(*image.get_pixel(MARGIN + x * 12 + 6, top + y * 12 + 6), Rgb([x as u8, y as u8, 128]));
+    }
+}
+
+#[test]
+fn more_entropies_than_tokens_and_impossible_numbers_are_harmless() {
+    let rule = rule(4, 4, Mode::Entropy);
+    let nats = [f32::NAN, f32::INFINITY, -1.0, 1e30].repeat(9);
+    let patches = rule.patches(&nats);
+    let picture = RgbImage::new(33, 21);
+    let input =
+        OverlayInput { picture: &picture, entropies: &nats, patches: &patches, rule: &rule, vocab: 0, labels: &[] };
+    assert!(overlay(&input).is_ok());
+    assert!(overlay(&OverlayInput { picture: &RgbImage::new(0, 0), ..input }).is_err());
+    assert!(overlay(&OverlayInput { rule: &PatchRule { grid: u32::MAX, ..rule }, ..input }).is_err());
+    for threshold in [-1.0, 99.0, f32::MAX] {
+        assert!(overlay(&OverlayInput { rule: &PatchRule { threshold, ..rule }, ..input }).is_ok());
+    }
+}
+
+#[test]
+fn contact_sheet_places_pictures_in_rows() {
+    let pictures: Vec<RgbImage> = (1..=5u8).map(|n| RgbImage::from_pixel(4, 4, Rgb([n * 50, 0, 0]))).collect();
+    let sheet = contact_sheet(&pictures, 3, 2, 3);
+    assert_eq!(sheet.dimensions(), (3 * 8 + 4 * 3, 2 * 8 + 3 * 3));
+    assert_eq!(sheet.get_pixel(3, 3).0, [50, 0, 0]);
+    assert_eq!(sheet.get_pixel(3 + 11 + 7, 3 + 11 + 7).0, [250, 0, 0]);
+    assert_eq!(*sheet.get_pixel(2, 2), BACKGROUND);
+    assert_eq!(*sheet.get_pixel(3 + 22, 3 + 11), BACKGROUND, "the sixth place is empty");
+    assert_eq!(contact_sheet(&pictures, 0, 1, 0).dimensions(), (12, 8));
+}
+
+#[test]
+fn contact_sheet_survives_absurd_requests() {
+    assert_eq!(contact_sheet(&[], 0, 5, 2).dimensions(), (9, 9));
+    let one = [RgbImage::new(64, 1)];
+    assert_eq!(contact_sheet(&one, usize::MAX, u32::MAX, u32::MAX).dimensions(), (MAX_SHEET + 2, MAX_SHEET / 64 + 2));
+}
+
+#[test]
+fn png_files_come_back_as_they_were() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("x.png");
+    let picture = RgbImage::from_fn(5, 3, |x, y| Rgb([x as u8, y as u8, 9]));
+    write_png(&path, &picture).unwrap();
+    assert_eq!(image::open(&path).unwrap().to_rgb8(), picture);
+}

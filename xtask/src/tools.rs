@@ -1,0 +1,124 @@
+//! What a fresh machine needs before the checks can run: toolchain parts, and some Vulkan driver.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::Result;
+
+use super::{WASM, output, status};
+
+/// Whether GPU tests can run here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gpu {
+    /// Not looked for yet.
+    Unknown,
+    /// There is a driver.
+    Some,
+    /// There is none, and none could be installed.
+    None,
+}
+
+/// Installs what is missing where that is possible, says what to install where it is not.
+///
+/// # Errors
+/// When a toolchain part is missing and cannot be added. A missing GPU driver is no error: the GPU tests skip.
+pub fn ensure() -> Result<Gpu> {
+    toolchain()?;
+    if std::env::var_os("DPAR_NO_GPU").is_some() {
+        println!("   DPAR_NO_GPU is set: no adapter will be looked for, the GPU tests skip");
+        return Ok(Gpu::None);
+    }
+    Ok(gpu())
+}
+
+/// rustfmt, clippy and the wasm target of the pinned toolchain (rust-toolchain.toml names them, so rustup usually has
+/// installed them already).
+fn toolchain() -> Result<()> {
+    let has = |list: Option<String>, wanted: &str| list.is_some_and(|l| l.lines().any(|n| n.starts_with(wanted)));
+    let mut missing: Vec<[&str; 3]> = Vec::new();
+    for tool in ["rustfmt", "clippy"] {
+        let command = if tool == "clippy" { "clippy-driver" } else { "rustfmt" };
+        if output(command, &["--version"]).is_none() {
+            missing.push(["component", "add", tool]);
+        }
+    }
+    if !has(output("rustup", &["target", "list", "--installed"]), WASM) && !wasm_in_sysroot() {
+        missing.push(["target", "add", WASM]);
+    }
+    for args in missing {
+        println!("   rustup {}", args.join(" "));
+        status(Command::new("rustup").args(args).current_dir(super::root()), &format!("rustup {}", args.join(" ")))?;
+    }
+    Ok(())
+}
+
+/// For toolchains that do not come from rustup.
+fn wasm_in_sysroot() -> bool {
+    output("rustc", &["--print", "sysroot"])
+        .is_some_and(|root| Path::new(root.trim()).join("lib/rustlib").join(WASM).join("lib").is_dir())
+}
+
+/// A driver that wgpu can open. Windows and macOS bring one (Direct3D 12, Metal).
+fn gpu() -> Gpu {
+    if !cfg!(target_os = "linux") || has_vulkan_driver() {
+        return Gpu::Some;
+    }
+    const PACKAGES: [&str; 2] = ["mesa-vulkan-drivers", "libvulkan1"];
+    let by_hand = format!("install a Vulkan driver (on Debian or Ubuntu: {})", PACKAGES.join(" "));
+    let Some(prefix) = root_prefix().filter(|_| Path::new("/etc/debian_version").exists()) else {
+        println!("   no Vulkan driver found, so the GPU tests skip; to run them, {by_hand}");
+        return Gpu::None;
+    };
+    let apt = |args: &[&str]| {
+        let words: Vec<&str> = prefix.iter().copied().chain(["apt-get", "-qq"]).chain(args.iter().copied()).collect();
+        println!("   {}", words.join(" "));
+        let mut command = Command::new(words[0]);
+        command.args(&words[1..]).env("DEBIAN_FRONTEND", "noninteractive");
+        status(&mut command, &words.join(" "))
+    };
+    let install: Vec<&str> = ["install", "-y", "--no-install-recommends"].into_iter().chain(PACKAGES).collect();
+    // The lists may be old or absent (containers): refresh them only when the first try fails.
+    let installed = apt(&install).or_else(|_| apt(&["update"]).and_then(|()| apt(&install)));
+    match installed {
+        Ok(()) if has_vulkan_driver() => Gpu::Some,
+        Ok(()) => {
+            println!("   the packages brought no Vulkan driver, so the GPU tests skip");
+            Gpu::None
+        }
+        Err(e) => {
+            println!("   {e:#}; the GPU tests skip; to run them, {by_hand}");
+            Gpu::None
+        }
+    }
+}
+
+fn has_vulkan_driver() -> bool {
+    ["VK_DRIVER_FILES", "VK_ICD_FILENAMES"].iter().any(|name| std::env::var_os(name).is_some())
+        || ["/usr/share/vulkan/icd.d", "/etc/vulkan/icd.d"].iter().any(|dir| has_json(Path::new(dir)))
+}
+
+fn has_json(dir: &Path) -> bool {
+    let files = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    files.map(|f| f.path()).any(|p: PathBuf| p.extension().is_some_and(|e| e == "json"))
+}
+
+/// What to put before a command to run it as root: nothing, `sudo`, or `None` where neither works without a password.
+fn root_prefix() -> Option<&'static [&'static str]> {
+    if output("id", &["-u"]).is_some_and(|id| id.trim() == "0") {
+        return Some(&[]);
+    }
+    output("sudo", &["-n", "true"]).map(|_| &["sudo", "-n"][..])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_driver_folder_counts_only_with_a_driver_file() {
+        let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+        assert!(!has_json(here), "xtask/ holds no .json");
+        assert!(has_json(&here.join("../assets/model")), "assets/model/config.json is one");
+        assert!(!has_json(Path::new("/no/such/folder")));
+    }
+}
