@@ -175,7 +175,9 @@ impl ModelFiles {
             let file = format!("{name}.safetensors");
             let bytes = read(&file).map_err(|(file, why)| Error::Checkpoint {
                 file,
-                problem: format!("cannot be read ({why}); config.json has a `{name}` model, so its weights must be there"),
+                problem: format!(
+                    "cannot be read ({why}); config.json has a `{name}` model, so its weights must be there"
+                ),
             })?;
             let checkpoint = Checkpoint::open(&label(&file), bytes, &specs)?;
             hasher.update(&checkpoint.bytes);

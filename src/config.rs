@@ -210,7 +210,10 @@ impl ModelConfig {
             if id < count {
                 return Ok(id);
             }
-            return Err(Error::Request(format!("class {id} does not exist: this model has classes 0 to {}", count - 1)));
+            return Err(Error::Request(format!(
+                "class {id} does not exist: this model has classes 0 to {}",
+                count - 1
+            )));
         }
         if self.classes.is_empty() {
             return Err(Error::Request(format!(
@@ -253,7 +256,10 @@ impl ModelConfig {
         for (name, c) in named.into_iter().filter_map(|(n, c)| c.as_ref().map(|c| (n, c))) {
             check_transformer(name, c)?;
             if c.grid_size != grid {
-                return Err(format!("`{name}.grid_size` is {}, but another model of the folder says {grid}", c.grid_size));
+                return Err(format!(
+                    "`{name}.grid_size` is {}, but another model of the folder says {grid}",
+                    c.grid_size
+                ));
             }
             if c.vocab_size != vocab {
                 return Err(format!("`{name}.vocab_size` is {}, but `vq.codebook_size` is {vocab}", c.vocab_size));
@@ -274,7 +280,11 @@ impl ModelConfig {
             return Err("`patching.threshold` is not a finite number of nats".into());
         }
         let s = &self.sampling;
-        if !(s.cfg_scale.is_finite() && s.temperature.is_finite() && s.temperature >= 0.0 && (0.0..=1.0).contains(&s.top_p)) {
+        if !(s.cfg_scale.is_finite()
+            && s.temperature.is_finite()
+            && s.temperature >= 0.0
+            && (0.0..=1.0).contains(&s.top_p))
+        {
             return Err("`sampling` has a number out of range (temperature >= 0, top_p from 0 to 1)".into());
         }
         Ok(())
@@ -334,7 +344,11 @@ fn check_vq(c: &VqConfig) -> std::result::Result<(), String> {
     for &m in &c.ch_mult {
         in_range("vq.ch_mult", m, 1, 64)?;
         if !(c.ch * m).is_multiple_of(c.norm_groups) {
-            return Err(format!("`vq` has {} channels, not a multiple of `vq.norm_groups` {}", c.ch * m, c.norm_groups));
+            return Err(format!(
+                "`vq` has {} channels, not a multiple of `vq.norm_groups` {}",
+                c.ch * m,
+                c.norm_groups
+            ));
         }
     }
     Ok(())

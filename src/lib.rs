@@ -5,6 +5,8 @@
 pub mod checkpoint;
 pub mod config;
 pub mod error;
+pub mod gpu;
+pub mod model;
 pub mod patching;
 
 pub use error::{Error, Result};
