@@ -4,6 +4,9 @@
 
 mod common;
 
+#[path = "../benches/burn_loop.rs"]
+mod burn_loop;
+
 use burn::tensor::{Device, Tensor, TensorData};
 use common::{Fixture, assert_close};
 use dpar::model::{Dpar, TokenModel, Tokenizer, entropies, read_f32};
@@ -191,4 +194,34 @@ fn bad_batches_are_refused() {
     assert!(says(model.logits(&tokens[..63], &[0], &patches[..1])).contains("boundaries"));
     assert!(says(model.logits(&tokens, &[0], &patches[..1])).contains("same number"));
     assert!(says(model.logits(&tokens, &[0, 0], &patches[..1])).contains("images"));
+}
+
+/// The benchmark's peer draws what the reference draws: its comparison is of equal work.
+fn check_loop(name: &str, run: usize, tokens: usize, device: &Device) {
+    let f = Fixture::load(name);
+    let run = &f.runs()[run];
+    assert_eq!(run.top_k, 0, "the peer has no top-k");
+    let rule = PatchRule { threshold: run.threshold, ..rule(&f) };
+    let peer = burn_loop::BurnLoop::load(&f.files, device).unwrap();
+    let out = peer.generate(run.cls, run.seed, rule, run.cfg, run.temperature, run.top_p, tokens).unwrap();
+    assert_eq!(out.tokens, run.tokens[..tokens], "{name} tokens");
+    assert_eq!(out.starts, run.starts[..tokens], "{name} starts");
+    assert_close(&format!("{name} loop entropies"), &out.entropies, &run.entropies[..tokens], TOLERANCE);
+}
+
+#[test]
+fn burn_loop_repeats_greedy_runs() {
+    check_loop("tiny", 0, 64, &Device::flex());
+    check_loop("odd", 0, 36, &Device::flex()); // two encoder layers
+}
+
+#[test]
+fn burn_loop_repeats_a_guided_sampled_run() {
+    check_loop("pilot", 0, 48, &Device::flex());
+}
+
+#[test]
+fn burn_loop_runs_on_the_gpu() {
+    let Some(gpu) = common::gpu() else { return };
+    check_loop("tiny", 0, 20, &gpu.burn_device().unwrap());
 }
