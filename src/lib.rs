@@ -6,6 +6,8 @@ pub mod checkpoint;
 pub mod config;
 pub mod engine;
 pub mod error;
+pub mod gpu;
+pub mod model;
 pub mod patching;
 pub mod platform;
 pub mod render;

@@ -1,0 +1,46 @@
+//! The patch transformer G (dpar.md section 5, `gpt.py` `DynamicTransformer.layers`): the big model, one step per patch.
+//!
+//! It reads [class, p_0 .. p_{M-2}], causal; output m is the state s_m predicted *for* patch m, so s_0 comes from the
+//! class alone and the last patch is never read.
+
+use burn::tensor::Tensor;
+
+use super::Weights;
+use super::block::{Block, Embedding};
+use super::rope::Rope;
+use crate::config::TransformerConfig;
+use crate::error::Result;
+
+/// The patch transformer on a device.
+#[derive(Clone, Debug)]
+pub struct PatchTransformer {
+    /// Class embeddings (C + 1, D); the last is the null class of classifier-free guidance.
+    pub classes: Embedding,
+    /// G layers.
+    pub layers: Vec<Block>,
+}
+
+impl PatchTransformer {
+    /// Loads `cls_embedding` and `layers` of the checkpoint's root `w`.
+    ///
+    /// # Errors
+    /// As [`Weights::tensor`].
+    pub fn load(w: &Weights, c: &TransformerConfig) -> Result<Self> {
+        Ok(Self {
+            classes: Embedding::load(w, "cls_embedding.embedding_table")?,
+            layers: Block::load_all(w, c, c.n_layer)?,
+        })
+    }
+
+    /// Patch vectors `p` (B, M, D) and `classes` (B) -> states s (B, M, D). `rope` holds M positions: the class, then
+    /// Dynamic RoPE of patches 0 to M - 2.
+    pub fn forward(&self, p: Tensor<3>, classes: &[usize], rope: &Rope) -> Tensor<3> {
+        let [b, m, _] = p.dims();
+        let class = self.classes.forward(classes.iter().copied(), b); // (B, 1, D)
+        let mut s = if m > 1 { Tensor::cat(vec![class, p.narrow(1, 0, m - 1)], 1) } else { class }; // (B, M, D)
+        for layer in &self.layers {
+            s = layer.forward(s, rope);
+        }
+        s
+    }
+}
