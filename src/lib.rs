@@ -2,6 +2,7 @@
 //!
 //! The modules read as the data's way; ARCHITECTURE.md walks one token through them.
 
+pub mod backend;
 pub mod checkpoint;
 pub mod config;
 pub mod engine;
@@ -11,5 +12,8 @@ pub mod model;
 pub mod patching;
 pub mod platform;
 pub mod render;
+pub mod request;
+pub mod session;
+pub mod trace;
 
 pub use error::{Error, Result};

@@ -130,8 +130,7 @@ impl<'a> ProgramBuilder<'a> {
         let null = class_rows(entropy_checkpoint, entropy_config, entropy_config.num_classes)?;
         let section = Section::EntropyModel;
         let (_, logits) = self.token_model(entropy_checkpoint, entropy_config, section, 1, Some(&null))?;
-        let params =
-            entropy::Params { gate: word::RUN, vocab: entropy_config.vocab_size as u32, pad: [0; 2] };
+        let params = entropy::Params { gate: word::RUN, vocab: entropy_config.vocab_size as u32, pad: [0; 2] };
         let bind = vec![self.state, logits, entropies];
         self.b.step(&entropy::OP, section, Flags::lanes(1), params, bind, Work::Groups(1));
         self.b.step(&boundary::OP, section, Flags::lanes(1), [0u32; 4], vec![self.state, entropies], Work::Groups(1));
@@ -155,7 +154,8 @@ impl<'a> ProgramBuilder<'a> {
         let bind = vec![self.state, patch_vector, classes, rows, columns, x, patch_rope];
         let threads = (lanes * width as u32).max(2 * quarter);
         self.b.step(&patch_input::OP, section, Flags::lanes(lanes), params, bind, Work::Threads(threads));
-        let stack = self.stack(checkpoint, config, section, lanes, word::BOUNDARY, (word::PATCH, word::ZERO), patch_rope);
+        let stack =
+            self.stack(checkpoint, config, section, lanes, word::BOUNDARY, (word::PATCH, word::ZERO), patch_rope);
         for n in 0..config.n_layer {
             self.block(&stack, &format!("layers.{n}"), Row::only(x), Row::only(x), None)?;
         }
@@ -483,8 +483,7 @@ impl<'a> ProgramBuilder<'a> {
         let table = self.matrix(checkpoint, &["tok_embeddings.weight"])?;
         let width = padded(config.dim) as u32;
         for (buffer, row0, rows, f16) in table.chunks {
-            let params =
-                embed::Params { gate, lanes, width, row0: row0 as u32, rows: rows as u32, pad: [0; 3] };
+            let params = embed::Params { gate, lanes, width, row0: row0 as u32, rows: rows as u32, pad: [0; 3] };
             let flags = Flags { f16, ..Flags::lanes(lanes) };
             let bind = vec![self.state, classes, buffer, out];
             self.b.step(&embed::OP, section, flags, params, bind, Work::Threads(lanes * width));

@@ -96,11 +96,14 @@ impl GpuExecutor {
             let init = std::mem::take(&mut b.init);
             let size = 4 * b.words as u64;
             let mapped_at_creation = !init.is_empty();
-            let buffer = device.create_buffer(&wgpu::BufferDescriptor { label: Some(&b.name), size, usage, mapped_at_creation });
+            let buffer =
+                device.create_buffer(&wgpu::BufferDescriptor { label: Some(&b.name), size, usage, mapped_at_creation });
             if mapped_at_creation {
                 buffer
                     .get_mapped_range_mut(..4 * init.len() as u64)
-                    .map_err(|e| Error::Adapter(format!("the GPU has no memory for this model ({e}); try --device cpu")))?
+                    .map_err(|e| {
+                        Error::Adapter(format!("the GPU has no memory for this model ({e}); try --device cpu"))
+                    })?
                     .copy_from_slice(bytemuck::cast_slice(&init));
                 buffer.unmap();
             }
@@ -113,7 +116,8 @@ impl GpuExecutor {
             mapped_at_creation: false,
         });
         let steps = bind_steps(device, queue, tier, &program, &buffers, &controls);
-        let ring = (0..RING).map(|_| Slot { buffer: readback(device, MAX_TOKENS * RECORD_WORDS), flight: None }).collect();
+        let ring =
+            (0..RING).map(|_| Slot { buffer: readback(device, MAX_TOKENS * RECORD_WORDS), flight: None }).collect();
         for scope in scopes.into_iter().rev() {
             if let Some(e) = scope.pop().await {
                 return Err(Error::Adapter(format!("the GPU cannot run the engine: {e}; try --device cpu")));
@@ -314,10 +318,8 @@ fn bind_steps(
         let op = step.op;
         let (layout, module) = layouts.entry(op.name).or_insert_with(|| layout_of(device, op));
         let key = (op.name, step.flags);
-        let pipeline = pipelines
-            .entry(key)
-            .or_insert_with(|| pipeline_of(device, op, layout, module, tier, step.flags))
-            .clone();
+        let pipeline =
+            pipelines.entry(key).or_insert_with(|| pipeline_of(device, op, layout, module, tier, step.flags)).clone();
         let uniform = |buffer, offset: usize, bytes: usize| {
             let size = std::num::NonZeroU64::new(bytes as u64);
             wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer, offset: offset as u64, size })
@@ -354,7 +356,8 @@ fn layout_of(device: &wgpu::Device, op: &Op) -> (wgpu::BindGroupLayout, wgpu::Sh
         let read_only = *access == Access::Read;
         entry(slot + 2, wgpu::BufferBindingType::Storage { read_only })
     }));
-    let layout = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: Some(op.name), entries: &entries });
+    let layout =
+        device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: Some(op.name), entries: &entries });
     let source = wgpu::ShaderSource::Wgsl(op.wgsl.into());
     let module = device.create_shader_module(wgpu::ShaderModuleDescriptor { label: Some(op.name), source });
     (layout, module)

@@ -8,7 +8,9 @@ use burn::tensor::activation::{silu, softmax};
 use burn::tensor::module::{conv2d, interpolate};
 use burn::tensor::ops::{ConvOptions, InterpolateMode, InterpolateOptions};
 use burn::tensor::{Device, Tensor};
+use image::RgbImage;
 
+use super::pixels::tensor_to_rgb8;
 use super::{Weights, indices, read_u32};
 use crate::checkpoint::Checkpoint;
 use crate::config::VqConfig;
@@ -85,6 +87,18 @@ impl Tokenizer {
         let z = self.codebook.clone().select(0, ids); // (B * T, c)
         let z = z.reshape([codes.len() / (grid * grid), grid, grid, c]).permute([0, 3, 1, 2]); // (B, c, g, g)
         Ok(self.decoder.forward(self.post_quant_conv.forward(z)))
+    }
+
+    /// Codes (grid * grid) of one image -> its picture.
+    ///
+    /// # Errors
+    /// As [`Tokenizer::decode`] and [`tensor_to_rgb8`].
+    pub async fn decode_image(&self, codes: &[u32], grid: usize) -> Result<RgbImage> {
+        let image = self.decode(codes, grid)?; // (1, 3, H, W)
+        let [_, _, height, width] = image.dims();
+        let rgb = tensor_to_rgb8(image).await?.swap_remove(0);
+        RgbImage::from_raw(width as u32, height as u32, rgb)
+            .ok_or_else(|| Error::Internal("a decoded picture has the wrong size".into()))
     }
 }
 

@@ -17,23 +17,8 @@ pub const OP: Op = Op {
         include_str!("../../../shaders/linear.wgsl")
     ),
     // state, x, gain, weights, residual, extra, out
-    storage: &[
-        Access::Read,
-        Access::Read,
-        Access::Read,
-        Access::Read,
-        Access::Read,
-        Access::Read,
-        Access::Write,
-    ],
-    overrides: &[
-        Override::Lanes,
-        Override::Split,
-        Override::F16,
-        Override::Norm,
-        Override::Residual,
-        Override::Extra,
-    ],
+    storage: &[Access::Read, Access::Read, Access::Read, Access::Read, Access::Read, Access::Read, Access::Write],
+    overrides: &[Override::Lanes, Override::Split, Override::F16, Override::Norm, Override::Residual, Override::Extra],
     single: false,
     twin,
 };
@@ -77,8 +62,7 @@ fn twin(v: &View<'_>) {
     let weights = v.words(3);
     let mut rows = Rows::new(&weights, width, flags.f16);
     let (residual, extra, mut out) = (v.f32(4), v.f32(5), v.f32_mut(6));
-    let (out_base, residual_base) =
-        (row_of(p.out_row) * lanes * out_width, row_of(p.residual_row) * lanes * out_width);
+    let (out_base, residual_base) = (row_of(p.out_row) * lanes * out_width, row_of(p.residual_row) * lanes * out_width);
     for row in 0..p.rows as usize {
         let w = rows.row(row);
         for (lane, x) in x.chunks_exact(width).enumerate() {

@@ -12,17 +12,12 @@ use crate::engine::state::word;
 /// The op.
 pub const OP: Op = Op {
     name: "patch_input",
-    wgsl: concat!(include_str!("../../../shaders/shared/state.wgsl"), include_str!("../../../shaders/patch_input.wgsl")),
+    wgsl: concat!(
+        include_str!("../../../shaders/shared/state.wgsl"),
+        include_str!("../../../shaders/patch_input.wgsl")
+    ),
     // state, patch vector, classes, rows, columns, out, rope
-    storage: &[
-        Access::Read,
-        Access::Read,
-        Access::Read,
-        Access::Read,
-        Access::Read,
-        Access::Write,
-        Access::Write,
-    ],
+    storage: &[Access::Read, Access::Read, Access::Read, Access::Read, Access::Read, Access::Write, Access::Write],
     overrides: &[],
     single: false,
     twin,

@@ -123,8 +123,7 @@ fn cut(guided: &[f32], floor: u32, limit: u32, weight: impl Fn(f32) -> u32) -> u
 
 /// First output word of Jarzynski & Olano's pcg3d (2020, "Hash Functions for GPU Rendering").
 fn pcg3d(seed: u32, position: u32, token: u32) -> u32 {
-    let [mut x, mut y, mut z] =
-        [seed, position, token].map(|v| v.wrapping_mul(1_664_525).wrapping_add(1_013_904_223));
+    let [mut x, mut y, mut z] = [seed, position, token].map(|v| v.wrapping_mul(1_664_525).wrapping_add(1_013_904_223));
     x = x.wrapping_add(y.wrapping_mul(z));
     y = y.wrapping_add(z.wrapping_mul(x));
     z = z.wrapping_add(x.wrapping_mul(y));

@@ -1,0 +1,90 @@
+//! Where things run: the GPU if there is one, the CPU twins and burn's `flex` if not. Decided once, said plainly.
+
+use burn::tensor::Device as BurnDevice;
+
+use crate::checkpoint::ModelFiles;
+use crate::engine::{CpuExecutor, Engine, Generator, GpuExecutor, Layout, Tier, build};
+use crate::error::{Error, Result};
+use crate::gpu::Gpu;
+
+/// What the user asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DeviceChoice {
+    /// A GPU if there is one (software adapters count), else the CPU.
+    #[default]
+    Auto,
+    /// A GPU or an error.
+    Gpu,
+    /// The CPU twins, whatever there is.
+    Cpu,
+}
+
+/// The chosen place.
+#[derive(Debug)]
+pub struct Backend {
+    gpu: Option<Gpu>,
+    /// Why the CPU was taken although a GPU was welcome.
+    pub fallback: Option<String>,
+}
+
+impl Backend {
+    /// Opens what was asked for.
+    ///
+    /// # Errors
+    /// [`Error::Adapter`] where a GPU was demanded and none can run the engine.
+    pub async fn open(choice: DeviceChoice) -> Result<Self> {
+        if choice == DeviceChoice::Cpu {
+            return Ok(Self { gpu: None, fallback: None });
+        }
+        match Gpu::open().await {
+            Ok(gpu) => Ok(Self { gpu: Some(gpu), fallback: None }),
+            Err(Error::Adapter(why)) if choice == DeviceChoice::Auto => Ok(Self { gpu: None, fallback: Some(why) }),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// The GPU, if that is where things run.
+    pub fn gpu(&self) -> Option<&Gpu> {
+        self.gpu.as_ref()
+    }
+
+    /// Adapter name, backend and kind, for people.
+    pub fn name(&self) -> String {
+        match &self.gpu {
+            Some(gpu) => {
+                let kind = if gpu.is_software() { "software adapter" } else { "GPU" };
+                format!("{} ({:?}, {kind})", gpu.info.name, gpu.info.backend)
+            }
+            None => "CPU (no GPU used)".to_owned(),
+        }
+    }
+
+    /// Builds the token loop of a generator, with one lane or two (guidance).
+    ///
+    /// # Errors
+    /// As [`build`] and [`GpuExecutor::new`].
+    pub async fn engine(&self, files: &ModelFiles, generator: Generator, lanes: u32) -> Result<Engine> {
+        Ok(match &self.gpu {
+            Some(gpu) => {
+                let program = build(files, generator, Layout { lanes, ..Layout::GPU })?;
+                let executor = GpuExecutor::new(&gpu.device, &gpu.queue, Tier::of(&gpu.info), program).await?;
+                Engine::Gpu(Box::new(executor))
+            }
+            None => Engine::Cpu(Box::new(CpuExecutor::new(build(files, generator, Layout { lanes, ..Layout::CPU })?))),
+        })
+    }
+
+    /// Where the tokenizer and the parallel pass run: the GPU, or `flex` on the CPU (also on software adapters, where
+    /// burn's kernels are slower than flex).
+    ///
+    /// # Errors
+    /// As [`Gpu::tokenizer_device`].
+    pub fn tensor_device(&self) -> Result<BurnDevice> {
+        self.gpu.as_ref().map_or_else(|| Ok(BurnDevice::flex()), Gpu::tokenizer_device)
+    }
+
+    /// The failure that wgpu reported outside our calls, if any: turns a half-done run into one sentence.
+    pub fn lost(&self) -> Option<Error> {
+        self.gpu.as_ref().and_then(Gpu::lost).map(Error::DeviceLost)
+    }
+}

@@ -1,0 +1,478 @@
+//! One run: from a request to a picture, one token at a time, with everything a person can look at as events.
+//!
+//! The command line and the app consume the same [`Event`]s and compute nothing themselves. [`Session::step`] never
+//! blocks on a GPU: it picks up what has arrived and submits more. Controls changed on the way take effect with the
+//! next submit and are noted with their position, so a trace replays exactly.
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use image::RgbImage;
+use web_time::Instant;
+
+use crate::config::ModelConfig;
+use crate::engine::gpu::MAX_TOKENS;
+use crate::engine::state::DRAW;
+use crate::engine::{Controls, Engine, Generator, Record};
+use crate::error::{Error, Result};
+use crate::model::Tokenizer;
+use crate::patching::{Patch, Patches, StartReason};
+use crate::request::{Live, Request};
+
+/// What happened at one position.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Token {
+    /// i.
+    pub position: usize,
+    /// x_i.
+    pub id: u32,
+    /// e_i in nats; `None` for the baseline, which has no entropy model.
+    pub entropy: Option<f32>,
+    /// Why the token starts a patch; `None` where it continues one.
+    pub starts_patch: Option<StartReason>,
+    /// m, the patch that holds it (the position itself for the baseline).
+    pub patch: usize,
+    /// How many tokens were more probable.
+    pub rank: u32,
+    /// Probability of the drawn token, after guidance and temperature, before top-k and top-p.
+    pub probability: f32,
+    /// The most probable tokens with their probabilities, best first.
+    pub candidates: Vec<(u32, f32)>,
+}
+
+/// A picture of the tokens drawn so far.
+#[derive(Clone, Debug)]
+pub struct Preview {
+    /// How many tokens it shows; the rest is a guess that viewers cover.
+    pub tokens: usize,
+    /// The decoded picture.
+    pub image: RgbImage,
+}
+
+/// Figures of a finished run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Statistics {
+    /// Tokens drawn.
+    pub tokens: usize,
+    /// Patches, which is the number of patch-transformer steps (0 for the baseline).
+    pub patches: usize,
+    /// Average patch length T / M.
+    pub average_patch_length: f32,
+    /// Time spent running (pauses excluded).
+    pub elapsed: Duration,
+    /// Whether the run was stopped before its last token.
+    pub stopped: bool,
+}
+
+impl Statistics {
+    /// Milliseconds a token.
+    pub fn ms_per_token(&self) -> f64 {
+        self.elapsed.as_secs_f64() * 1000.0 / self.tokens.max(1) as f64
+    }
+}
+
+/// What a run has to say.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// A token was drawn.
+    Token(Token),
+    /// A patch is complete.
+    PatchClosed(Patch),
+    /// A partial picture.
+    Preview(Preview),
+    /// The run is over.
+    Done(Statistics),
+}
+
+type Decoding = Pin<Box<dyn Future<Output = Result<RgbImage>>>>;
+
+/// One run on an engine.
+pub struct Session {
+    engine: Engine,
+    request: Request,
+    grid: usize,
+    vocab: usize,
+    live: Live,
+    changed: bool,
+    changes: Vec<(usize, Live)>,
+    tokens: Vec<Token>,
+    submitted: usize,
+    sizes: VecDeque<usize>,
+    chunk: usize,
+    budget: Duration,
+    limit: usize,
+    paused: bool,
+    stopped: bool,
+    done: bool,
+    patch_first: usize,
+    elapsed: Duration,
+    last: Option<Instant>,
+    tokenizer: Option<Arc<Tokenizer>>,
+    preview_every: usize,
+    decoding: Option<(usize, Decoding)>,
+    previewed: usize,
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Session({:?}, {} tokens)", self.request.generator, self.tokens.len())
+    }
+}
+
+impl Session {
+    /// Prepares a run.
+    ///
+    /// # Errors
+    /// [`Error::Request`] for a request the model or engine cannot serve, [`Error::DeviceLost`].
+    pub fn new(mut engine: Engine, config: &ModelConfig, request: Request) -> Result<Self> {
+        request.check(config)?;
+        let program = engine.program();
+        if program.patches != (request.generator == Generator::Dpar) {
+            return Err(Error::Internal("the engine was built for another generator than the request's".into()));
+        }
+        check_lanes(&request.live, program.lanes)?;
+        let forced: Vec<u32> = request.forced.iter().map(|t| t.unwrap_or(DRAW)).collect();
+        engine.start(request.class, &forced)?;
+        let tokens = engine.program().tokens;
+        Ok(Self {
+            grid: config.grid(),
+            vocab: config.vocab(),
+            live: request.live.clone(),
+            changed: true,
+            changes: Vec::new(),
+            tokens: Vec::with_capacity(tokens),
+            submitted: 0,
+            sizes: VecDeque::new(),
+            chunk: 1,
+            budget: Duration::from_millis(8),
+            limit: tokens,
+            paused: false,
+            stopped: false,
+            done: false,
+            patch_first: 0,
+            elapsed: Duration::ZERO,
+            last: None,
+            tokenizer: None,
+            preview_every: 0,
+            decoding: None,
+            previewed: 0,
+            engine,
+            request,
+        })
+    }
+
+    /// Decodes a partial picture every `every` tokens, as [`Event::Preview`].
+    #[must_use]
+    pub fn with_previews(mut self, tokenizer: Arc<Tokenizer>, every: usize) -> Self {
+        self.tokenizer = Some(tokenizer);
+        self.preview_every = every;
+        self
+    }
+
+    /// How long one submit should keep the GPU (a page that paints wants 8 ms, a command line can take more).
+    #[must_use]
+    pub fn with_budget(mut self, budget: Duration) -> Self {
+        self.budget = budget;
+        self
+    }
+
+    /// The request the run was started with.
+    pub fn request(&self) -> &Request {
+        &self.request
+    }
+
+    /// The tokens drawn so far.
+    pub fn tokens(&self) -> &[Token] {
+        &self.tokens
+    }
+
+    /// The patches so far.
+    pub fn patches(&self) -> Patches {
+        let starts = self.tokens.iter().map(|t| t.starts_patch.is_some()).collect();
+        Patches::from_starts(starts, self.grid as u32)
+    }
+
+    /// The controls now in force.
+    pub fn live(&self) -> &Live {
+        &self.live
+    }
+
+    /// Control changes with the position they took effect at.
+    pub fn changes(&self) -> &[(usize, Live)] {
+        &self.changes
+    }
+
+    /// Whether the run is over.
+    pub fn is_done(&self) -> bool {
+        self.done
+    }
+
+    /// Changes the controls from the next submit on.
+    ///
+    /// # Errors
+    /// [`Error::Request`] for numbers out of range; the old controls stay.
+    pub fn set_live(&mut self, live: Live) -> Result<()> {
+        live.check()?;
+        check_lanes(&live, self.engine.program().lanes)?;
+        if live != self.live {
+            self.live = live.clone();
+            self.changed = true;
+            self.changes.retain(|(at, _)| *at < self.submitted);
+            self.changes.push((self.submitted, live));
+        }
+        Ok(())
+    }
+
+    /// Pauses: nothing more is submitted until [`Session::resume`].
+    pub fn pause(&mut self) {
+        self.paused = true;
+    }
+
+    /// Goes on after [`Session::pause`] or [`Session::run_to`].
+    pub fn resume(&mut self) {
+        self.paused = false;
+        self.limit = self.engine.program().tokens;
+        self.last = None;
+    }
+
+    /// Runs on, but only until `position` tokens are drawn (single steps).
+    pub fn run_to(&mut self, position: usize) {
+        self.paused = false;
+        self.limit = position.min(self.engine.program().tokens);
+        self.last = None;
+    }
+
+    /// Ends the run with what is drawn; [`Event::Done`] follows once the GPU has handed over what it was given.
+    pub fn stop(&mut self) {
+        self.stopped = true;
+    }
+
+    /// Hands the engine back for the next run.
+    pub fn into_engine(self) -> Engine {
+        self.engine
+    }
+
+    /// Picks up what has arrived and submits more. Does not block on a GPU; on the CPU it works for about the budget.
+    ///
+    /// # Errors
+    /// [`Error::DeviceLost`]: [`Session::continuation`] then says how to go on elsewhere.
+    pub fn step(&mut self) -> Result<Vec<Event>> {
+        self.advance(false)
+    }
+
+    /// As [`Session::step`], but waits for the GPU where there is nothing else to do (native).
+    ///
+    /// # Errors
+    /// As [`Session::step`].
+    pub fn step_blocking(&mut self) -> Result<Vec<Event>> {
+        self.advance(true)
+    }
+
+    /// The request that draws the same picture from the token this run has reached: after a device was lost.
+    pub fn continuation(&self) -> Request {
+        let mut forced: Vec<Option<u32>> = self.tokens.iter().map(|t| Some(t.id)).collect();
+        forced.extend(self.request.forced.iter().skip(forced.len()));
+        Request { forced, schedule: self.schedule(), ..self.request.clone() }
+    }
+
+    /// All control changes of the run: those it was given and those made on the way.
+    fn schedule(&self) -> Vec<(usize, Live)> {
+        self.changes.clone()
+    }
+
+    fn advance(&mut self, block: bool) -> Result<Vec<Event>> {
+        let mut events = Vec::new();
+        if !self.done {
+            self.submit()?;
+            self.collect(block, &mut events)?;
+        }
+        self.preview(&mut events);
+        Ok(events)
+    }
+
+    /// Positions up to which tokens may be submitted now.
+    fn end(&self) -> usize {
+        if self.paused || self.stopped { self.submitted } else { self.limit }
+    }
+
+    fn submit(&mut self) -> Result<()> {
+        let Engine::Gpu(_) = &self.engine else { return Ok(()) };
+        while self.submitted < self.end() {
+            let Engine::Gpu(gpu) = &self.engine else { return Ok(()) };
+            if !gpu.ready() {
+                return Ok(());
+            }
+            let count = self.next_chunk();
+            let from = self.submitted;
+            let Engine::Gpu(gpu) = &mut self.engine else { return Ok(()) };
+            gpu.submit(from..from + count);
+            self.last.get_or_insert_with(Instant::now);
+            self.sizes.push_back(count);
+            self.submitted += count;
+        }
+        Ok(())
+    }
+
+    /// Applies scheduled and live changes due now; returns how many tokens may follow under them.
+    fn next_chunk(&mut self) -> usize {
+        while let Some((at, live)) = self.request.schedule.first().cloned() {
+            if at > self.submitted {
+                break;
+            }
+            self.request.schedule.remove(0);
+            self.live = live.clone();
+            self.changes.push((self.submitted, live));
+            self.changed = true;
+        }
+        if std::mem::take(&mut self.changed) {
+            let rule = self.live.rule(self.grid);
+            self.engine.set_controls(&Controls::new(&rule, &self.live.sampling, self.request.seed, self.vocab));
+        }
+        let until = self.request.schedule.first().map_or(self.end(), |(at, _)| (*at).min(self.end()));
+        self.chunk.min(until - self.submitted).clamp(1, MAX_TOKENS)
+    }
+
+    fn collect(&mut self, block: bool, events: &mut Vec<Event>) -> Result<()> {
+        if matches!(self.engine, Engine::Cpu(_)) {
+            let started = Instant::now();
+            while self.submitted < self.end() && started.elapsed() < self.budget {
+                let begun = Instant::now();
+                self.next_chunk();
+                let from = self.submitted;
+                let Engine::Cpu(cpu) = &mut self.engine else { break };
+                let records = cpu.run(from..from + 1);
+                self.submitted += 1;
+                self.elapsed += begun.elapsed();
+                self.accept(&records, events);
+            }
+        } else {
+            let mut wait = block;
+            loop {
+                let Engine::Gpu(gpu) = &mut self.engine else { break };
+                let Some(records) = gpu.poll(wait)? else { break };
+                wait = false;
+                self.clock();
+                self.accept(&records, events);
+            }
+        }
+        if !self.done && self.tokens.len() == self.submitted && (self.stopped || self.tokens.len() == self.total()) {
+            self.finish(events);
+        }
+        Ok(())
+    }
+
+    fn total(&self) -> usize {
+        self.engine.program().tokens
+    }
+
+    /// Takes the time since the last arrival, and fits the size of submits to the budget.
+    fn clock(&mut self) {
+        let now = Instant::now();
+        let spent = self.last.map_or(Duration::ZERO, |last| now - last);
+        self.elapsed += spent;
+        let count = self.sizes.pop_front().unwrap_or(1);
+        self.last = (self.tokens.len() + count < self.submitted).then_some(now);
+        let each = spent.as_secs_f64() / count as f64;
+        let fits = self.budget.as_secs_f64() / each.max(1e-6);
+        // Grow gently: the first submits include the driver's own warming up.
+        self.chunk = (fits as usize).clamp(1, (2 * self.chunk).min(MAX_TOKENS));
+    }
+
+    fn accept(&mut self, records: &[Record], events: &mut Vec<Event>) {
+        let patches = self.engine.program().patches;
+        for r in records {
+            let position = self.tokens.len();
+            let starts_patch = if patches { r.start() } else { Some(StartReason::Every) };
+            if starts_patch.is_some() && position > 0 {
+                self.close(events);
+            }
+            let candidates = r.candidates.iter().copied().zip(r.probabilities);
+            let token = Token {
+                position,
+                id: r.token,
+                entropy: patches.then_some(r.entropy),
+                starts_patch,
+                patch: if patches { r.patch as usize } else { position },
+                rank: r.rank,
+                probability: r.probability,
+                candidates: candidates.filter(|(id, _)| (*id as usize) < self.vocab).collect(),
+            };
+            self.tokens.push(token.clone());
+            events.push(Event::Token(token));
+        }
+    }
+
+    /// The patch that ends with the newest token.
+    fn close(&mut self, events: &mut Vec<Event>) {
+        let (first, end) = (self.patch_first, self.tokens.len());
+        self.patch_first = end;
+        events.push(Event::PatchClosed(Patch {
+            first,
+            len: end - first,
+            row: first / self.grid,
+            first_column: first % self.grid,
+            last_column: (end - 1) % self.grid,
+        }));
+    }
+
+    fn finish(&mut self, events: &mut Vec<Event>) {
+        self.done = true;
+        if !self.tokens.is_empty() {
+            self.close(events);
+        }
+        let patches = self.patches();
+        events.push(Event::Done(Statistics {
+            tokens: self.tokens.len(),
+            patches: if self.engine.program().patches { patches.count() } else { 0 },
+            average_patch_length: patches.average_length(),
+            elapsed: self.elapsed,
+            stopped: self.tokens.len() < self.total(),
+        }));
+    }
+
+    /// Starts and finishes partial decodes. One at a time: a slow decoder skips previews, never tokens.
+    fn preview(&mut self, events: &mut Vec<Event>) {
+        let Some(tokenizer) = &self.tokenizer else { return };
+        let drawn = self.tokens.len();
+        let due = drawn >= self.previewed + self.preview_every.max(1) || (self.done && drawn > self.previewed);
+        if self.decoding.is_none() && self.preview_every > 0 && due {
+            let (tokenizer, codes, grid) = (tokenizer.clone(), self.canvas(), self.grid);
+            let decode = async move { tokenizer.decode_image(&codes, grid).await };
+            self.decoding = Some((drawn, Box::pin(decode)));
+        }
+        if let Some((tokens, future)) = &mut self.decoding
+            && let Poll::Ready(image) = future.as_mut().poll(&mut Context::from_waker(Waker::noop()))
+        {
+            self.previewed = *tokens;
+            // A preview that fails is only a missing preview; a device that fails says so with the next step.
+            if let Ok(image) = image {
+                events.push(Event::Preview(Preview { tokens: *tokens, image }));
+            }
+            self.decoding = None;
+        }
+    }
+
+    /// All T codes: undrawn ones repeat the token above them (the newest one in the first row), so that the drawn part
+    /// is decoded next to something like itself.
+    fn canvas(&self) -> Vec<u32> {
+        let mut codes: Vec<u32> = self.tokens.iter().map(|t| t.id).collect();
+        while codes.len() < self.total() {
+            let at = codes.len();
+            codes.push(if at >= self.grid { codes[at - self.grid] } else { codes.last().copied().unwrap_or(0) });
+        }
+        codes
+    }
+}
+
+fn check_lanes(live: &Live, lanes: usize) -> Result<()> {
+    if lanes == 1 && live.sampling.cfg_scale != 1.0 {
+        return Err(Error::Request(
+            "guidance needs two lanes and this run was started without guidance; start a new run to use it".into(),
+        ));
+    }
+    Ok(())
+}
