@@ -1,3 +1,6 @@
 //! The `dpar` program.
-
-fn main() {}
+mod cli;
+fn main() -> anyhow::Result<()> {
+    let c = <cli::Cli as clap::Parser>::parse();
+    cli::bench::run(&c.bench)
+}
