@@ -2,8 +2,9 @@
 // out = softmax(q . k / sqrt(d)) v. Positions come in tiles with a running maximum (as in FlashAttention), so any
 // number of them fits in workgroup memory. Serves causal self-attention and the patch encoder's cross-attention.
 
-override WG: u32 = 64u;
+override WG: u32 = 64u; // 32 (the widest head in vec4s) to 256
 const TILE = 1024u;
+const LOWEST = -3.0e38;
 
 struct Params {
     gate: u32,     // state word: 0 skips the op
@@ -19,82 +20,87 @@ struct Params {
 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(2) var<storage, read> state: array<u32>;
-@group(0) @binding(3) var<storage, read> q: array<vec4<f32>>;       // (lane, q_stride)
-@group(0) @binding(4) var<storage, read> k_cache: array<vec4<f32>>; // (lane, cache, stride)
-@group(0) @binding(5) var<storage, read> v_cache: array<f32>;       // (lane, cache, stride)
-@group(0) @binding(6) var<storage, read_write> out: array<f32>; // (lane, q_stride)
+@group(0) @binding(3) var<storage, read> q: array<vec4<f32>>;        // (lane, q_stride)
+@group(0) @binding(4) var<storage, read> k_cache: array<vec4<f32>>;  // (lane, cache, stride)
+@group(0) @binding(5) var<storage, read> v_cache: array<vec4<f32>>;  // (lane, cache, stride)
+@group(0) @binding(6) var<storage, read_write> out: array<vec4<f32>>; // (lane, q_stride)
 
 var<workgroup> query: array<vec4<f32>, 32>;
-var<workgroup> score: array<f32, 1024>;
-var<workgroup> most: array<f32, 256>;
+var<workgroup> score: array<vec4<f32>, 256>; // four positions each
+var<workgroup> most: array<vec4<f32>, 64>;   // a component a thread
+var<workgroup> mixed: array<vec4<f32>, 256>;
 var<workgroup> mass: array<f32, 256>;
-var<workgroup> mixed: array<f32, 256>;
+
+fn largest(v: vec4<f32>) -> f32 { return max(max(v.x, v.y), max(v.z, v.w)); }
 
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) t: u32) {
     if state[params.gate] == 0u { return; }
-    let head = group.x % params.heads;
     let lane = group.x / params.heads;
-    let d = params.head;
-    let offset = head * d;
+    let width = params.head / 4u; // d in vec4s
+    let offset = group.x % params.heads * width;
     let first = state[params.first];
     let count = state[params.last] + 1u - first;
-    let base = (lane * params.cache + first) * params.stride + offset;
-    let scale = inverseSqrt(f32(d));
-    for (var c = t; c < d / 4u; c += WG) { query[c] = q[(lane * params.q_stride + offset) / 4u + c] * scale; }
+    let stride = params.stride / 4u;
+    let base = (lane * params.cache + first) * stride + offset;
+    let scale = inverseSqrt(f32(params.head));
+    for (var c = t; c < width; c += WG) { query[c] = q[lane * params.q_stride / 4u + offset + c] * scale; }
     workgroupBarrier();
 
-    // Threads of the value step: `width` of them take one column each (or two, where d > WG), in `parts` groups that
-    // split the positions.
-    let width = min(d, WG);
+    // In the value step a thread takes one vec4 of columns, and the positions are shared by `parts` such sets.
     let parts = WG / width;
     let part = t / width;
-    let column = t % width;
-    var best = -3.0e38;
+    let values = base + params.v_offset / 4u + t % width;
+    var best = LOWEST;
     var total = 0.0;
-    var acc = vec2(0.0);
+    var acc = vec4(0.0);
     for (var start = 0u; start < count; start += TILE) {
         let here = min(TILE, count - start);
-        var top = -3.0e38;
-        for (var j = t; j < here; j += WG) {
-            let row = (base + (start + j) * params.stride) / 4u;
-            var s = 0.0;
-            for (var c = 0u; c < d / 4u; c++) { s += dot(query[c], k_cache[row + c]); }
+        if start > 0u { workgroupBarrier(); } // score and most are written again
+        var top = LOWEST;
+        // Four positions at a time share every load of the query.
+        for (var j = t; 4u * j < here; j += WG) {
+            let row = base + (start + 4u * j) * stride;
+            let more = min(vec3(1u, 2u, 3u), vec3(here - 1u - 4u * j)) * stride; // past the end: repeat the last
+            var s = vec4(0.0);
+            for (var c = 0u; c < width; c++) {
+                let p = query[c];
+                s += vec4(
+                    dot(p, k_cache[row + c]),
+                    dot(p, k_cache[row + more.x + c]),
+                    dot(p, k_cache[row + more.y + c]),
+                    dot(p, k_cache[row + more.z + c]),
+                );
+            }
+            s = select(vec4(LOWEST), s, vec4(4u * j) + vec4(0u, 1u, 2u, 3u) < vec4(here));
             score[j] = s;
-            top = max(top, s);
+            top = max(top, largest(s));
         }
-        most[t] = top;
+        most[t / 4u][t % 4u] = top;
         workgroupBarrier();
         var now = best;
-        for (var k = 0u; k < WG; k++) { now = max(now, most[k]); }
-        var sum = 0.0;
-        for (var j = t; j < here; j += WG) {
-            let p = exp(score[j] - now);
-            score[j] = p;
-            sum += p;
-        }
-        mass[t] = sum;
-        workgroupBarrier();
+        for (var k = 0u; k < WG / 4u; k++) { now = max(now, largest(most[k])); }
         let shrink = exp(best - now);
         best = now;
         total *= shrink;
-        for (var k = 0u; k < WG; k++) { total += mass[k]; }
         acc *= shrink;
         if part < parts {
-            for (var j = part; j < here; j += parts) {
-                let row = base + (start + j) * params.stride + params.v_offset + column;
-                acc.x += score[j] * v_cache[row];
-                if column + WG < d { acc.y += score[j] * v_cache[row + WG]; }
+            for (var j = part; 4u * j < here; j += parts) {
+                let row = values + (start + 4u * j) * stride;
+                let more = min(vec3(1u, 2u, 3u), vec3(here - 1u - 4u * j)) * stride;
+                let p = exp(score[j] - now); // 0 past the end
+                total += p.x + p.y + p.z + p.w;
+                acc += p.x * v_cache[row] + p.y * v_cache[row + more.x] + p.z * v_cache[row + more.y] + p.w * v_cache[row + more.z];
             }
         }
-        workgroupBarrier(); // score, most and mass are written again
     }
-    mixed[t] = acc.x;
+    mixed[t] = acc;
+    mass[t] = total;
     workgroupBarrier();
     if t >= width { return; }
-    var value = 0.0;
-    for (var p = 0u; p < parts; p++) { value += mixed[p * width + t]; }
-    let at = lane * params.q_stride + offset + t;
-    out[at] = value / total;
-    if t + WG < d { out[at + WG] = acc.y / total; }
+    for (var p = 1u; p < parts; p++) {
+        acc += mixed[p * width + t];
+        total += mass[p * width + t];
+    }
+    out[lane * params.q_stride / 4u + offset + t] = acc / total;
 }

@@ -19,9 +19,10 @@ fn silu(v: f32) -> f32 { return v / (1.0 + exp(-v)); }
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) t: u32) {
     if state[params.gate] == 0u { return; }
-    let unit = group.x * (WG / SPLIT) + t / SPLIT;
-    let y = project(t, unit, params.hidden, params.blocks, params.cols, 0u, params.eps);
-    if unit >= params.hidden || t % SPLIT != 0u { return; }
+    project(t, group.x, params.hidden, params.blocks, params.cols, 0u, params.eps);
+}
+
+fn finish(unit: u32, y: vec4<f32>) {
     out[params.unit0 + unit] = silu(y.x) * y.y;
     if LANES == 2u { out[params.out_width + params.unit0 + unit] = silu(y.z) * y.w; }
 }

@@ -26,9 +26,10 @@ struct Params {
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) t: u32) {
     if state[params.gate] == 0u { return; }
     let units = (params.rows + 1u) / 2u;
-    let unit = group.x * (WG / SPLIT) + t / SPLIT;
-    let y = project(t, unit, units, params.blocks, params.cols, state[params.x_row], params.eps);
-    if unit >= units || t % SPLIT != 0u { return; }
+    project(t, group.x, units, params.blocks, params.cols, state[params.x_row], params.eps);
+}
+
+fn finish(unit: u32, y: vec4<f32>) {
     for (var lane = 0u; lane < LANES; lane++) {
         let pair = select(y.zw, y.xy, lane == 0u);
         for (var r = 0u; r < min(2u, params.rows - 2u * unit); r++) {

@@ -23,15 +23,14 @@ struct Params {
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) t: u32) {
     if state[params.gate] == 0u { return; }
-    let units = 3u * params.dim / 2u;
-    let unit = group.x * (WG / SPLIT) + t / SPLIT;
-    let y = project(t, unit, units, params.blocks, params.dim, state[params.x_row], params.eps);
-    if unit >= units || t % SPLIT != 0u { return; }
+    project(t, group.x, 3u * params.dim / 2u, params.blocks, params.dim, state[params.x_row], params.eps);
+}
+
+fn finish(unit: u32, y: vec4<f32>) {
     let row = 2u * unit % params.dim; // within q, k or v
     let part = 2u * unit / params.dim;
     let slot = state[params.slot];
-    let half = params.head / 2u;
-    let turn = rope[state[params.turn] * half + (row % params.head) / 2u];
+    let turn = rope[state[params.turn] * (params.head / 2u) + (row % params.head) / 2u];
     for (var lane = 0u; lane < LANES; lane++) {
         let pair = select(y.zw, y.xy, lane == 0u);
         let turned = vec2(pair.x * turn.x - pair.y * turn.y, pair.y * turn.x + pair.x * turn.y);

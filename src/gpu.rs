@@ -157,6 +157,9 @@ pub fn check(adapter: &wgpu::Adapter) -> Result<()> {
     if !adapter.get_downlevel_capabilities().flags.contains(wgpu::DownlevelFlags::COMPUTE_SHADERS) {
         return Err(Error::Adapter(format!("the GPU `{name}` cannot run compute shaders; use --device cpu")));
     }
+    if !adapter.get_downlevel_capabilities().flags.contains(wgpu::DownlevelFlags::SHADER_F16_IN_F32) {
+        return Err(Error::Adapter(format!("the GPU `{name}` cannot unpack f16 weights; use --device cpu")));
+    }
     match shortfall(&adapter.limits()) {
         Some(missing) => Err(Error::Adapter(format!("the GPU `{name}` offers {missing}; use --device cpu"))),
         None => Ok(()),

@@ -1,65 +1,33 @@
-//! The token loop against the PyTorch reference, on the CPU twins and in WGSL.
-use std::path::Path;
+//! The token loop against the PyTorch reference: entropies, boundaries and logits with given tokens, whole recorded
+//! runs token for token, on the CPU twins and in WGSL.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // tests
 
+mod common;
+
+use std::ops::Range;
+
+use common::{Fixture, assert_close};
 use dpar::checkpoint::ModelFiles;
-use dpar::engine::state::Record;
+use dpar::config::SamplingConfig;
 use dpar::engine::weights::Precision;
-use dpar::engine::{Controls, CpuExecutor, Engine, Generator, GpuExecutor, Layout, Tier, build};
+use dpar::engine::{Controls, CpuExecutor, Engine, Generator, GpuExecutor, Layout, Record, Tier, build};
 use dpar::gpu::Gpu;
-use dpar::patching::PatchRule;
-use safetensors::SafeTensors;
+use dpar::patching::{Mode, PatchRule};
 
-struct Expected {
-    bytes: Vec<u8>,
-}
-impl Expected {
-    fn f32(&self, name: &str) -> Vec<f32> {
-        let s = SafeTensors::deserialize(&self.bytes).unwrap();
-        s.tensor(name).unwrap().data().chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect()
-    }
-    fn ints(&self, name: &str) -> Vec<u32> {
-        let s = SafeTensors::deserialize(&self.bytes).unwrap();
-        let data = s.tensor(name).unwrap();
-        data.data().chunks_exact(8).map(|b| i64::from_le_bytes(b.try_into().unwrap()) as u32).collect()
-    }
-    fn bools(&self, name: &str) -> Vec<bool> {
-        let s = SafeTensors::deserialize(&self.bytes).unwrap();
-        s.tensor(name).unwrap().data().iter().map(|b| *b != 0).collect()
-    }
-}
-
-fn fixture(name: &str) -> (ModelFiles, Expected) {
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name);
-    let model = if name == "pilot" { Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/model") } else { dir.clone() };
-    let bytes = std::fs::read(dir.join("expected.safetensors")).unwrap();
-    (ModelFiles::load_dir(&model).unwrap(), Expected { bytes })
-}
+const F32: Layout = Layout { precision: Precision::F32, ..Layout::GPU };
 
 fn engine(gpu: Option<&Gpu>, files: &ModelFiles, generator: Generator, layout: Layout, tier: Tier) -> Engine {
     let program = build(files, generator, layout).unwrap();
     match gpu {
         None => Engine::Cpu(Box::new(CpuExecutor::new(program))),
         Some(gpu) => {
-            Engine::Gpu(Box::new(pollster::block_on(GpuExecutor::new(&gpu.device, &gpu.queue, tier, program)).unwrap()))
+            let executor = GpuExecutor::new(&gpu.device, &gpu.queue, tier, program);
+            Engine::Gpu(Box::new(pollster::block_on(executor).unwrap()))
         }
     }
 }
 
-/// Replays forced tokens one by one; returns records and the logits of every position, (T, lane, V).
-fn replay(engine: &mut Engine, class: usize, tokens: &[u32], controls: &Controls) -> (Vec<Record>, Vec<f32>) {
-    engine.start(class, tokens).unwrap();
-    engine.set_controls(controls);
-    let (mut records, mut logits) = (Vec::new(), Vec::new());
-    let port = engine.program().ports.logits;
-    for i in 0..tokens.len() {
-        records.extend(step(engine, i..i + 1));
-        let words = pollster::block_on(engine.read(port)).unwrap();
-        logits.extend(words.iter().map(|w| f32::from_bits(*w)));
-    }
-    (records, logits)
-}
-
-fn step(engine: &mut Engine, positions: std::ops::Range<usize>) -> Vec<Record> {
+fn advance(engine: &mut Engine, positions: Range<usize>) -> Vec<Record> {
     match engine {
         Engine::Cpu(e) => e.run(positions),
         Engine::Gpu(e) => {
@@ -69,64 +37,151 @@ fn step(engine: &mut Engine, positions: std::ops::Range<usize>) -> Vec<Record> {
     }
 }
 
-fn worst(got: &[f32], expected: &[f32]) -> f32 {
-    assert_eq!(got.len(), expected.len());
-    let scale = expected.iter().fold(0.0f32, |m, v| m.max(v.abs()));
-    got.iter().zip(expected).map(|(g, e)| (g - e).abs() / scale).fold(0.0, f32::max)
+/// Draws (or replays) all tokens, a few a submit.
+fn run(engine: &mut Engine, class: usize, forced: &[u32], controls: &Controls) -> Vec<Record> {
+    engine.start(class, forced).unwrap();
+    engine.set_controls(controls);
+    let total = engine.program().tokens;
+    (0..total).step_by(16).flat_map(|from| advance(engine, from..total.min(from + 16))).collect()
 }
 
-fn controls(files: &ModelFiles, seed: u32) -> Controls {
+/// The fixtures' threshold is the median of their entropies, that is, exactly one token's entropy, which is not above
+/// it. Rounding must not decide that one tie here, so the rule gets a threshold a hair higher; no other entropy lies
+/// between (the recorded runs below are the test of what rounding does).
+fn controls(files: &ModelFiles, threshold: f32, sampling: &SamplingConfig, seed: u32) -> Controls {
     let c = &files.config;
     let rule = PatchRule {
-        mode: c.patching.mode,
-        threshold: c.patching.threshold,
+        mode: Mode::EntropyRowBoundary,
+        threshold: threshold + 2e-5,
         max_patch_length: c.patching.max_patch_length as u32,
         grid: c.grid() as u32,
     };
-    Controls::new(&rule, &c.sampling, seed, c.vocab())
+    Controls::new(&rule, sampling, seed, c.vocab())
 }
 
 fn forced_parity(name: &str, gpu: Option<&Gpu>, layout: Layout, tier: Tier, rows: usize) {
-    let (files, expected) = fixture(name);
-    let (t, v) = (files.config.tokens(), files.config.vocab());
-    let (tokens, classes) = (expected.ints("tokens"), expected.ints("classes"));
+    let f = Fixture::load(name);
+    let (t, v) = (f.files.config.tokens(), f.files.config.vocab());
+    let (tokens, classes) = (f.u32("tokens"), f.u32("classes"));
     let layout = Layout { lanes: 1, ..layout };
-    let mut dpar = engine(gpu, &files, Generator::Dpar, layout, tier);
-    let mut baseline = engine(gpu, &files, Generator::Baseline, layout, tier);
-    let controls = controls(&files, 1);
-    for row in 0..rows {
-        let (range, wide) = (row * t..(row + 1) * t, row * t * v..(row + 1) * t * v);
-        let class = classes[row] as usize;
-        let (records, logits) = replay(&mut dpar, class, &tokens[range.clone()], &controls);
-        let entropies: Vec<f32> = records.iter().map(|r| r.entropy).collect();
-        let starts: Vec<bool> = records.iter().map(|r| r.start().is_some()).collect();
-        let e = worst(&entropies, &expected.f32("entropies")[range.clone()]);
-        let d = worst(&logits, &expected.f32("dpar_logits")[wide.clone()]);
-        let (_, logits) = replay(&mut baseline, class, &tokens[range.clone()], &controls);
-        let b = worst(&logits, &expected.f32("baseline_logits")[wide]);
-        println!(
-            "{name} row {row} {}: entropies {e:.1e}, dpar {d:.1e}, baseline {b:.1e}",
-            if gpu.is_some() { "wgsl" } else { "cpu" }
-        );
-        assert_eq!(starts, expected.bools("starts")[range]);
-        assert!(e < 1e-3 && d < 1e-3 && b < 1e-3);
+    let controls = controls(&f.files, f.files.config.patching.threshold, &f.files.config.sampling, 1);
+    for generator in [Generator::Dpar, Generator::Baseline] {
+        let mut engine = engine(gpu, &f.files, generator, layout, tier);
+        for row in 0..rows {
+            let given = &tokens[row * t..(row + 1) * t];
+            engine.start(classes[row] as usize, given).unwrap();
+            engine.set_controls(&controls);
+            let (mut records, mut logits) = (Vec::new(), Vec::new());
+            let port = engine.program().ports.logits;
+            for i in 0..t {
+                records.extend(advance(&mut engine, i..i + 1));
+                let words = pollster::block_on(engine.read(port)).unwrap();
+                logits.extend(words.iter().map(|w| f32::from_bits(*w)));
+            }
+            let place = if gpu.is_some() { format!("wgsl {tier:?}") } else { "twins".to_owned() };
+            let what = format!("{name} row {row} {generator:?} on {place}");
+            let wide = row * t * v..(row + 1) * t * v;
+            if generator == Generator::Baseline {
+                assert_close(&format!("{what}: logits"), &logits, &f.f32("baseline_logits")[wide], 1e-3);
+                continue;
+            }
+            assert_close(&format!("{what}: logits"), &logits, &f.f32("dpar_logits")[wide], 1e-3);
+            let entropies: Vec<f32> = records.iter().map(|r| r.entropy).collect();
+            assert_close(&format!("{what}: entropies"), &entropies, &f.f32("entropies")[row * t..(row + 1) * t], 1e-3);
+            let starts: Vec<bool> = records.iter().map(|r| r.start().is_some()).collect();
+            assert_eq!(starts, f.bools("starts")[row * t..(row + 1) * t], "{what}");
+            assert!(records.iter().zip(given).all(|(r, g)| r.token == *g), "{what}: given tokens were kept");
+        }
     }
 }
 
 #[test]
-fn forced_runs_on_the_cpu_twins() {
-    for (name, rows) in [("tiny", 2), ("odd", 2), ("pilot", 1)] {
+fn given_tokens_on_the_cpu_twins() {
+    for (name, rows) in [("tiny", 2), ("odd", 2), ("pilot", 2)] {
         forced_parity(name, None, Layout::CPU, Tier::SOFTWARE, rows);
     }
 }
 
 #[test]
-fn forced_runs_in_wgsl() {
-    let gpu = pollster::block_on(Gpu::open()).unwrap();
-    let f32 = Layout { precision: Precision::F32, ..Layout::GPU };
-    for (name, rows) in [("tiny", 2), ("odd", 2)] {
-        forced_parity(name, Some(&gpu), f32, Tier::SOFTWARE, rows);
-        forced_parity(name, Some(&gpu), f32, Tier::GPU, rows);
+fn given_tokens_in_wgsl() {
+    let Some(gpu) = common::gpu() else { return };
+    for name in ["tiny", "odd"] {
+        for tier in [Tier::SOFTWARE, Tier::GPU] {
+            forced_parity(name, Some(gpu), F32, tier, 2);
+        }
     }
-    forced_parity("pilot", Some(&gpu), Layout::GPU, Tier::SOFTWARE, 1);
+    forced_parity("pilot", Some(gpu), Layout::GPU, Tier::SOFTWARE, 1);
+}
+
+/// The smallest chunks: matrices and tables in pieces must give what whole ones give.
+#[test]
+fn given_tokens_with_chunked_weights() {
+    let layout = Layout { binding_limit: 128 * 96 * 4, ..Layout::CPU };
+    // wqkv must fit whole; embedding table, FFN, K|V and logits come in pieces.
+    let f = Fixture::load("tiny");
+    let layout = Layout { binding_limit: layout.binding_limit.max(3 * 64 * 64 * 4), ..layout };
+    let whole = build(&f.files, Generator::Dpar, Layout::CPU).unwrap().steps.len();
+    assert!(build(&f.files, Generator::Dpar, layout).unwrap().steps.len() > whole, "nothing was split");
+    forced_parity("tiny", None, layout, Tier::SOFTWARE, 1);
+    if let Some(gpu) = common::gpu() {
+        forced_parity("tiny", Some(gpu), layout, Tier::SOFTWARE, 1);
+    }
+}
+
+fn recorded_runs(name: &str, gpu: Option<&Gpu>, layout: Layout, limit: usize) {
+    let f = Fixture::load(name);
+    let mut engine = engine(gpu, &f.files, Generator::Dpar, layout, Tier::SOFTWARE);
+    for (n, r) in f.runs().iter().enumerate().take(limit) {
+        let sampling = SamplingConfig { cfg_scale: r.cfg, temperature: r.temperature, top_k: r.top_k, top_p: r.top_p };
+        let records = run(&mut engine, r.cls, &[], &controls(&f.files, r.threshold, &sampling, r.seed));
+        let tokens: Vec<u32> = records.iter().map(|r| r.token).collect();
+        let starts: Vec<bool> = records.iter().map(|r| r.start().is_some()).collect();
+        let what = format!("{name} run {n} on {}", if gpu.is_some() { "wgsl" } else { "twins" });
+        println!(
+            "{what}: {} tokens of {} as recorded",
+            tokens.iter().zip(&r.tokens).filter(|(a, b)| a == b).count(),
+            tokens.len()
+        );
+        assert_eq!(tokens, r.tokens, "{what}");
+        assert_eq!(starts, r.starts, "{what}");
+        let entropies: Vec<f32> = records.iter().map(|r| r.entropy).collect();
+        assert_close(&what, &entropies, &r.entropies, 1e-3);
+    }
+}
+
+#[test]
+fn recorded_runs_on_the_cpu_twins() {
+    for name in ["tiny", "odd", "pilot"] {
+        recorded_runs(name, None, Layout::CPU, usize::MAX);
+    }
+}
+
+#[test]
+fn recorded_runs_in_wgsl() {
+    let Some(gpu) = common::gpu() else { return };
+    for (name, layout) in [("tiny", F32), ("odd", F32), ("pilot", Layout::GPU)] {
+        recorded_runs(name, Some(gpu), layout, usize::MAX);
+    }
+}
+
+#[test]
+fn same_seed_same_tokens_and_what_f16_changes() {
+    let f = Fixture::load("tiny");
+    let sampling = SamplingConfig { cfg_scale: 2.0, temperature: 1.0, top_k: 0, top_p: 0.95 };
+    let controls = controls(&f.files, f.files.config.patching.threshold, &sampling, 5);
+    let places = [None, common::gpu()];
+    for gpu in places.iter().take(if places[1].is_some() { 2 } else { 1 }) {
+        let draw = |layout| {
+            let mut engine = engine(*gpu, &f.files, Generator::Dpar, layout, Tier::SOFTWARE);
+            let first = run(&mut engine, 3, &[], &controls);
+            let again = run(&mut engine, 3, &[], &controls);
+            assert_eq!(bytemuck::cast_slice::<_, u32>(&first), bytemuck::cast_slice::<_, u32>(&again));
+            first
+        };
+        let (full, half) = (draw(F32), draw(Layout::GPU));
+        // These random f32 weights are rounded by f16, so a drawn token may change, and everything after it.
+        let same = full.iter().zip(&half).take_while(|(a, b)| a.token == b.token).count();
+        println!("f32 against f16 weights: the first {same} of {} tokens agree", full.len());
+        assert!(same >= 8, "f16 weights change the run at token {same}");
+    }
 }

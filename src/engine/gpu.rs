@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex};
 use std::task::{Poll, Waker};
 
-use super::ops::{Access, Flags, Op, Override};
+use super::ops::{Access, Flags, Op, Override, Shape};
 use super::program::{BufferId, Program, Work};
 use super::state::{Controls, RECORD_WORDS, Record};
 use crate::error::{Error, Result};
@@ -15,19 +15,21 @@ use crate::error::{Error, Result};
 /// How kernels are shaped for a kind of adapter; never a matter of results, only of speed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tier {
-    /// Threads a workgroup of the many-workgroup ops.
+    /// Threads a workgroup of the many-workgroup ops (at most 128).
     pub threads: u32,
-    /// Threads that share a unit of two weight rows (a power of two, at most `threads`).
+    /// Threads that share eight weight rows (a power of two, at most `threads`; 1, or 4 to 64).
     pub split: u32,
+    /// Threads of an attention head (32 to 256).
+    pub attend: u32,
     /// Threads of the single-workgroup ops (reductions over the vocabulary).
     pub single: u32,
 }
 
 impl Tier {
-    /// Software adapters: a barrier costs more than the sharing saves.
-    pub const SOFTWARE: Self = Self { threads: 64, split: 1, single: 64 };
+    /// Software adapters: barriers and scattered loads cost most; sixteen threads are two vectors of a CPU.
+    pub const SOFTWARE: Self = Self { threads: 16, split: 1, attend: 32, single: 64 };
     /// Hardware: neighbouring threads read neighbouring 16 bytes of a row.
-    pub const GPU: Self = Self { threads: 128, split: 32, single: 256 };
+    pub const GPU: Self = Self { threads: 128, split: 32, attend: 64, single: 256 };
 
     /// The tier for an adapter.
     pub fn of(info: &wgpu::AdapterInfo) -> Self {
@@ -335,7 +337,7 @@ fn bind_steps(
         let group =
             device.create_bind_group(&wgpu::BindGroupDescriptor { label: Some(op.name), layout, entries: &entries });
         let count = match step.work {
-            Work::Units(units) => units.div_ceil(tier.threads / tier.split),
+            Work::Units(units) => units.div_ceil(4 * tier.threads / tier.split),
             Work::Threads(threads) => threads.div_ceil(tier.threads),
             Work::Groups(groups) => groups,
         };
@@ -367,7 +369,14 @@ fn layout_of(device: &wgpu::Device, op: &Op) -> (wgpu::BindGroupLayout, wgpu::Sh
 pub fn constants(op: &Op, tier: Tier, flags: Flags) -> Vec<(&'static str, f64)> {
     let mut values = Vec::new();
     if op.wgsl.contains("override WG") {
-        values.push(("WG", f64::from(if op.single { tier.single } else { tier.threads })));
+        values.push((
+            "WG",
+            f64::from(match op.shape {
+                Shape::Wide => tier.threads,
+                Shape::Head => tier.attend,
+                Shape::Single => tier.single,
+            }),
+        ));
     }
     values.extend(op.overrides.iter().map(|o| match o {
         Override::Lanes => ("LANES", f64::from(flags.lanes)),

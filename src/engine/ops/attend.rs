@@ -5,7 +5,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{Access, Op, View, dot};
+use super::{Access, Op, Shape, View, dot};
 
 /// The op.
 pub const OP: Op = Op {
@@ -14,7 +14,7 @@ pub const OP: Op = Op {
     // state, q, k cache, v cache, out
     storage: &[Access::Read, Access::Read, Access::Read, Access::Read, Access::Write],
     overrides: &[],
-    single: false,
+    shape: Shape::Head,
     twin,
 };
 

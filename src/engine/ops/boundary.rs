@@ -2,7 +2,7 @@
 //!
 //! The rule is [`PatchRule::start`]; this op only keeps the state words around it. state, entropies (T).
 
-use super::{Access, Op, View};
+use super::{Access, Op, Shape, View};
 use crate::engine::state::word;
 use crate::patching::{Mode, PatchRule};
 
@@ -13,7 +13,7 @@ pub const OP: Op = Op {
     // state, entropies
     storage: &[Access::Write, Access::Read],
     overrides: &[],
-    single: true,
+    shape: Shape::Single,
     twin,
 };
 

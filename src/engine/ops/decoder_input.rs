@@ -5,7 +5,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{Access, Op, View};
+use super::{Access, Op, Shape, View};
 use crate::engine::state::word;
 
 /// The op.
@@ -18,7 +18,7 @@ pub const OP: Op = Op {
     // state, start, h, patch state, out
     storage: &[Access::Read, Access::Read, Access::Read, Access::Read, Access::Write],
     overrides: &[],
-    single: false,
+    shape: Shape::Wide,
     twin,
 };
 

@@ -4,7 +4,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{Access, Op, Override, Rows, View};
+use super::{Access, Op, Override, Rows, Shape, View};
 use crate::engine::state::word;
 
 /// The op.
@@ -14,7 +14,7 @@ pub const OP: Op = Op {
     // state, classes, weights, out
     storage: &[Access::Read, Access::Read, Access::Read, Access::Write],
     overrides: &[Override::F16],
-    single: false,
+    shape: Shape::Wide,
     twin,
 };
 

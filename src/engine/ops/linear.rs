@@ -6,7 +6,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{Access, Op, Override, Rows, View, dot, staged};
+use super::{Access, Op, Override, Rows, Shape, View, dot, staged};
 
 /// The op.
 pub const OP: Op = Op {
@@ -19,7 +19,7 @@ pub const OP: Op = Op {
     // state, x, gain, weights, residual, extra, out
     storage: &[Access::Read, Access::Read, Access::Read, Access::Read, Access::Read, Access::Read, Access::Write],
     overrides: &[Override::Lanes, Override::Split, Override::F16, Override::Norm, Override::Residual, Override::Extra],
-    single: false,
+    shape: Shape::Wide,
     twin,
 };
 

@@ -54,7 +54,7 @@ pub enum Access {
 pub enum Override {
     /// Guidance lanes, 1 or 2.
     Lanes,
-    /// Threads a unit of rows, chosen by the executor.
+    /// Threads that share eight weight rows, chosen by the executor.
     Split,
     /// Weights are f16 pairs.
     F16,
@@ -64,6 +64,17 @@ pub enum Override {
     Residual,
     /// A second addend.
     Extra,
+}
+
+/// How an op's workgroups are shaped; executors give each shape its own number of threads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// Any number of workgroups.
+    Wide,
+    /// A workgroup an attention head and lane.
+    Head,
+    /// One workgroup (reductions over the vocabulary).
+    Single,
 }
 
 /// One op: its shader and its twin.
@@ -76,8 +87,8 @@ pub struct Op {
     pub storage: &'static [Access],
     /// Override constants it takes.
     pub overrides: &'static [Override],
-    /// Whether it needs one large workgroup (reductions over the vocabulary) or any number of small ones.
-    pub single: bool,
+    /// How its workgroups are shaped.
+    pub shape: Shape,
     /// The same computation in plain loops.
     pub twin: fn(&View<'_>),
 }

@@ -6,7 +6,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{Access, Op, View};
+use super::{Access, Op, Shape, View};
 use crate::engine::state::word;
 
 /// The op.
@@ -19,7 +19,7 @@ pub const OP: Op = Op {
     // state, patch vector, classes, rows, columns, out, rope
     storage: &[Access::Read, Access::Read, Access::Read, Access::Read, Access::Read, Access::Write, Access::Write],
     overrides: &[],
-    single: false,
+    shape: Shape::Wide,
     twin,
 };
 

@@ -4,7 +4,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{Access, Op, View};
+use super::{Access, Op, Shape, View};
 use crate::engine::state::word;
 
 /// The op.
@@ -14,7 +14,7 @@ pub const OP: Op = Op {
     // state, h, out
     storage: &[Access::Read, Access::Read, Access::Write],
     overrides: &[],
-    single: false,
+    shape: Shape::Wide,
     twin,
 };
 

@@ -5,7 +5,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{Access, Op, Override, Rows, View, dot, staged};
+use super::{Access, Op, Override, Rows, Shape, View, dot, staged};
 
 /// The op.
 pub const OP: Op = Op {
@@ -27,7 +27,7 @@ pub const OP: Op = Op {
         Access::Write,
     ],
     overrides: &[Override::Lanes, Override::Split, Override::F16, Override::Norm],
-    single: false,
+    shape: Shape::Wide,
     twin,
 };
 

@@ -5,7 +5,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{Access, Op, View};
+use super::{Access, Op, Shape, View};
 use crate::engine::state::{CANDIDATES, RECORD_WORDS, word};
 
 /// The op.
@@ -15,7 +15,7 @@ pub const OP: Op = Op {
     // state, guided, entropies, records
     storage: &[Access::Write, Access::Read, Access::Read, Access::Write],
     overrides: &[],
-    single: true,
+    shape: Shape::Single,
     twin,
 };
 

@@ -6,7 +6,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{Access, Op, Override, View};
+use super::{Access, Op, Override, Shape, View};
 use crate::engine::state::{DRAW, word};
 
 /// The op.
@@ -20,7 +20,7 @@ pub const OP: Op = Op {
     // state, logits, forced, guided
     storage: &[Access::Write, Access::Read, Access::Read, Access::Write],
     overrides: &[Override::Lanes],
-    single: true,
+    shape: Shape::Single,
     twin,
 };
 
