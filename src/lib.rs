@@ -14,6 +14,7 @@ pub mod platform;
 pub mod render;
 pub mod request;
 pub mod session;
+pub mod shapes;
 pub mod trace;
 
 pub use error::{Error, Result};

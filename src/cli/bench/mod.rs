@@ -1,7 +1,6 @@
 //! `dpar bench`: what a picture costs and where it goes, measured side by side in one run. Prints a table and JSON.
 
 mod measure;
-mod shapes;
 
 #[path = "../../../benches/burn_loop.rs"]
 mod burn_loop;
@@ -16,18 +15,18 @@ use dpar::config::ModelConfig;
 use dpar::engine::{Engine, Generator, Section};
 use dpar::request::Request;
 use dpar::session::{Event, Session, Statistics};
+use dpar::shapes::Shape;
 use serde::Serialize;
 
 use burn_loop::BurnLoop;
 use measure::{Floor, floor, section_times};
-use shapes::Shape;
 
 /// Options of `dpar bench`.
 #[derive(Debug, clap::Args)]
 pub struct BenchArgs {
     /// Random weights of a shape of the paper instead of a model.
     #[arg(long, value_enum, conflicts_with = "model")]
-    shape: Option<Shape>,
+    shape: Option<ShapeName>,
     /// Tokens a side for --shape (16: 256 tokens, 24: 576).
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u8).range(4..=64))]
     grid: u8,
@@ -49,6 +48,30 @@ pub struct BenchArgs {
     /// Print JSON only.
     #[arg(long)]
     json: bool,
+}
+
+/// [`Shape`] on the command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum ShapeName {
+    /// 768 wide, layers 1/8/3.
+    #[value(name = "B")]
+    B,
+    /// 1024 wide, layers 1/19/4.
+    #[value(name = "L")]
+    L,
+    /// 1280 wide, layers 1/30/5.
+    #[value(name = "XL")]
+    Xl,
+}
+
+impl From<ShapeName> for Shape {
+    fn from(name: ShapeName) -> Self {
+        match name {
+            ShapeName::B => Self::B,
+            ShapeName::L => Self::L,
+            ShapeName::Xl => Self::Xl,
+        }
+    }
 }
 
 /// Everything measured.
@@ -94,7 +117,7 @@ struct Peer {
 /// Runs the benchmark.
 pub fn run(args: &BenchArgs) -> Result<()> {
     let files = match (args.shape, &args.model) {
-        (Some(shape), _) => shape.files(usize::from(args.grid))?,
+        (Some(shape), _) => Shape::from(shape).files(usize::from(args.grid))?,
         (None, Some(dir)) => ModelFiles::load_dir(dir)?,
         (None, None) => dpar::platform::embedded_model()?,
     };

@@ -1,26 +1,25 @@
-//! Models of the paper's shapes with random weights, made in memory: for timing only, their pictures are noise.
+//! Models of any shape with random weights, made in memory: for timing and for tests, their pictures are noise.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use dpar::checkpoint::{ModelFiles, TensorSpec, dpar_tensors, token_model_tensors, vq_tensors};
-use dpar::config::ModelConfig;
 use half::f16;
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
-use serde_json::json;
+use serde_json::{Value, json};
 
-/// A shape of dpar.md section 1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+use crate::checkpoint::{ModelFiles, TensorSpec, dpar_tensors, token_model_tensors, vq_tensors};
+use crate::config::ModelConfig;
+use crate::error::Result;
+
+/// The paper's models (dpar.md section 1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shape {
     /// E/G/Dn 1/8/3, D = 768, 12 heads; baseline of 12 layers.
-    #[value(name = "B")]
     B,
     /// 1/19/4, D = 1024, 16 heads; baseline of 24 layers.
-    #[value(name = "L")]
     L,
     /// 1/30/5, D = 1280, 20 heads; baseline of 36 layers.
-    #[value(name = "XL")]
     Xl,
 }
 
@@ -37,8 +36,8 @@ impl Shape {
     /// The model: 1,000 classes, V = 16384, `grid` tokens a side; the entropy model is LlamaGen-B, as in the paper.
     ///
     /// # Errors
-    /// None that a valid grid could cause; sizes are checked like any other model's.
-    pub fn files(self, grid: usize) -> dpar::Result<ModelFiles> {
+    /// [`crate::Error::Config`] for a grid out of range.
+    pub fn files(self, grid: usize) -> Result<ModelFiles> {
         let (dim, heads, patch_layers, decoder_layers, baseline_layers) = self.sizes();
         let model = |dim, heads, layers, e, d, classes| {
             json!({"dim": dim, "n_head": heads, "n_layer": layers, "n_local_encoder_layers": e,
@@ -55,25 +54,31 @@ impl Shape {
             "patching": {"mode": "static", "threshold": 7.8, "max_patch_length": 2},
             "sampling": {"cfg_scale": 2.0, "temperature": 1.0, "top_k": 2000, "top_p": 1.0}
         });
-        let text = config.to_string();
-        let source = format!("random weights, shape {self:?}, {grid} x {grid} tokens");
-        let parsed = ModelConfig::parse(text.as_bytes(), &source)?;
-        ModelFiles::load(&source, |name| {
-            let bad = |e: String| (format!("{source}/{name}"), e);
-            let specs = match name {
-                "config.json" => return Ok(Cow::Owned(text.clone().into_bytes())),
-                "vq.safetensors" => vq_tensors(&parsed.vq),
-                "entropy.safetensors" => parsed.entropy.as_ref().map(token_model_tensors).unwrap_or_default(),
-                "dpar.safetensors" => parsed.dpar.as_ref().map(dpar_tensors).unwrap_or_default(),
-                _ => parsed.baseline.as_ref().map(token_model_tensors).unwrap_or_default(),
-            };
-            random(&specs).map(Cow::Owned).map_err(bad)
-        })
+        random_model(&format!("random weights, shape {self:?}, {grid} x {grid} tokens"), &config)
     }
 }
 
+/// A model folder in memory with the config of `config.json` and random weights.
+///
+/// # Errors
+/// [`crate::Error::Config`] for a config that no model can have.
+pub fn random_model(source: &str, config: &Value) -> Result<ModelFiles> {
+    let text = config.to_string();
+    let parsed = ModelConfig::parse(text.as_bytes(), source)?;
+    ModelFiles::load(source, |name| {
+        let specs = match name {
+            "config.json" => return Ok(Cow::Owned(text.clone().into_bytes())),
+            "vq.safetensors" => vq_tensors(&parsed.vq),
+            "entropy.safetensors" => parsed.entropy.as_ref().map(token_model_tensors).unwrap_or_default(),
+            "dpar.safetensors" => parsed.dpar.as_ref().map(dpar_tensors).unwrap_or_default(),
+            _ => parsed.baseline.as_ref().map(token_model_tensors).unwrap_or_default(),
+        };
+        random(&specs).map(Cow::Owned).map_err(|e| (format!("{source}/{name}"), e))
+    })
+}
+
 /// f16 weights, uniform with the variance of a fresh network; norms are 1.
-fn random(specs: &[TensorSpec]) -> Result<Vec<u8>, String> {
+fn random(specs: &[TensorSpec]) -> std::result::Result<Vec<u8>, String> {
     let mut seed = 0x9E37_79B9u32;
     let mut data = Vec::new();
     for (name, shape) in specs {
