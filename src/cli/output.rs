@@ -1,0 +1,147 @@
+//! What the program says and where it writes: stdout that may be closed, one-line errors, paths checked early.
+
+use std::fmt::Write as _;
+use std::io::{self, ErrorKind, Write as _};
+use std::path::{Path, PathBuf};
+
+use dpar::{Error, Result, platform};
+use serde::Serialize;
+
+/// Prints one line, or a block of them, on stdout. A reader that has gone (`dpar info | head`) is no failure.
+///
+/// # Errors
+/// [`Error::Output`], for instance where stdout is a full disk.
+pub fn say(text: &str) -> Result<()> {
+    let mut stdout = io::stdout().lock();
+    match writeln!(stdout, "{text}").and_then(|()| stdout.flush()) {
+        Err(e) if e.kind() != ErrorKind::BrokenPipe => {
+            Err(Error::Output { file: "standard output".into(), problem: e.to_string() })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Prints `error: ...` on stderr, on one line whatever is in it.
+pub fn complain(message: &str) {
+    stderr_line("error", message);
+}
+
+/// Prints `note: ...` on stderr, on one line whatever is in it.
+pub fn note(message: &str) {
+    stderr_line("note", message);
+}
+
+fn stderr_line(kind: &str, message: &str) {
+    // Nobody is left to tell where stderr itself is closed.
+    let _ = writeln!(io::stderr().lock(), "{kind}: {}", one_line(message));
+}
+
+/// Messages of drivers and of the operating system may come in paragraphs.
+fn one_line(message: &str) -> String {
+    message.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
+}
+
+/// The summary of a command: names on the left, values in a column.
+#[derive(Debug, Default)]
+pub struct Card(Vec<(String, String)>);
+
+impl Card {
+    /// Adds a line.
+    pub fn row(&mut self, name: &str, value: impl Into<String>) {
+        self.0.push((name.to_owned(), value.into()));
+    }
+
+    /// All lines.
+    pub fn text(&self) -> String {
+        let width = self.0.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
+        let mut text = String::new();
+        for (name, value) in &self.0 {
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "{name:<width$}  {value}");
+        }
+        text.trim_end().to_owned()
+    }
+}
+
+/// One JSON object for programs, indented so that people can read it too.
+///
+/// # Errors
+/// [`Error::Internal`]; everything we print serialises.
+pub fn to_json(value: &impl Serialize) -> Result<String> {
+    serde_json::to_string_pretty(value).map_err(|e| Error::Internal(e.to_string()))
+}
+
+/// JSON for a file: long lists of numbers stay on one line.
+///
+/// # Errors
+/// As [`to_json`].
+pub fn json_line(value: &impl Serialize) -> Result<String> {
+    let mut json = serde_json::to_string(value).map_err(|e| Error::Internal(e.to_string()))?;
+    json.push('\n');
+    Ok(json)
+}
+
+/// Refuses output files that could not be written in the end, before the long work begins.
+///
+/// # Errors
+/// [`Error::Output`] for a folder that is missing or closed to us, [`Error::Request`] for the same file twice.
+pub fn check_outputs(paths: &[&Path]) -> Result<()> {
+    for (n, path) in paths.iter().enumerate() {
+        if paths[..n].contains(path) {
+            return Err(Error::Request(format!("{} is named for two outputs: give each its own file", path.display())));
+        }
+        platform::check_writable(path)?;
+    }
+    Ok(())
+}
+
+/// Refuses names of other picture formats. Devices and pipes (`/dev/stdout`) may be called anything.
+///
+/// # Errors
+/// [`Error::Request`].
+pub fn check_png(path: &Path) -> Result<()> {
+    let png = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("png"));
+    let special = path.metadata().is_ok_and(|m| !m.is_file() && !m.is_dir());
+    if png || special || path.is_dir() {
+        return Ok(());
+    }
+    Err(Error::Request(format!(
+        "{}: pictures are written as PNG only, choose a name that ends in .png",
+        path.display()
+    )))
+}
+
+/// `picture.png` -> `picture-3.png`.
+pub fn numbered(path: &Path, number: usize) -> PathBuf {
+    let mut name = path.file_stem().unwrap_or_default().to_os_string();
+    name.push(format!("-{number}"));
+    if let Some(extension) = path.extension() {
+        name.push(".");
+        name.push(extension);
+    }
+    path.with_file_name(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_of_many_lines_become_one() {
+        assert_eq!(one_line("no adapter:\n  * vulkan\n\n  * gl\n"), "no adapter: * vulkan * gl");
+    }
+
+    #[test]
+    fn numbers_go_before_the_extension() {
+        assert_eq!(numbered(Path::new("a/b.c.png"), 2), Path::new("a/b.c-2.png"));
+        assert_eq!(numbered(Path::new("b"), 1), Path::new("b-1"));
+    }
+
+    #[test]
+    fn cards_line_up() {
+        let mut card = Card::default();
+        card.row("a", "1");
+        card.row("long name", "2");
+        assert_eq!(card.text(), "a          1\nlong name  2");
+    }
+}
