@@ -25,13 +25,13 @@ pub struct AnalyzeArgs {
     #[command(flatten)]
     patching: PatchArgs,
     /// Write the picture as the tokenizer gives it back, with its patches and entropies (PNG)
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, help_heading = "Output", value_name = "FILE")]
     overlay: Option<PathBuf>,
     /// Write tokens, entropies and patches (JSON)
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, help_heading = "Output", value_name = "FILE")]
     out: Option<PathBuf>,
     /// Print the JSON instead of the summary
-    #[arg(long)]
+    #[arg(long, help_heading = "Output")]
     json: bool,
     #[command(flatten)]
     place: PlaceArgs,

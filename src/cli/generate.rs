@@ -29,10 +29,6 @@ pub struct GenerateArgs {
     #[arg(long, value_name = "N", default_value_t = 1, allow_negative_numbers = true,
           value_parser = clap::value_parser!(u32).range(1..=1024))]
     count: u32,
-    #[command(flatten)]
-    patching: PatchArgs,
-    #[command(flatten)]
-    sampling: SamplingArgs,
     /// Draw with the fixed-length baseline (one step per token, no patches) instead of DPAR
     #[arg(long, conflicts_with_all = ["threshold", "p_max", "mode"])]
     baseline: bool,
@@ -42,17 +38,25 @@ pub struct GenerateArgs {
     /// How many rows of tokens --complete keeps
     #[arg(long, value_name = "N", requires = "complete", allow_negative_numbers = true)]
     keep_rows: Option<usize>,
-    /// Where the picture goes (PNG): one picture pixel by pixel, several as an enlarged grid
-    #[arg(long, value_name = "FILE", default_value = "dpar.png")]
+    #[command(flatten)]
+    patching: PatchArgs,
+    #[command(flatten)]
+    sampling: SamplingArgs,
+    /// Where the picture goes, or the grid of several (PNG)
+    #[arg(long, help_heading = "Output", value_name = "FILE", default_value = "dpar.png")]
     out: PathBuf,
+    /// Enlarge every picture of --out to N x N pixels per pixel [default: 1, or 256 pixels a side in a grid]
+    #[arg(long, help_heading = "Output", value_name = "N", allow_negative_numbers = true,
+          value_parser = clap::value_parser!(u32).range(1..=64))]
+    scale: Option<u32>,
     /// Also write the picture with its patches and entropies (PNG); of several pictures FILE-1.png, FILE-2.png, ...
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, help_heading = "Output", value_name = "FILE")]
     overlay: Option<PathBuf>,
     /// Also write everything that was drawn (JSON), for `dpar replay`
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, help_heading = "Output", value_name = "FILE")]
     trace: Option<PathBuf>,
     /// Print one JSON object instead of the summary
-    #[arg(long)]
+    #[arg(long, help_heading = "Output")]
     json: bool,
     #[command(flatten)]
     place: PlaceArgs,
@@ -60,6 +64,7 @@ pub struct GenerateArgs {
 
 /// How tokens are drawn, where it differs from the model's own settings.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Sampling")]
 struct SamplingArgs {
     /// Classifier-free guidance: how much the class matters; 1 is off and twice as fast [default: the model's]
     #[arg(long, value_name = "F", allow_negative_numbers = true)]
@@ -99,6 +104,8 @@ pub struct Picture {
 pub struct Written {
     /// The picture or the grid.
     pub picture: String,
+    /// Its width and height in pixels.
+    pub size: (u32, u32),
     /// One overlay per picture.
     pub overlays: Vec<String>,
     /// The trace.
@@ -157,6 +164,7 @@ pub fn first_look() -> Result<()> {
         complete: None,
         keep_rows: None,
         out: "dpar.png".into(),
+        scale: None,
         overlay: Some("dpar-overlay.png".into()),
         trace: None,
         json: false,
@@ -217,14 +225,13 @@ fn kept(args: &GenerateArgs, studio: &Studio) -> Option<String> {
 }
 
 fn write(args: &GenerateArgs, studio: &Studio, pictures: &[Picture], overlays: &[PathBuf]) -> Result<Written> {
-    let mut written = Written { picture: args.out.display().to_string(), ..Written::default() };
-    match pictures {
-        [one] => render::write_png(&args.out, &one.image)?,
-        many => {
-            let images: Vec<RgbImage> = many.iter().map(|p| p.image.clone()).collect();
-            render::write_png(&args.out, &render::contact_sheet(&images, 0, enlargement(&images), 8))?;
-        }
-    }
+    let images: Vec<RgbImage> = pictures.iter().map(|p| p.image.clone()).collect();
+    let scale = args.scale.unwrap_or_else(|| enlargement(&images));
+    let gap = if images.len() > 1 { 8 } else { 0 };
+    let sheet = render::contact_sheet(&images, 0, scale, gap);
+    render::write_png(&args.out, &sheet)?;
+    let mut written =
+        Written { picture: args.out.display().to_string(), size: sheet.dimensions(), ..Written::default() };
     for (path, picture) in overlays.iter().zip(pictures) {
         render::write_png(path, &overlay(studio, picture, kept(args, studio))?)?;
         written.overlays.push(path.display().to_string());
@@ -238,9 +245,12 @@ fn write(args: &GenerateArgs, studio: &Studio, pictures: &[Picture], overlays: &
     Ok(written)
 }
 
-/// A grid is for looking at: its pictures are about 256 pixels a side, in whole pixels.
+/// One picture is written pixel by pixel. A grid is for looking at: about 256 pixels a side, in whole pixels.
 fn enlargement(images: &[RgbImage]) -> u32 {
-    images.first().map_or(1, |image| (256 / image.width().max(1)).max(1))
+    match images {
+        [first, _, ..] => (256 / first.width().max(1)).max(1),
+        _ => 1,
+    }
 }
 
 fn overlay(studio: &Studio, picture: &Picture, kept: Option<String>) -> dpar::Result<RgbImage> {

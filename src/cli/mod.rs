@@ -49,6 +49,7 @@ enum Command {
 
 /// Which model, and where it runs.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Model and device")]
 struct PlaceArgs {
     /// Model folder with config.json and its .safetensors files [default: the model built into this program]
     #[arg(long, value_name = "DIR")]
@@ -77,6 +78,7 @@ impl DeviceArg {
 
 /// The patch rule, where it differs from the model's own.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Patching")]
 struct PatchArgs {
     /// Entropy in nats above which a token starts a patch: lower means more patches [default: the model's]
     #[arg(long, value_name = "NATS", allow_negative_numbers = true)]

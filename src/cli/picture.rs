@@ -1,6 +1,8 @@
 //! A person's picture file -> the square the tokenizer reads. Whatever is in the file, it ends as a picture or as one
 //! sentence: sizes are refused before anything is decoded.
 
+use std::fs::File;
+use std::io::BufReader;
 use std::path::Path;
 
 use dpar::model::Tokenizer;
@@ -60,7 +62,9 @@ impl From<ImageError> for Refusal {
 }
 
 fn decode(path: &Path) -> Result<DynamicImage, Refusal> {
-    let mut reader = ImageReader::open(path).and_then(ImageReader::with_guessed_format).map_err(ImageError::from)?;
+    // By content and not by name: a JPEG called .png is read, a text called .png is "not a picture".
+    let file = File::open(path).map_err(ImageError::from)?;
+    let mut reader = ImageReader::new(BufReader::new(file)).with_guessed_format().map_err(ImageError::from)?;
     let mut limits = Limits::default();
     limits.max_alloc = Some(MAX_BYTES);
     reader.limits(limits);
@@ -77,14 +81,13 @@ fn decode(path: &Path) -> Result<DynamicImage, Refusal> {
 }
 
 fn explain(refusal: Refusal) -> String {
+    let most = format!("at most {MAX_SIDE} a side and {} megapixels are read", MAX_PIXELS / 1_000_000);
     match refusal {
-        Refusal::TooLarge(w, h) => {
-            format!("is {w} x {h} pixels: at most {MAX_SIDE} a side and {} megapixels are read", MAX_PIXELS / 1_000_000)
-        }
+        Refusal::TooLarge(width, height) => format!("is {width} x {height} pixels: {most}"),
+        Refusal::Broken(ImageError::Limits(_)) => format!("is too large to decode: {most}"),
         Refusal::Broken(ImageError::Unsupported(_)) => {
             "is not a picture this program reads (PNG, JPEG, WebP, GIF, BMP)".to_owned()
         }
-        Refusal::Broken(ImageError::Limits(_)) => "needs too much memory to decode; make it smaller first".to_owned(),
         Refusal::Broken(e) => format!("is damaged or cut short ({e})"),
     }
 }
@@ -129,6 +132,23 @@ mod tests {
         }
         assert_eq!(out.get_pixel(2, 0).0, [127, 127, 127]);
         assert_eq!(out.get_pixel(0, 3).0, [255, 0, 0]);
+    }
+
+    #[test]
+    fn a_camera_held_upside_down_is_put_right() {
+        let picture = RgbImage::from_fn(16, 16, |_, y| image::Rgb(if y < 8 { [255, 0, 0] } else { [0, 0, 255] }));
+        let mut jpeg = std::io::Cursor::new(Vec::new());
+        picture.write_to(&mut jpeg, image::ImageFormat::Jpeg).unwrap();
+        // An EXIF segment after the first marker: one entry, orientation (0x112) = 3, half a turn.
+        let exif = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x03\0\0\0\0\0\0\0";
+        let mut turned = vec![0xff, 0xd8, 0xff, 0xe1, 0, exif.len() as u8 + 2];
+        turned.extend(exif);
+        turned.extend(&jpeg.get_ref()[2..]);
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("photo.png"); // the name is not believed
+        std::fs::write(&path, turned).unwrap();
+        let out = read_square(&path, 16).unwrap();
+        assert!(out.get_pixel(8, 2).0[2] > 200 && out.get_pixel(8, 13).0[0] > 200, "{:?}", out.get_pixel(8, 2));
     }
 
     #[test]

@@ -66,8 +66,8 @@ pub fn text(studio: &Studio, pictures: &[Picture], written: &Written, kept: Opti
     card.row("adapter", studio.backend.name());
     card.row("tokenizer", tokenizer_place(&studio.backend));
     card.row("model", format!("{} ({})", studio.files.source, studio.files.hash));
-    let shape = if pictures.len() > 1 { "grid of all pictures" } else { "the picture" };
-    card.row("wrote", format!("{} ({shape})", written.picture));
+    let (width, height) = written.size;
+    card.row("wrote", format!("{} ({width} x {height} pixels)", written.picture));
     match written.overlays.as_slice() {
         [] => {}
         [one] => card.row("", format!("{one} (with patches and entropies)")),

@@ -129,15 +129,16 @@ fn lanes(request: &Request) -> u32 {
 
 fn finish(session: &mut Session, bar: &ProgressBar) -> Result<Statistics> {
     let mut patches = 0u64;
+    bar.set_message("");
     loop {
         for event in session.step_blocking()? {
             match event {
                 Event::Token(_) => bar.inc(1),
-                Event::PatchClosed(_) => {
+                Event::PatchClosed(_) if session.request().generator == Generator::Dpar => {
                     patches += 1;
-                    bar.set_message(format!("{patches} patches"));
+                    bar.set_message(format!(", {patches} patches"));
                 }
-                Event::Preview(_) => {}
+                Event::PatchClosed(_) | Event::Preview(_) => {}
                 Event::Done(statistics) => return Ok(statistics),
             }
         }
@@ -156,11 +157,27 @@ pub fn progress(tokens: usize) -> ProgressBar {
     bar
 }
 
-const TEMPLATE: &str = "{prefix}{bar:32} {pos}/{len} tokens, {msg}, {eta} left";
+const TEMPLATE: &str = "{prefix}{bar:32} {pos}/{len} tokens{msg}, {eta} left";
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use dpar::backend::DeviceChoice;
+
+    #[test]
+    fn a_device_that_dies_is_one_sentence() {
+        if std::env::var("DPAR_NO_GPU").is_ok_and(|v| v == "1") {
+            return;
+        }
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tiny");
+        let files = load_model(Some(Path::new(folder))).unwrap();
+        let request = Request::new(&files.config, Generator::Dpar, 0, 1);
+        let mut studio = Studio::new(files, block_on(Backend::open(DeviceChoice::Gpu)).unwrap()).unwrap();
+        studio.draw(request.clone(), &ProgressBar::hidden()).unwrap();
+        studio.backend.gpu().unwrap().device.destroy();
+        let e = studio.draw(request, &ProgressBar::hidden()).unwrap_err();
+        assert!(matches!(e, Error::DeviceLost(_)), "{e}");
+    }
 
     #[test]
     fn the_progress_template_is_valid() {
