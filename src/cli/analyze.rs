@@ -13,7 +13,8 @@ use image::RgbImage;
 use pollster::block_on;
 use serde::Serialize;
 
-use super::output::{self, Card, check_outputs, check_png, json_line, say};
+use super::json::to_json;
+use super::output::{Card, check_outputs, check_png, say};
 use super::studio::{Studio, load_model, open_backend, tokenizer_place};
 use super::{PatchArgs, PlaceArgs, picture, report};
 
@@ -88,9 +89,9 @@ pub fn run(args: &AnalyzeArgs) -> Result<()> {
         render::write_png(path, &overlay(&studio, &analysis, &patches, &decoded)?)?;
     }
     if let Some(path) = &args.out {
-        platform::write_atomic(path, json_line(&analysis)?.as_bytes())?;
+        platform::write_atomic(path, (to_json(&analysis)? + "\n").as_bytes())?;
     }
-    say(&if args.json { output::to_json(&analysis)? } else { summary(args, &studio, &analysis, &live) })?;
+    say(&if args.json { to_json(&analysis)? } else { summary(args, &studio, &analysis, &live) })?;
     Ok(())
 }
 

@@ -12,7 +12,8 @@ use dpar::trace::Trace;
 use dpar::{Error, platform};
 use image::RgbImage;
 
-use super::output::{self, check_outputs, check_png, numbered, say};
+use super::json::to_json;
+use super::output::{check_outputs, check_png, numbered, say};
 use super::studio::{Drawing, Studio, load_model, open_backend, progress};
 use super::{DeviceArg, PatchArgs, PlaceArgs, picture, report};
 
@@ -239,7 +240,7 @@ fn write(args: &GenerateArgs, studio: &Studio, pictures: &[Picture], overlays: &
     if let Some(path) = &args.trace {
         let runs = pictures.iter().map(|p| p.drawing.run.clone()).collect();
         let trace = Trace { model: studio.files.hash.clone(), runs };
-        platform::write_atomic(path, output::json_line(&trace)?.as_bytes())?;
+        platform::write_atomic(path, (to_json(&trace)? + "\n").as_bytes())?;
         written.trace = Some(path.display().to_string());
     }
     Ok(written)

@@ -11,7 +11,8 @@ use dpar::request::Live;
 use pollster::block_on;
 use serde::Serialize;
 
-use super::output::{Card, say, to_json};
+use super::json::to_json;
+use super::output::{Card, say};
 use super::report;
 use super::studio::load_model;
 

@@ -6,6 +6,7 @@
 mod analyze;
 mod generate;
 mod info;
+mod json;
 mod output;
 mod picture;
 mod replay;

@@ -5,7 +5,6 @@ use std::io::{self, ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
 use dpar::{Error, Result, platform};
-use serde::Serialize;
 
 /// Prints one line, or a block of them, on stdout. A reader that has gone (`dpar info | head`) is no failure.
 ///
@@ -61,24 +60,6 @@ impl Card {
         }
         text.trim_end().to_owned()
     }
-}
-
-/// One JSON object for programs, indented so that people can read it too.
-///
-/// # Errors
-/// [`Error::Internal`]; everything we print serialises.
-pub fn to_json(value: &impl Serialize) -> Result<String> {
-    serde_json::to_string_pretty(value).map_err(|e| Error::Internal(e.to_string()))
-}
-
-/// JSON for a file: long lists of numbers stay on one line.
-///
-/// # Errors
-/// As [`to_json`].
-pub fn json_line(value: &impl Serialize) -> Result<String> {
-    let mut json = serde_json::to_string(value).map_err(|e| Error::Internal(e.to_string()))?;
-    json.push('\n');
-    Ok(json)
 }
 
 /// Refuses output files that could not be written in the end, before the long work begins.

@@ -7,7 +7,8 @@ use dpar::request::Live;
 use serde::Serialize;
 
 use super::generate::{Picture, Written};
-use super::output::{Card, to_json};
+use super::json::to_json;
+use super::output::Card;
 use super::studio::{Studio, tokenizer_place};
 
 /// Sums over all pictures of a command.
