@@ -11,8 +11,11 @@ use burn::tensor::wgpu::WgpuSetup;
 
 use crate::error::{Error, Result};
 
+/// A kind of limit: its name, the least that will do, and where to find it.
+type Limit = (&'static str, u64, fn(&wgpu::Limits) -> u64);
+
 /// What an adapter must offer: WebGPU's default limits, for the kinds that compute kernels use.
-const NEEDED: [(&str, u64, fn(&wgpu::Limits) -> u64); 4] = [
+const NEEDED: [Limit; 4] = [
     ("storage buffers a shader stage", 8, |l| l.max_storage_buffers_per_shader_stage as u64),
     ("invocations a workgroup", 256, |l| l.max_compute_invocations_per_workgroup as u64),
     ("bytes of workgroup memory", 16 << 10, |l| l.max_compute_workgroup_storage_size as u64),

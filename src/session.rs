@@ -102,6 +102,7 @@ pub struct Session {
     tokens: Vec<Token>,
     submitted: usize,
     sizes: VecDeque<usize>,
+    submits: usize,
     chunk: usize,
     budget: Duration,
     limit: usize,
@@ -147,6 +148,7 @@ impl Session {
             tokens: Vec::with_capacity(tokens),
             submitted: 0,
             sizes: VecDeque::new(),
+            submits: 0,
             chunk: 1,
             budget: Duration::from_millis(8),
             limit: tokens,
@@ -204,6 +206,11 @@ impl Session {
     /// Control changes with the position they took effect at.
     pub fn changes(&self) -> &[(usize, Live)] {
         &self.changes
+    }
+
+    /// How many submits the run has taken (0 on the CPU).
+    pub fn submits(&self) -> usize {
+        self.submits
     }
 
     /// Whether the run is over.
@@ -312,6 +319,7 @@ impl Session {
             gpu.submit(from..from + count);
             self.last.get_or_insert_with(Instant::now);
             self.sizes.push_back(count);
+            self.submits += 1;
             self.submitted += count;
         }
         Ok(())
@@ -351,8 +359,7 @@ impl Session {
             }
         } else {
             let mut wait = block;
-            loop {
-                let Engine::Gpu(gpu) = &mut self.engine else { break };
+            while let Engine::Gpu(gpu) = &mut self.engine {
                 let Some(records) = gpu.poll(wait)? else { break };
                 wait = false;
                 self.clock();

@@ -217,7 +217,7 @@ fn burn_loop_repeats_greedy_runs() {
 
 #[test]
 fn burn_loop_repeats_a_guided_sampled_run() {
-    check_loop("pilot", 0, 48, &Device::flex());
+    check_loop("pilot", 0, 256, &Device::flex());
 }
 
 #[test]

@@ -15,7 +15,7 @@ use image::RgbImage;
 use super::json::to_json;
 use super::output::{check_outputs, check_png, numbered, say};
 use super::studio::{Drawing, Studio, load_model, open_backend, progress};
-use super::{DeviceArg, PatchArgs, PlaceArgs, picture, report};
+use super::{Device, PatchArgs, PlaceArgs, picture, report};
 
 /// What to draw, how, and where to.
 #[derive(Debug, Args)]
@@ -169,7 +169,7 @@ pub fn first_look() -> Result<()> {
         overlay: Some("dpar-overlay.png".into()),
         trace: None,
         json: false,
-        place: PlaceArgs { model: None, device: DeviceArg::Auto },
+        place: PlaceArgs { model: None, device: Device::Auto },
     };
     run(&args)?;
     say("\nThat was `dpar generate` with its default settings; `dpar --help` lists what else there is.")?;

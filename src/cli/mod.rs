@@ -4,6 +4,7 @@
 //! else. An error is one line on stderr that starts with `error: `, whatever went wrong; see [`main`].
 
 mod analyze;
+mod bench;
 mod generate;
 mod info;
 mod json;
@@ -46,6 +47,8 @@ enum Command {
     Info(info::InfoArgs),
     /// Draw the runs of a trace again and compare
     Replay(replay::ReplayArgs),
+    /// Measure what a picture costs and where the time goes
+    Bench(bench::BenchArgs),
 }
 
 /// Which model, and where it runs.
@@ -56,23 +59,24 @@ struct PlaceArgs {
     #[arg(long, value_name = "DIR")]
     model: Option<PathBuf>,
     /// Where to run: a GPU if there is one, a GPU or an error, or the CPU
-    #[arg(long, value_enum, default_value_t = DeviceArg::Auto)]
-    device: DeviceArg,
+    #[arg(long, value_enum, default_value_t = Device::Auto)]
+    device: Device,
 }
 
+/// `--device`.
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum DeviceArg {
+enum Device {
     Auto,
     Gpu,
     Cpu,
 }
 
-impl DeviceArg {
-    fn choice(self) -> DeviceChoice {
-        match self {
-            Self::Auto => DeviceChoice::Auto,
-            Self::Gpu => DeviceChoice::Gpu,
-            Self::Cpu => DeviceChoice::Cpu,
+impl From<Device> for DeviceChoice {
+    fn from(device: Device) -> Self {
+        match device {
+            Device::Auto => Self::Auto,
+            Device::Gpu => Self::Gpu,
+            Device::Cpu => Self::Cpu,
         }
     }
 }
@@ -128,6 +132,7 @@ fn run(cli: Cli) -> ExitCode {
         Some(Command::Analyze(args)) => analyze::run(&args),
         Some(Command::Info(args)) => info::run(&args),
         Some(Command::Replay(args)) => replay::run(&args),
+        Some(Command::Bench(args)) => bench::run(&args),
     };
     let Err(error) = result else { return ExitCode::SUCCESS };
     output::complain(&format!("{error:#}"));

@@ -34,7 +34,7 @@ pub fn load_model(dir: Option<&Path>) -> Result<ModelFiles> {
 /// # Errors
 /// As [`Backend::open`].
 pub fn open_backend(place: &PlaceArgs) -> Result<Backend> {
-    let backend = block_on(Backend::open(place.device.choice()))?;
+    let backend = block_on(Backend::open(place.device.into()))?;
     if let Some(why) = &backend.fallback {
         output::note(&format!("running on the CPU: {why}"));
     }

@@ -162,8 +162,10 @@ impl Program {
 /// Collects buffers and steps.
 #[derive(Debug, Default)]
 pub struct Builder {
-    pub(crate) buffers: Vec<Buffer>,
-    pub(crate) steps: Vec<Step>,
+    /// Buffers so far.
+    pub buffers: Vec<Buffer>,
+    /// Steps so far.
+    pub steps: Vec<Step>,
 }
 
 impl Builder {

@@ -10,6 +10,7 @@
 //! ```
 //!
 //! Shapes in comments: B images, T tokens in raster order, M <= T patches, D width, h heads, d = D / h, V codebook.
+//! Logits are B * T * V floats (256 MiB for one image of 4096 tokens and 16384 codes): large images go one at a time.
 //! Batches whose images have different numbers of patches are padded to the largest M; see [`dpar::PatchLayout`].
 //!
 //! Which device runs it is the caller's choice: every model lives on the [`Device`] it was loaded to. Nothing here

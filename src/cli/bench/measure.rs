@@ -1,0 +1,175 @@
+//! The single measurements of `dpar bench`.
+
+use std::ops::Range;
+use std::time::Instant;
+
+use anyhow::Result;
+use dpar::engine::ops::{Flags, pool};
+use dpar::engine::program::{Builder, Ports, Work};
+use dpar::engine::state::{initial_state, word};
+use dpar::engine::{Engine, GpuExecutor, Program, Section, Tier};
+use dpar::gpu::Gpu;
+use serde::Serialize;
+
+/// What as many dispatches cost that do nothing.
+#[derive(Debug, Serialize)]
+pub struct Floor {
+    /// Time of the empty dispatches, milliseconds.
+    pub ms_per_token: f64,
+    /// Token time / that.
+    pub times_floor: f64,
+}
+
+/// Time of one part of the model.
+#[derive(Debug, Serialize)]
+pub struct SectionTime {
+    /// Its name.
+    pub name: &'static str,
+    /// Dispatches.
+    pub dispatches: usize,
+    /// Milliseconds each time it runs, at the middle of an image.
+    pub ms: f64,
+    /// Milliseconds a token, by how often it runs.
+    pub ms_per_token: f64,
+}
+
+/// Time of `work` per repetition in ms: repeats grow until they take long enough to trust.
+fn time(mut work: impl FnMut(usize) -> Result<()>) -> Result<f64> {
+    work(1)?;
+    let mut times = 4;
+    loop {
+        let begun = Instant::now();
+        work(times)?;
+        let spent = begun.elapsed().as_secs_f64();
+        if spent > 0.25 || times >= 4096 {
+            return Ok(spent * 1000.0 / times as f64);
+        }
+        times *= 4;
+    }
+}
+
+/// Times dispatches of one workgroup whose gate is closed: the floor under `dispatches` of them a token.
+pub fn floor(gpu: &Gpu, dispatches: usize, token_ms: f64) -> Result<Floor> {
+    let mut b = Builder::default();
+    let state = b.state();
+    let h = b.zeros("h", 64);
+    let outs = [b.zeros("a", 64), b.zeros("b", 64)];
+    for n in 0..dispatches {
+        let params = pool::Params { gate: word::ZERO, width: 64, pad: [0; 2] };
+        b.step(&pool::OP, Section::Sampler, Flags::lanes(1), params, vec![state, h, outs[n % 2]], Work::Threads(1));
+    }
+    let ports = Ports { state, classes: h, forced: h, records: h, entropies: h, logits: h };
+    let program = Program {
+        buffers: b.buffers,
+        steps: b.steps,
+        ports,
+        tokens: 1,
+        vocab: 1,
+        lanes: 1,
+        class_table: Vec::new(),
+        class_width: 1,
+        patches: false,
+    };
+    let tier = Tier::of(&gpu.info);
+    let mut executor = pollster::block_on(GpuExecutor::new(&gpu.device, &gpu.queue, tier, program))?;
+    let ms = time(|times| {
+        executor.run_steps(0..dispatches, times);
+        Ok(executor.wait()?)
+    })?;
+    Ok(Floor { ms_per_token: ms, times_floor: token_ms / ms })
+}
+
+/// Times every section by itself with the state of the middle of an image; `share` is how often a patch starts.
+pub fn section_times(engine: &mut Engine, share: f64) -> Result<Vec<SectionTime>> {
+    let program = engine.program();
+    let (state, tokens) = (program.ports.state, program.tokens);
+    let middle = (tokens / 2) as u32;
+    let mut words = initial_state(tokens);
+    for (at, value) in [
+        (word::POS, middle),
+        (word::PREV, middle - 1),
+        (word::HAS_TOKEN, 1),
+        (word::BOUNDARY, 1),
+        (word::CLOSE, 1),
+        (word::PATCH, middle / 2),
+        (word::CLOSE_FIRST, middle - 2),
+        (word::CLOSE_LAST, middle - 1),
+        // The sampler moves on by itself: a last position that repetitions never reach.
+        (word::TOKENS, u32::MAX),
+    ] {
+        words[at as usize] = value;
+    }
+    let mut found = Vec::new();
+    for section in Section::ALL {
+        let of = |s: &dpar::engine::program::Step| s.section == section;
+        let Some(first) = program_range(engine.program(), of) else { continue };
+        if section == Section::Sampler {
+            continue; // timed with its own state below
+        }
+        engine.write(state, 0, &words);
+        let ms = time(|times| run(engine, first.clone(), times))?;
+        let often = if section == Section::PatchTransformer { share } else { 1.0 };
+        found.push(SectionTime { name: section.name(), dispatches: first.len(), ms, ms_per_token: ms * often });
+    }
+    // Repeating the sampler moves the run on by a token each time: restart it often enough to stay inside the image.
+    if let Some(steps) = program_range(engine.program(), |s| s.section == Section::Sampler) {
+        let ms = time(|times| {
+            for from in (0..times).step_by(tokens) {
+                engine.write(state, 0, &initial_state(tokens));
+                run(engine, steps.clone(), tokens.min(times - from))?;
+            }
+            Ok(())
+        })?;
+        found.push(SectionTime { name: Section::Sampler.name(), dispatches: steps.len(), ms, ms_per_token: ms });
+    }
+    Ok(found)
+}
+
+/// The run of steps that satisfies `of`; a section's steps stand together.
+fn program_range(program: &Program, of: impl Fn(&dpar::engine::program::Step) -> bool) -> Option<Range<usize>> {
+    let first = program.steps.iter().position(&of)?;
+    let count = program.steps[first..].iter().take_while(|s| of(s)).count();
+    Some(first..first + count)
+}
+
+fn run(engine: &mut Engine, steps: Range<usize>, times: usize) -> Result<()> {
+    // Submits of bounded length: drivers end a submit that takes seconds.
+    for from in (0..times).step_by(16) {
+        engine.run_steps(steps.clone(), 16.min(times - from));
+        if let Engine::Gpu(gpu) = engine {
+            gpu.wait()?;
+        }
+    }
+    Ok(())
+}
+
+/// Speed of a copy between two device buffers, GB/s of bytes copied (each is read once and written once).
+pub fn copy_speed(gpu: &Gpu) -> Result<f64> {
+    const BYTES: u64 = 64 << 20;
+    let buffer = || {
+        gpu.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some("copy"),
+            size: BYTES,
+            usage: wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        })
+    };
+    let (from, to) = (buffer(), buffer());
+    let ms = time(|times| {
+        let mut encoder = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        for _ in 0..times {
+            encoder.copy_buffer_to_buffer(&from, 0, &to, 0, BYTES);
+        }
+        gpu.queue.submit([encoder.finish()]);
+        gpu.device.poll(wgpu::PollType::wait_indefinitely())?;
+        Ok(())
+    })?;
+    Ok(BYTES as f64 / 1e6 / ms)
+}
+
+/// Largest resident size of this process so far, MB (Linux).
+pub fn peak_memory() -> Option<f64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|l| l.starts_with("VmHWM:"))?;
+    line.split_whitespace().nth(1)?.parse::<f64>().ok().map(|kb| kb / 1000.0)
+}

@@ -1,0 +1,274 @@
+//! `dpar bench`: what a picture costs and where it goes, measured side by side in one run. Prints a table and JSON.
+
+mod measure;
+mod shapes;
+
+#[path = "../../../benches/burn_loop.rs"]
+mod burn_loop;
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use anyhow::Result;
+use dpar::backend::{Backend, DeviceChoice};
+use dpar::checkpoint::ModelFiles;
+use dpar::config::ModelConfig;
+use dpar::engine::{Engine, Generator, Section};
+use dpar::request::Request;
+use dpar::session::{Event, Session, Statistics};
+use serde::Serialize;
+
+use burn_loop::BurnLoop;
+use measure::{Floor, floor, section_times};
+use shapes::Shape;
+
+/// Options of `dpar bench`.
+#[derive(Debug, clap::Args)]
+pub struct BenchArgs {
+    /// Random weights of a shape of the paper instead of a model.
+    #[arg(long, value_enum, conflicts_with = "model")]
+    shape: Option<Shape>,
+    /// Tokens a side for --shape (16: 256 tokens, 24: 576).
+    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u8).range(4..=64))]
+    grid: u8,
+    /// Pictures of each generator (they alternate; medians are printed).
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
+    images: u32,
+    /// Stop every picture after this many tokens (large shapes on slow machines).
+    #[arg(long)]
+    tokens: Option<usize>,
+    /// Tokens of the plain burn loop, the peer (0 leaves it out).
+    #[arg(long, default_value_t = 24)]
+    peer_tokens: usize,
+    /// Model folder; the built-in model if left out.
+    #[arg(long, value_name = "DIR")]
+    model: Option<PathBuf>,
+    /// Where to run.
+    #[arg(long, value_enum, default_value_t = super::Device::Auto)]
+    device: super::Device,
+    /// Print JSON only.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Everything measured.
+#[derive(Debug, Serialize)]
+struct Report {
+    adapter: String,
+    model: String,
+    tokens: usize,
+    dpar: Option<Timed>,
+    baseline: Option<Timed>,
+    /// Baseline time / DPAR time.
+    speedup: Option<f64>,
+    peer: Option<Peer>,
+    copy_gb_per_s: Option<f64>,
+    peak_memory_mb: Option<f64>,
+}
+
+/// One generator.
+#[derive(Debug, Serialize)]
+struct Timed {
+    ms_per_image: f64,
+    ms_per_token: f64,
+    average_patch_length: f32,
+    dispatches_per_token: usize,
+    dispatches_that_work_per_token: f64,
+    submits_per_token: f64,
+    floor: Option<Floor>,
+    weight_mb_per_token: f64,
+    weight_gb_per_s: f64,
+    device_memory_mb: f64,
+    sections: Vec<measure::SectionTime>,
+}
+
+/// The same loop in plain burn operations.
+#[derive(Debug, Serialize)]
+struct Peer {
+    tokens: usize,
+    ms_per_token: f64,
+    /// Peer time / engine time.
+    speedup: f64,
+}
+
+/// Runs the benchmark.
+pub fn run(args: &BenchArgs) -> Result<()> {
+    let files = match (args.shape, &args.model) {
+        (Some(shape), _) => shape.files(usize::from(args.grid))?,
+        (None, Some(dir)) => ModelFiles::load_dir(dir)?,
+        (None, None) => dpar::platform::embedded_model()?,
+    };
+    let backend = pollster::block_on(Backend::open(DeviceChoice::from(args.device)))?;
+    let limit = args.tokens.unwrap_or(usize::MAX).clamp(2, files.config.tokens());
+    let note = |text: &str| {
+        if !args.json {
+            eprintln!("{text}");
+        }
+    };
+    note(&format!("{} on {}", files.source, backend.name()));
+
+    let mut generators = Vec::new();
+    for (generator, there) in [(Generator::Dpar, files.dpar.is_some()), (Generator::Baseline, files.baseline.is_some())]
+    {
+        if there {
+            note(&format!("building {generator:?}"));
+            generators.push((generator, pollster::block_on(backend.engine(&files, generator, 2))?, Vec::new()));
+        }
+    }
+    // Warm up, then in turn: drift of a shared machine hits both alike.
+    for round in 0..=args.images {
+        let mut next = Vec::new();
+        for (generator, engine, mut runs) in generators {
+            let tokens = if round == 0 { limit.min(16) } else { limit };
+            let (engine, statistics, submits) = picture(engine, &files.config, generator, round, tokens)?;
+            if round > 0 {
+                note(&format!("{generator:?}: {:.1} ms/token", statistics.ms_per_token()));
+                runs.push((statistics, submits));
+            }
+            next.push((generator, engine, runs));
+        }
+        generators = next;
+    }
+    let mut report = Report {
+        adapter: backend.name(),
+        model: files.source.clone(),
+        tokens: limit,
+        dpar: None,
+        baseline: None,
+        speedup: None,
+        peer: None,
+        copy_gb_per_s: backend.gpu().map(measure::copy_speed).transpose()?,
+        peak_memory_mb: None,
+    };
+    for (generator, mut engine, runs) in generators {
+        note(&format!("{generator:?}: parts"));
+        let timed = timed(&backend, &mut engine, &runs)?;
+        match generator {
+            Generator::Dpar => report.dpar = Some(timed),
+            Generator::Baseline => report.baseline = Some(timed),
+        }
+    }
+    if let (Some(d), Some(b)) = (&report.dpar, &report.baseline) {
+        report.speedup = Some(b.ms_per_token / d.ms_per_token);
+    }
+    if let (Some(d), true) = (&report.dpar, args.peer_tokens > 0 && args.shape.is_none()) {
+        note("the plain burn loop");
+        report.peer = Some(peer(&backend, &files, args.peer_tokens, d.ms_per_token)?);
+    }
+    report.peak_memory_mb = measure::peak_memory();
+    if !args.json {
+        print_table(&report);
+    }
+    println!("{}", serde_json::to_string_pretty(&report)?);
+    Ok(())
+}
+
+/// Draws one picture (or its first tokens) through a session, as the command line does.
+fn picture(
+    engine: Engine,
+    config: &ModelConfig,
+    generator: Generator,
+    seed: u32,
+    tokens: usize,
+) -> Result<(Engine, Statistics, f64)> {
+    let mut request = Request::new(config, generator, 0, seed);
+    if request.live.sampling.cfg_scale == 1.0 {
+        request.live.sampling.cfg_scale = 2.0; // both lanes are measured, as they are used
+    }
+    let mut session = Session::new(engine, config, request)?.with_budget(std::time::Duration::from_millis(50));
+    session.run_to(tokens);
+    let mut done = None;
+    while done.is_none() {
+        if session.tokens().len() >= tokens {
+            session.stop();
+        }
+        for event in session.step_blocking()? {
+            if let Event::Done(statistics) = event {
+                done = Some(statistics);
+            }
+        }
+    }
+    let submits = session.submits();
+    let statistics = done.ok_or_else(|| anyhow::anyhow!("the run ended without figures"))?;
+    let per_token = submits as f64 / statistics.tokens.max(1) as f64;
+    Ok((session.into_engine(), statistics, per_token))
+}
+
+fn timed(backend: &Backend, engine: &mut Engine, runs: &[(Statistics, f64)]) -> Result<Timed> {
+    let mut times: Vec<f64> = runs.iter().map(|r| r.0.ms_per_token()).collect();
+    times.sort_by(f64::total_cmp);
+    let ms_per_token = times[times.len() / 2];
+    let (tokens, patches) = runs.iter().fold((0, 0), |sum, r| (sum.0 + r.0.tokens, sum.1 + r.0.patches));
+    let program = engine.program();
+    let share = if program.patches { patches as f64 / tokens as f64 } else { 1.0 };
+    let steps =
+        |patch: bool| program.steps.iter().filter(|s| (s.section == Section::PatchTransformer) == patch).count() as f64;
+    let (with_patch, without) = program.weight_bytes_per_token();
+    let bytes = without as f64 + (with_patch - without) as f64 * share;
+    let dispatches = program.steps.len();
+    let working = steps(false) + steps(true) * share;
+    let (total, memory) = (program.tokens, program.device_bytes());
+    Ok(Timed {
+        ms_per_image: ms_per_token * total as f64,
+        ms_per_token,
+        average_patch_length: if patches > 0 { tokens as f32 / patches as f32 } else { 1.0 },
+        dispatches_per_token: dispatches,
+        dispatches_that_work_per_token: working,
+        submits_per_token: runs.iter().map(|r| r.1).sum::<f64>() / runs.len() as f64,
+        floor: backend.gpu().map(|gpu| floor(gpu, dispatches, ms_per_token)).transpose()?,
+        weight_mb_per_token: bytes / 1e6,
+        weight_gb_per_s: bytes / 1e6 / ms_per_token,
+        device_memory_mb: memory as f64 / 1e6,
+        sections: section_times(engine, share)?,
+    })
+}
+
+fn peer(backend: &Backend, files: &ModelFiles, tokens: usize, engine_ms: f64) -> Result<Peer> {
+    let device = match backend.gpu() {
+        Some(gpu) => gpu.burn_device()?, // the engine's own adapter, software or not
+        None => backend.tensor_device()?,
+    };
+    let peer = BurnLoop::load(files, &device)?;
+    let live = Request::new(&files.config, Generator::Dpar, 0, 1).live;
+    let (rule, s) = (live.rule(files.config.grid()), &live.sampling);
+    let cfg = if s.cfg_scale == 1.0 { 2.0 } else { s.cfg_scale };
+    let draw = |count| peer.generate(0, 1, rule, cfg, s.temperature, s.top_p, count);
+    draw(2.min(tokens))?; // kernels are compiled on first use
+    let begun = Instant::now();
+    let drawn = draw(tokens)?.tokens.len();
+    let ms_per_token = begun.elapsed().as_secs_f64() * 1000.0 / drawn.max(1) as f64;
+    Ok(Peer { tokens: drawn, ms_per_token, speedup: ms_per_token / engine_ms })
+}
+
+fn print_table(r: &Report) {
+    println!("{} on {}, {} tokens a picture\n", r.model, r.adapter, r.tokens);
+    println!("{:<44}{:>12}{:>12}", "", "DPAR", "baseline");
+    let row = |name: &str, get: &dyn Fn(&Timed) -> String| {
+        let cell = |t: &Option<Timed>| t.as_ref().map_or("-".to_owned(), get);
+        println!("{name:<44}{:>12}{:>12}", cell(&r.dpar), cell(&r.baseline));
+    };
+    row("ms a picture", &|t| format!("{:.0}", t.ms_per_image));
+    row("ms a token", &|t| format!("{:.3}", t.ms_per_token));
+    row("average patch length", &|t| format!("{:.2}", t.average_patch_length));
+    row("dispatches a token", &|t| t.dispatches_per_token.to_string());
+    row("  of which do work, on average", &|t| format!("{:.1}", t.dispatches_that_work_per_token));
+    row("submits a token", &|t| format!("{:.3}", t.submits_per_token));
+    row("empty dispatches, ms a token", &|t| t.floor.as_ref().map_or("-".into(), |f| format!("{:.3}", f.ms_per_token)));
+    row("  token time / that floor", &|t| t.floor.as_ref().map_or("-".into(), |f| format!("{:.1}", f.times_floor)));
+    row("weights a token, MB", &|t| format!("{:.2}", t.weight_mb_per_token));
+    row("weights, GB/s", &|t| format!("{:.2}", t.weight_gb_per_s));
+    row("device memory, MB", &|t| format!("{:.0}", t.device_memory_mb));
+    for section in Section::ALL {
+        let find = |t: &Timed| {
+            let found = t.sections.iter().find(|s| s.name == section.name());
+            found.map_or("-".to_owned(), |s| format!("{:.3}", s.ms_per_token))
+        };
+        row(&format!("  {}, ms a token", section.name()), &find);
+    }
+    let show = |value: Option<f64>| value.map_or("-".to_owned(), |v| format!("{v:.2}"));
+    println!("{:<44}{:>12}", "baseline time / DPAR time", show(r.speedup));
+    println!("{:<44}{:>12}", "plain burn loop, ms a token", show(r.peer.as_ref().map(|p| p.ms_per_token)));
+    println!("{:<44}{:>12}", "plain burn loop time / DPAR time", show(r.peer.as_ref().map(|p| p.speedup)));
+    println!("{:<44}{:>12}", "device copy, GB/s", show(r.copy_gb_per_s));
+    println!("{:<44}{:>12}\n", "peak memory of this process, MB", show(r.peak_memory_mb));
+}
