@@ -2,6 +2,8 @@
 //!
 //! What it refuses is in `cli_errors.rs`.
 
+#![allow(clippy::unwrap_used, reason = "a test helper that unwraps fails with the right line")]
+
 mod cli_common;
 
 use std::fs;

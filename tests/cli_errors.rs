@@ -1,5 +1,7 @@
 //! Everything the `dpar` program refuses: exit code 2 for bad input, 1 for the rest; one line, no panic, no file.
 
+#![allow(clippy::unwrap_used, reason = "a test helper that unwraps fails with the right line")]
+
 mod cli_common;
 
 use std::fs;
@@ -106,7 +108,9 @@ fn outputs() {
         generate(&dir, &[flag, "a.jpg"], 2, "a.jpg: pictures are written as PNG only");
     }
     generate(&dir, &["--trace", "missing/t.json"], 1, "its folder does not exist");
-    generate(&dir, &["--out", "a.png", "--overlay", "a.png"], 2, "a.png is named for two outputs");
+    generate(&dir, &["--out", "a.png", "--overlay", "a.png"], 2, "a.png is named twice");
+    generate(&dir, &["--out", "a.png", "--trace", "./a.png"], 2, "./a.png is named twice");
+    generate(&dir, &["--complete", "./dpar.png", "--keep-rows", "2"], 2, "dpar.png is named twice");
     generate(&dir, &["--out", ""], 2, "a value is required for '--out <FILE>'");
     // A refusal leaves what was there.
     generate(&dir, &["--out", "old.png", "--threshold", "nan"], 2, "threshold");
@@ -306,6 +310,7 @@ fn traces() {
     replay("hot.json", &edited("\"temperature\": 1.0", "\"temperature\": -1.0"), 2, "temperature -1 is out of range");
     replay("seed.json", &edited("\"seed\": 1", "\"seed\": -1"), 2, "is not a trace");
     replay("long.json", &edited("\"tokens\": [", "\"tokens\": [1,"), 2, "run 0 has 65 tokens");
+    replay("odd.json", &edited("\"starts\": [true, ", "\"starts\": ["), 2, "64 tokens but 63 starts");
     refused(&dir, &["replay", "t.json", "--device", "cpu"], 2, "was recorded with model");
     // Parsed, but of another model: forcing it runs into what the other model cannot draw, or draws something else.
     let forced = dpar(&dir).args(["replay", "t.json", "--device", "cpu", "--force"]).assert().code(1);

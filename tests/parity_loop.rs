@@ -1,4 +1,5 @@
 //! The token loop against the PyTorch reference, on the CPU twins and in WGSL.
+#![allow(clippy::unwrap_used, reason = "a test helper that unwraps fails with the right line")]
 use std::path::Path;
 
 use dpar::checkpoint::ModelFiles;

@@ -69,7 +69,7 @@ struct Analysis {
 pub fn run(args: &AnalyzeArgs) -> Result<()> {
     args.overlay.as_deref().map_or(Ok(()), check_png)?;
     let outputs: Vec<_> = args.overlay.iter().chain(&args.out).map(PathBuf::as_path).collect();
-    check_outputs(&outputs)?;
+    check_outputs(&outputs, Some(&args.image))?;
     let files = load_model(args.place.model.as_deref())?;
     let mut live = Live::of(&files.config);
     args.patching.apply(&mut live);

@@ -193,7 +193,7 @@ fn check_files(args: &GenerateArgs) -> Result<Vec<PathBuf>> {
     check_png(&args.out)?;
     args.overlay.as_deref().map_or(Ok(()), check_png)?;
     let all: Vec<&Path> = [&args.out].into_iter().chain(&overlays).chain(&args.trace).map(PathBuf::as_path).collect();
-    check_outputs(&all)?;
+    check_outputs(&all, args.complete.as_deref())?;
     Ok(overlays)
 }
 

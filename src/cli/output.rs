@@ -65,12 +65,21 @@ impl Card {
 /// Refuses output files that could not be written in the end, before the long work begins.
 ///
 /// # Errors
-/// [`Error::Output`] for a folder that is missing or closed to us, [`Error::Request`] for the same file twice.
-pub fn check_outputs(paths: &[&Path]) -> Result<()> {
-    for (n, path) in paths.iter().enumerate() {
-        if paths[..n].contains(path) {
-            return Err(Error::Request(format!("{} is named for two outputs: give each its own file", path.display())));
+/// [`Error::Output`] for a folder that is missing or closed to us, [`Error::Request`] where one file is named twice,
+/// or is the `input` (the default `dpar.png` makes that an easy slip).
+pub fn check_outputs(outputs: &[&Path], input: Option<&Path>) -> Result<()> {
+    // Not resolved through links: whoever points two links at one file knows it.
+    let place = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let mut seen: Vec<PathBuf> = input.map(place).into_iter().collect();
+    for path in outputs {
+        let here = place(path);
+        if seen.contains(&here) {
+            return Err(Error::Request(format!(
+                "{} is named twice: every output needs a file of its own, and not that of the input",
+                path.display()
+            )));
         }
+        seen.push(here);
         platform::check_writable(path)?;
     }
     Ok(())

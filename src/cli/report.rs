@@ -125,7 +125,7 @@ struct Report<'a> {
     ms_per_token: f64,
     adapter: String,
     fallback: Option<&'a str>,
-    tokenizer: &'static str,
+    tokenizer_device: &'static str,
     model: &'a str,
     model_hash: &'a str,
     runs: Vec<RunReport>,
@@ -163,7 +163,7 @@ pub fn json(studio: &Studio, pictures: &[Picture], written: &Written) -> Result<
         ms_per_token: total.ms_per_token(),
         adapter: studio.backend.name(),
         fallback: studio.backend.fallback.as_deref(),
-        tokenizer: tokenizer_place(&studio.backend),
+        tokenizer_device: tokenizer_place(&studio.backend),
         model: &studio.files.source,
         model_hash: &studio.files.hash,
         runs: runs

@@ -93,7 +93,10 @@ impl Studio {
         let key = (request.generator, lanes(&request));
         let engine = match self.engine.take() {
             Some((built_for, engine)) if built_for == key => engine,
-            _ => block_on(self.backend.engine(&self.files, key.0, key.1))?,
+            _ => {
+                bar.set_message(", getting ready");
+                block_on(self.backend.engine(&self.files, key.0, key.1))?
+            }
         };
         let mut session = Session::new(engine, &self.files.config, request)?.with_budget(BUDGET);
         let finished = finish(&mut session, bar);
