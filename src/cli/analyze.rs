@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use clap::Args;
 use dpar::model::{TokenModel, entropies, read_f32};
 use dpar::patching::{PatchRule, Patches};
@@ -78,9 +78,10 @@ pub fn run(args: &AnalyzeArgs) -> Result<()> {
     let studio = Studio::new(files, open_backend(&args.place)?)?;
 
     let device = studio.backend.tensor_device()?;
-    let tokens = picture::encode(&studio.tokenizer, &image, &device).context("encoding")?;
+    let tokens = picture::encode(&studio.tokenizer, &image, &device)?;
     let decoded = studio.decode(&tokens)?;
     let entropies = entropies_of(&studio, &tokens, &device)?;
+    studio.check_device()?;
     let rule = live.rule(studio.files.config.grid());
     let patches = rule.patches(&entropies);
     let analysis = analysis(args, &studio, (rule, &patches), (tokens, entropies), (&image, &decoded));

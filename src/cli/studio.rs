@@ -118,7 +118,11 @@ impl Studio {
         picture
     }
 
-    fn check_device(&self) -> Result<()> {
+    /// What wgpu reported outside our calls, if anything: results after it mean nothing.
+    ///
+    /// # Errors
+    /// [`Error::DeviceLost`].
+    pub fn check_device(&self) -> Result<()> {
         self.backend.lost().map_or(Ok(()), Err)
     }
 }
