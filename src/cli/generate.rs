@@ -67,7 +67,7 @@ pub struct GenerateArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Sampling")]
 struct SamplingArgs {
-    /// Classifier-free guidance: how much the class matters; 1 is off and twice as fast [default: the model's]
+    /// Classifier-free guidance: how much the class matters; 1 is off and does less work [default: the model's]
     #[arg(long, value_name = "F", allow_negative_numbers = true)]
     cfg: Option<f32>,
     /// Softmax temperature, 0 for the most probable token always [default: the model's]
