@@ -359,8 +359,7 @@ impl Session {
             }
         } else {
             let mut wait = block;
-            loop {
-                let Engine::Gpu(gpu) = &mut self.engine else { break };
+            while let Engine::Gpu(gpu) = &mut self.engine {
                 let Some(records) = gpu.poll(wait)? else { break };
                 wait = false;
                 self.clock();

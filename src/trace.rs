@@ -95,6 +95,12 @@ impl Trace {
             if let Some((what, count)) = counts.into_iter().find(|(_, count)| *count > t) {
                 return Err(bad(format!("run {n} has {count} {what}, an image of this model has {t}")));
             }
+            if run.starts.len() != run.tokens.len() {
+                let (starts, tokens) = (run.starts.len(), run.tokens.len());
+                return Err(bad(format!(
+                    "run {n} has {tokens} tokens but {starts} starts: one is needed for each token"
+                )));
+            }
         }
         Ok(trace)
     }

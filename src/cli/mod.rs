@@ -1,22 +1,187 @@
-//! temporary
-pub mod bench;
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
-pub enum Device {
+//! The command line: clap in, lines and files out, exit codes. It decides nothing about models.
+//!
+//! Exit codes: 0; 2 where the input is at fault (a usage error, or [`dpar::Error::is_bad_input`]); 1 for everything
+//! else. An error is one line on stderr that starts with `error: `, whatever went wrong; see [`main`].
+
+mod analyze;
+mod bench;
+mod generate;
+mod info;
+mod json;
+mod output;
+mod picture;
+mod replay;
+mod report;
+mod studio;
+
+use std::any::Any;
+use std::panic::{self, AssertUnwindSafe};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::error::ErrorKind;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use dpar::backend::DeviceChoice;
+use dpar::patching::Mode;
+use dpar::request::Live;
+
+/// Draws pictures with DPAR (arXiv 2512.21867): the next-token image model that spends its compute on patches of
+/// tokens, cut where the picture is hard to predict.
+///
+/// Without a command it draws one picture and explains itself.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Draw pictures of a class, or complete one of your own
+    Generate(generate::GenerateArgs),
+    /// Cut one of your own pictures into tokens and patches
+    Analyze(analyze::AnalyzeArgs),
+    /// Show the model, its classes, and the GPUs of this computer
+    Info(info::InfoArgs),
+    /// Draw the runs of a trace again and compare
+    Replay(replay::ReplayArgs),
+    /// Measure what a picture costs and where the time goes
+    Bench(bench::BenchArgs),
+}
+
+/// Which model, and where it runs.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Model and device")]
+struct PlaceArgs {
+    /// Model folder with config.json and its .safetensors files [default: the model built into this program]
+    #[arg(long, value_name = "DIR")]
+    model: Option<PathBuf>,
+    /// Where to run: a GPU if there is one, a GPU or an error, or the CPU
+    #[arg(long, value_enum, default_value_t = Device::Auto)]
+    device: Device,
+}
+
+/// `--device`.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Device {
     Auto,
     Gpu,
     Cpu,
 }
-impl From<Device> for dpar::backend::DeviceChoice {
-    fn from(d: Device) -> Self {
-        match d {
+
+impl From<Device> for DeviceChoice {
+    fn from(device: Device) -> Self {
+        match device {
             Device::Auto => Self::Auto,
             Device::Gpu => Self::Gpu,
             Device::Cpu => Self::Cpu,
         }
     }
 }
-#[derive(clap::Parser)]
-pub struct Cli {
-    #[command(flatten)]
-    pub bench: bench::BenchArgs,
+
+/// The patch rule, where it differs from the model's own.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Patching")]
+struct PatchArgs {
+    /// Entropy in nats above which a token starts a patch: lower means more patches [default: the model's]
+    #[arg(long, value_name = "NATS", allow_negative_numbers = true)]
+    threshold: Option<f32>,
+    /// Most tokens a patch holds, 0 for no limit [default: the model's]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    p_max: Option<u32>,
+    /// How patches are cut: every token, fixed length, by entropy, or by entropy and row [default: the model's]
+    #[arg(long, value_parser = mode_parser())]
+    mode: Option<Mode>,
+}
+
+impl PatchArgs {
+    fn apply(&self, live: &mut Live) {
+        live.threshold = self.threshold.unwrap_or(live.threshold);
+        live.p_max = self.p_max.unwrap_or(live.p_max);
+        live.mode = self.mode.unwrap_or(live.mode);
+    }
+}
+
+/// The library's own names, so that configs, traces and the command line say the same.
+fn mode_parser() -> impl TypedValueParser<Value = Mode> {
+    PossibleValuesParser::new(Mode::NAMES.map(|(name, _)| name))
+        .map(|name| Mode::NAMES.iter().find(|(n, _)| *n == name).map_or_else(Mode::default, |(_, mode)| *mode))
+}
+
+/// Runs the program.
+///
+/// A panic (ours, or one inside a GPU driver's wrapper) ends as one line as well: the hook keeps the default message
+/// and its backtrace off the terminal, unwinding has already removed unfinished temporary files.
+pub fn main() -> ExitCode {
+    panic::set_hook(Box::new(|_| {}));
+    match panic::catch_unwind(AssertUnwindSafe(|| parse().map_or_else(|code| code, run))) {
+        Ok(code) => code,
+        Err(panic) => {
+            output::complain(&format!("internal error: {}; please report it", panic_text(panic.as_ref())));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: Cli) -> ExitCode {
+    let result = match cli.command {
+        None => generate::first_look(),
+        Some(Command::Generate(args)) => generate::run(&args),
+        Some(Command::Analyze(args)) => analyze::run(&args),
+        Some(Command::Info(args)) => info::run(&args),
+        Some(Command::Replay(args)) => replay::run(&args),
+        Some(Command::Bench(args)) => bench::run(&args),
+    };
+    let Err(error) = result else { return ExitCode::SUCCESS };
+    output::complain(&format!("{error:#}"));
+    match error.downcast_ref::<dpar::Error>() {
+        Some(e) if e.is_bad_input() => ExitCode::from(2),
+        _ => ExitCode::FAILURE,
+    }
+}
+
+fn parse() -> Result<Cli, ExitCode> {
+    Cli::try_parse().map_err(|e| {
+        if matches!(e.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+            // clap knows about colours; a closed pipe is not worth a word.
+            let _ = e.print();
+            return ExitCode::SUCCESS;
+        }
+        output::complain(&usage_line(&e.render().to_string()));
+        ExitCode::from(2)
+    })
+}
+
+/// clap's message without the usage and help paragraphs, on one line.
+fn usage_line(rendered: &str) -> String {
+    let said = rendered.lines().map(str::trim).filter(|line| !line.is_empty());
+    let lines: Vec<&str> =
+        said.take_while(|l| !l.starts_with("Usage:") && !l.starts_with("For more information")).collect();
+    lines.join(" ").replace(" tip: ", "; ").trim_start_matches("error: ").to_owned()
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|s| (*s).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a panic without a message".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn commands_are_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn usage_errors_become_one_line() {
+        let e = Cli::try_parse_from(["dpar", "generate", "--sede", "1"]).unwrap_err();
+        let line = usage_line(&e.render().to_string());
+        assert!(line.starts_with("unexpected argument '--sede' found") && !line.contains('\n'), "{line}");
+        assert!(line.contains("--seed") && !line.contains("Usage"), "{line}");
+    }
 }

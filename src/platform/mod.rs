@@ -3,9 +3,9 @@
 #[cfg(not(target_arch = "wasm32"))]
 mod native;
 #[cfg(not(target_arch = "wasm32"))]
-pub use native::{embedded_model, write_atomic};
+pub use native::{check_writable, embedded_model, write_atomic};
 
 #[cfg(target_arch = "wasm32")]
 mod web;
 #[cfg(target_arch = "wasm32")]
-pub use web::{embedded_model, write_atomic};
+pub use web::{check_writable, embedded_model, write_atomic};

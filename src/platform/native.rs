@@ -42,17 +42,53 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
         .map_err(|e| Error::Output { file: path.display().to_string(), problem: without_temporary_name(&e) })
 }
 
-fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let target: PathBuf = match fs::metadata(path) {
-        Ok(found) if found.is_dir() => return Err(io::Error::new(io::ErrorKind::IsADirectory, "it is a folder")),
-        Ok(found) if !found.is_file() => return fs::write(path, bytes),
-        Ok(_) => path.canonicalize()?,
-        Err(_) => path.to_owned(),
-    };
+/// Whether [`write_atomic`] could write `path` now: asked before long work, so that it is not lost in the end.
+///
+/// # Errors
+/// As [`write_atomic`].
+pub fn check_writable(path: &Path) -> Result<()> {
+    probe(path).map_err(|e| Error::Output { file: path.display().to_string(), problem: without_temporary_name(&e) })
+}
+
+fn probe(path: &Path) -> io::Result<()> {
+    match destination(path)? {
+        Destination::InPlace => Ok(()),
+        // The file is gone again when it is dropped.
+        Destination::Beside(target) => temporary(&target).map(drop),
+    }
+}
+
+/// How a path is written.
+enum Destination {
+    /// It is there, but no regular file.
+    InPlace,
+    /// Into a file beside this one, which then takes its name.
+    Beside(PathBuf),
+}
+
+fn destination(path: &Path) -> io::Result<Destination> {
+    match fs::metadata(path) {
+        Ok(found) if found.is_dir() => Err(io::Error::new(io::ErrorKind::IsADirectory, "it is a folder")),
+        Ok(found) if !found.is_file() => Ok(Destination::InPlace),
+        Ok(_) => Ok(Destination::Beside(path.canonicalize()?)),
+        Err(_) => Ok(Destination::Beside(path.to_owned())),
+    }
+}
+
+/// A new file beside `target`.
+fn temporary(target: &Path) -> io::Result<tempfile::NamedTempFile<File>> {
     // A bare file name has the empty path as its parent, which means the current folder.
     let folder = target.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     // `make_in` and not `tempfile_in`: a temporary file is private (0600) by default, and would stay so under its name.
-    let mut file = tempfile::Builder::new().prefix(".dpar-").make_in(folder, |p| File::create_new(p))?;
+    tempfile::Builder::new().prefix(".dpar-").make_in(folder, |p| File::create_new(p))
+}
+
+fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let target = match destination(path)? {
+        Destination::InPlace => return fs::write(path, bytes),
+        Destination::Beside(target) => target,
+    };
+    let mut file = temporary(&target)?;
     file.as_file_mut().write_all(bytes)?;
     // Before the rename, so that a power cut cannot leave the name on an empty file.
     file.as_file().sync_all()?;
@@ -103,6 +139,13 @@ mod tests {
         assert!(matches!(&e, Error::Output { file, .. } if *file == missing.display().to_string()), "{e}");
         assert!(e.to_string().ends_with("cannot be written: its folder does not exist"), "{e}");
         assert!(write_atomic(dir.path(), b"x").unwrap_err().to_string().contains("it is a folder"));
+        for path in [&missing, dir.path()] {
+            assert_eq!(
+                check_writable(path).unwrap_err().to_string(),
+                write_atomic(path, b"x").unwrap_err().to_string()
+            );
+        }
+        check_writable(&dir.path().join("a.png")).unwrap();
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
     }
 

@@ -26,3 +26,11 @@ pub fn write_atomic(path: &Path, _bytes: &[u8]) -> Result<()> {
         problem: "a web page has no file system, offer the file as a download instead".into(),
     })
 }
+
+/// Always an error, as [`write_atomic`].
+///
+/// # Errors
+/// [`Error::Output`].
+pub fn check_writable(path: &Path) -> Result<()> {
+    write_atomic(path, &[])
+}

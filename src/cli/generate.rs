@@ -1,0 +1,273 @@
+//! `dpar generate`: pictures of a class, or the rest of one of your own.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, bail};
+use clap::Args;
+use dpar::checkpoint::ModelFiles;
+use dpar::engine::Generator;
+use dpar::render::{self, OverlayInput};
+use dpar::request::{Live, Request};
+use dpar::trace::Trace;
+use dpar::{Error, platform};
+use image::RgbImage;
+
+use super::json::to_json;
+use super::output::{check_outputs, check_png, numbered, say};
+use super::studio::{Drawing, Studio, load_model, open_backend, progress};
+use super::{Device, PatchArgs, PlaceArgs, picture, report};
+
+/// What to draw, how, and where to.
+#[derive(Debug, Args)]
+pub struct GenerateArgs {
+    /// Class name or number; `dpar info` lists them [default: the first class]
+    #[arg(long, value_name = "NAME|ID", allow_negative_numbers = true)]
+    class: Option<String>,
+    /// Seed of the first picture: the same seed draws the same picture
+    #[arg(long, value_name = "N", default_value_t = 1, allow_negative_numbers = true)]
+    seed: u32,
+    /// How many pictures, with the seeds that follow; more than one make a grid
+    #[arg(long, value_name = "N", default_value_t = 1, allow_negative_numbers = true,
+          value_parser = clap::value_parser!(u32).range(1..=1024))]
+    count: u32,
+    /// Draw with the fixed-length baseline (one step per token, no patches) instead of DPAR
+    #[arg(long, conflicts_with_all = ["threshold", "p_max", "mode"])]
+    baseline: bool,
+    /// Keep the first rows of this picture (PNG, JPEG, WebP, GIF or BMP) and draw the rest
+    #[arg(long, value_name = "IMAGE", requires = "keep_rows")]
+    complete: Option<PathBuf>,
+    /// How many rows of tokens --complete keeps
+    #[arg(long, value_name = "N", requires = "complete", allow_negative_numbers = true)]
+    keep_rows: Option<usize>,
+    #[command(flatten)]
+    patching: PatchArgs,
+    #[command(flatten)]
+    sampling: SamplingArgs,
+    /// Where the picture goes, or the grid of several (PNG)
+    #[arg(long, help_heading = "Output", value_name = "FILE", default_value = "dpar.png")]
+    out: PathBuf,
+    /// Enlarge every picture of --out to N x N pixels per pixel [default: 1, or 256 pixels a side in a grid]
+    #[arg(long, help_heading = "Output", value_name = "N", allow_negative_numbers = true,
+          value_parser = clap::value_parser!(u32).range(1..=64))]
+    scale: Option<u32>,
+    /// Also write the picture with its patches and entropies (PNG); of several pictures FILE-1.png, FILE-2.png, ...
+    #[arg(long, help_heading = "Output", value_name = "FILE")]
+    overlay: Option<PathBuf>,
+    /// Also write everything that was drawn (JSON), for `dpar replay`
+    #[arg(long, help_heading = "Output", value_name = "FILE")]
+    trace: Option<PathBuf>,
+    /// Print one JSON object instead of the summary
+    #[arg(long, help_heading = "Output")]
+    json: bool,
+    #[command(flatten)]
+    place: PlaceArgs,
+}
+
+/// How tokens are drawn, where it differs from the model's own settings.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Sampling")]
+struct SamplingArgs {
+    /// Classifier-free guidance: how much the class matters; 1 is off and does less work [default: the model's]
+    #[arg(long, value_name = "F", allow_negative_numbers = true)]
+    cfg: Option<f32>,
+    /// Softmax temperature, 0 for the most probable token always [default: the model's]
+    #[arg(long, value_name = "F", allow_negative_numbers = true)]
+    temperature: Option<f32>,
+    /// Draw among the N most probable tokens, 0 for all [default: the model's]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    top_k: Option<u32>,
+    /// Draw among the most probable tokens that reach this probability, 1 for all [default: the model's]
+    #[arg(long, value_name = "F", allow_negative_numbers = true)]
+    top_p: Option<f32>,
+}
+
+impl SamplingArgs {
+    fn apply(&self, live: &mut Live) {
+        let s = &mut live.sampling;
+        s.cfg_scale = self.cfg.unwrap_or(s.cfg_scale);
+        s.temperature = self.temperature.unwrap_or(s.temperature);
+        s.top_k = self.top_k.map_or(s.top_k, |k| k as usize);
+        s.top_p = self.top_p.unwrap_or(s.top_p);
+    }
+}
+
+/// One drawn picture and what is known about it.
+#[derive(Debug)]
+pub struct Picture {
+    /// Tokens, patches, figures.
+    pub drawing: Drawing,
+    /// Pixels.
+    pub image: RgbImage,
+}
+
+/// The files a command has written.
+#[derive(Debug, Default, serde::Serialize)]
+pub struct Written {
+    /// The picture or the grid.
+    pub picture: String,
+    /// Its width and height in pixels.
+    pub size: (u32, u32),
+    /// One overlay per picture.
+    pub overlays: Vec<String>,
+    /// The trace.
+    pub trace: Option<String>,
+}
+
+/// Draws and reports.
+///
+/// # Errors
+/// Any [`dpar::Error`]; nothing has been written then, or only whole files.
+pub fn run(args: &GenerateArgs) -> Result<()> {
+    let overlays = check_files(args)?;
+    let files = load_model(args.place.model.as_deref())?;
+    let requests = requests(args, &files)?;
+    let given = match &args.complete {
+        Some(path) => Some(picture::read_square(path, files.config.image_size())?),
+        None => None,
+    };
+    let mut studio = Studio::new(files, open_backend(&args.place)?)?;
+    let forced = given.as_ref().map(|image| forced_rows(args, &studio, image)).transpose()?.unwrap_or_default();
+
+    let bar = progress(requests.len() * studio.files.config.tokens());
+    let mut pictures = Vec::with_capacity(requests.len());
+    let count = requests.len();
+    for (n, request) in requests.into_iter().enumerate() {
+        if count > 1 {
+            bar.set_prefix(format!("picture {} of {count}  ", n + 1));
+        }
+        let drawing = studio.draw(Request { forced: forced.clone(), ..request }, &bar)?;
+        let image = studio.decode(&drawing.run.tokens)?;
+        pictures.push(Picture { drawing, image });
+    }
+    bar.finish_and_clear();
+
+    let written = write(args, &studio, &pictures, &overlays)?;
+    say(&if args.json {
+        report::json(&studio, &pictures, &written)?
+    } else {
+        report::text(&studio, &pictures, &written, kept(args, &studio).as_deref())
+    })?;
+    Ok(())
+}
+
+/// What the program does without a command: one picture, its overlay, and where to go from there.
+///
+/// # Errors
+/// As [`run`].
+pub fn first_look() -> Result<()> {
+    let args = GenerateArgs {
+        class: None,
+        seed: 1,
+        count: 1,
+        patching: PatchArgs { threshold: None, p_max: None, mode: None },
+        sampling: SamplingArgs { cfg: None, temperature: None, top_k: None, top_p: None },
+        baseline: false,
+        complete: None,
+        keep_rows: None,
+        out: "dpar.png".into(),
+        scale: None,
+        overlay: Some("dpar-overlay.png".into()),
+        trace: None,
+        json: false,
+        place: PlaceArgs { model: None, device: Device::Auto },
+    };
+    run(&args)?;
+    say("\nThat was `dpar generate` with its default settings; `dpar --help` lists what else there is.")?;
+    Ok(())
+}
+
+/// Refuses outputs that cannot be written, before anything else; returns the overlay of every picture.
+fn check_files(args: &GenerateArgs) -> Result<Vec<PathBuf>> {
+    if args.baseline && args.overlay.is_some() {
+        bail!(Error::Request(
+            "--overlay shows patches and entropies, and the fixed-length baseline has neither: leave out one of \
+             --overlay and --baseline"
+                .into()
+        ));
+    }
+    let overlays: Vec<PathBuf> = match &args.overlay {
+        None => Vec::new(),
+        Some(path) if args.count == 1 => vec![path.clone()],
+        Some(path) => (1..=args.count as usize).map(|n| numbered(path, n)).collect(),
+    };
+    check_png(&args.out)?;
+    args.overlay.as_deref().map_or(Ok(()), check_png)?;
+    let all: Vec<&Path> = [&args.out].into_iter().chain(&overlays).chain(&args.trace).map(PathBuf::as_path).collect();
+    check_outputs(&all, args.complete.as_deref())?;
+    Ok(overlays)
+}
+
+fn requests(args: &GenerateArgs, files: &ModelFiles) -> Result<Vec<Request>> {
+    let config = &files.config;
+    let class = args.class.as_deref().map_or(Ok(0), |name| config.class(name))?;
+    if let Some(rows) = args.keep_rows
+        && !(1..=config.grid()).contains(&rows)
+    {
+        bail!(Error::Request(format!("--keep-rows {rows} is out of range: this model has {} rows", config.grid())));
+    }
+    let generator = if args.baseline { Generator::Baseline } else { Generator::Dpar };
+    let mut first = Request::new(config, generator, class, args.seed);
+    args.patching.apply(&mut first.live);
+    args.sampling.apply(&mut first.live);
+    first.check(config)?;
+    Ok((0..args.count).map(|n| Request { seed: args.seed.wrapping_add(n), ..first.clone() }).collect())
+}
+
+fn forced_rows(args: &GenerateArgs, studio: &Studio, image: &RgbImage) -> Result<Vec<Option<u32>>> {
+    let tokens = picture::encode(&studio.tokenizer, image, &studio.backend.tensor_device()?)?;
+    let kept = args.keep_rows.unwrap_or(0) * studio.files.config.grid();
+    Ok(tokens.into_iter().take(kept).map(Some).collect())
+}
+
+/// What a completion kept, for people.
+fn kept(args: &GenerateArgs, studio: &Studio) -> Option<String> {
+    let (path, rows) = (args.complete.as_ref()?, args.keep_rows?);
+    Some(format!("{rows} of {} rows of {}", studio.files.config.grid(), path.display()))
+}
+
+fn write(args: &GenerateArgs, studio: &Studio, pictures: &[Picture], overlays: &[PathBuf]) -> Result<Written> {
+    let images: Vec<RgbImage> = pictures.iter().map(|p| p.image.clone()).collect();
+    let scale = args.scale.unwrap_or_else(|| enlargement(&images));
+    let gap = if images.len() > 1 { 8 } else { 0 };
+    let sheet = render::contact_sheet(&images, 0, scale, gap);
+    render::write_png(&args.out, &sheet)?;
+    let mut written =
+        Written { picture: args.out.display().to_string(), size: sheet.dimensions(), ..Written::default() };
+    for (path, picture) in overlays.iter().zip(pictures) {
+        render::write_png(path, &overlay(studio, picture, kept(args, studio))?)?;
+        written.overlays.push(path.display().to_string());
+    }
+    if let Some(path) = &args.trace {
+        let runs = pictures.iter().map(|p| p.drawing.run.clone()).collect();
+        let trace = Trace { model: studio.files.hash.clone(), runs };
+        platform::write_atomic(path, (to_json(&trace)? + "\n").as_bytes())?;
+        written.trace = Some(path.display().to_string());
+    }
+    Ok(written)
+}
+
+/// One picture is written pixel by pixel. A grid is for looking at: about 256 pixels a side, in whole pixels.
+fn enlargement(images: &[RgbImage]) -> u32 {
+    match images {
+        [first, _, ..] => (256 / first.width().max(1)).max(1),
+        _ => 1,
+    }
+}
+
+fn overlay(studio: &Studio, picture: &Picture, kept: Option<String>) -> dpar::Result<RgbImage> {
+    let (config, run) = (&studio.files.config, &picture.drawing.run);
+    let mut labels = vec![
+        ("class", run.class_name.clone()),
+        ("seed", run.seed.to_string()),
+        ("guidance", run.live.sampling.cfg_scale.to_string()),
+    ];
+    labels.extend(kept.map(|text| ("kept", text)));
+    render::overlay(&OverlayInput {
+        picture: &picture.image,
+        entropies: &run.entropies,
+        patches: &picture.drawing.patches,
+        rule: &run.live.rule(config.grid()),
+        vocab: config.vocab(),
+        labels: &labels,
+    })
+}

@@ -1,0 +1,98 @@
+//! `dpar replay`: the runs of a trace drawn again and compared, token by token.
+
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+use clap::Args;
+use dpar::Error;
+use dpar::trace::{Run, Trace};
+use serde::Deserialize;
+
+use super::PlaceArgs;
+use super::output::say;
+use super::studio::{Studio, load_model, open_backend, progress};
+
+/// Which trace.
+#[derive(Debug, Args)]
+pub struct ReplayArgs {
+    /// Trace that `dpar generate --trace` wrote
+    trace: PathBuf,
+    /// Compare even if the trace was recorded with another model
+    #[arg(long)]
+    force: bool,
+    #[command(flatten)]
+    place: PlaceArgs,
+}
+
+/// The part of a trace that says whether the rest can be understood.
+#[derive(Deserialize)]
+struct Head {
+    #[serde(default)]
+    model: String,
+}
+
+/// Draws every run again. Succeeds only where all of them are identical.
+///
+/// # Errors
+/// Any [`dpar::Error`], or a sentence that says how many runs differ.
+pub fn run(args: &ReplayArgs) -> Result<()> {
+    let file = args.trace.display().to_string();
+    let bad = |problem: String| Error::Trace { file: file.clone(), problem };
+    let json = std::fs::read(&args.trace).map_err(|e| bad(format!("cannot be read ({e})")))?;
+    let files = load_model(args.place.model.as_deref())?;
+    // First, because a trace of another model may also have classes or tokens that this one does not.
+    if let Ok(Head { model }) = serde_json::from_slice(&json)
+        && !model.is_empty()
+        && model != files.hash
+        && !args.force
+    {
+        bail!(bad(format!(
+            "was recorded with model {model}, this is model {}; name its folder with --model, or --force a comparison",
+            files.hash
+        )));
+    }
+    let trace = Trace::parse(&json, &file, &files.config)?;
+    if trace.runs.is_empty() {
+        bail!(bad("holds no runs".into()));
+    }
+    let mut studio = Studio::new(files, open_backend(&args.place)?)?;
+    let bar = progress(trace.runs.len() * studio.files.config.tokens());
+    let mut lines = Vec::new();
+    let mut different = 0;
+    for (n, recorded) in trace.runs.iter().enumerate() {
+        bar.set_prefix(format!("run {} of {}  ", n + 1, trace.runs.len()));
+        let again = studio.draw(recorded.request(), &bar)?.run;
+        let difference = difference(recorded, &again);
+        different += usize::from(difference.is_some());
+        let verdict = difference.unwrap_or_else(|| format!("identical, {} tokens", recorded.tokens.len()));
+        lines.push(format!("run {}: class {}, seed {}: {verdict}", n + 1, again.class_name, again.seed));
+    }
+    bar.finish_and_clear();
+    say(&lines.join("\n"))?;
+    if different > 0 {
+        bail!(
+            "{different} of {} runs differ on {}; devices round differently, so compare on the one that recorded the \
+             trace",
+            trace.runs.len(),
+            studio.backend.name()
+        );
+    }
+    Ok(())
+}
+
+/// The first place where two runs differ, in words. A run that was stopped is compared as far as it went.
+fn difference(recorded: &Run, again: &Run) -> Option<String> {
+    let token = recorded.tokens.iter().zip(&again.tokens).position(|(a, b)| a != b);
+    let start = recorded.starts.iter().zip(&again.starts).position(|(a, b)| a != b);
+    match (token, start) {
+        (None, None) => None,
+        (Some(i), start) if start.is_none_or(|s| i <= s) => Some(format!(
+            "differs from token {i} on: {} was recorded, {} drawn now",
+            recorded.tokens[i], again.tokens[i]
+        )),
+        (_, start) => Some(format!(
+            "differs from position {} on: a patch starts there only in one of the two",
+            start.unwrap_or_default()
+        )),
+    }
+}

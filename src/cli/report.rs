@@ -1,0 +1,180 @@
+//! What `dpar generate` says when it is done: a card for people, one JSON object for programs.
+
+use std::time::Duration;
+
+use dpar::Result;
+use dpar::request::Live;
+use serde::Serialize;
+
+use super::generate::{Picture, Written};
+use super::json::to_json;
+use super::output::Card;
+use super::studio::{Studio, tokenizer_place};
+
+/// Sums over all pictures of a command.
+struct Total {
+    tokens: usize,
+    patches: usize,
+    elapsed: Duration,
+}
+
+impl Total {
+    fn of(pictures: &[Picture]) -> Self {
+        let all = || pictures.iter().map(|p| &p.drawing.statistics);
+        Self {
+            tokens: all().map(|s| s.tokens).sum(),
+            patches: all().map(|s| s.patches).sum(),
+            elapsed: all().map(|s| s.elapsed).sum(),
+        }
+    }
+
+    /// T / M over all pictures; the baseline, which has no patches, takes a step per token.
+    fn average_patch_length(&self) -> f64 {
+        if self.patches == 0 { 1.0 } else { self.tokens as f64 / self.patches as f64 }
+    }
+
+    fn ms_per_token(&self) -> f64 {
+        self.elapsed.as_secs_f64() * 1000.0 / self.tokens.max(1) as f64
+    }
+}
+
+/// The summary for people. `kept` is what a completion kept.
+pub fn text(studio: &Studio, pictures: &[Picture], written: &Written, kept: Option<&str>) -> String {
+    let mut card = Card::default();
+    if let [Picture { drawing, .. }, ..] = pictures {
+        let run = &drawing.run;
+        let named = !studio.files.config.classes.is_empty();
+        card.row("class", if named { format!("{} ({})", run.class_name, run.class) } else { run.class_name.clone() });
+        card.row("seed", seeds(pictures));
+        if run.baseline {
+            card.row("generator", "fixed-length baseline, one step per token");
+        } else {
+            card.row("patching", patching(&run.live));
+        }
+        card.row("sampling", sampling(&run.live));
+    }
+    if let Some(kept) = kept {
+        card.row("kept", kept);
+    }
+    let total = Total::of(pictures);
+    let count = if pictures.len() > 1 { format!(" in {} pictures", pictures.len()) } else { String::new() };
+    card.row("tokens", format!("{}{count}", total.tokens));
+    if total.patches > 0 {
+        let length = total.average_patch_length();
+        card.row("patches", format!("{}, {length:.2} tokens each on average", total.patches));
+    }
+    card.row("speed", format!("{:.2} ms/token, {:.1} s in all", total.ms_per_token(), total.elapsed.as_secs_f64()));
+    card.row("adapter", studio.backend.name());
+    card.row("tokenizer", tokenizer_place(&studio.backend));
+    card.row("model", format!("{} ({})", studio.files.source, studio.files.hash));
+    let (width, height) = written.size;
+    card.row("wrote", format!("{} ({width} x {height} pixels)", written.picture));
+    match written.overlays.as_slice() {
+        [] => {}
+        [one] => card.row("", format!("{one} (with patches and entropies)")),
+        [first, .., last] => card.row("", format!("{first} to {last} (with patches and entropies)")),
+    }
+    if let Some(trace) = &written.trace {
+        card.row("", format!("{trace} (trace; `dpar replay` draws it again)"));
+    }
+    card.text()
+}
+
+fn seeds(pictures: &[Picture]) -> String {
+    match pictures {
+        [first, .., last] => format!("{} to {}", first.drawing.run.seed, last.drawing.run.seed),
+        one => one.iter().map(|p| p.drawing.run.seed.to_string()).collect(),
+    }
+}
+
+/// The patch rule in words.
+pub fn patching(live: &Live) -> String {
+    use dpar::patching::Mode;
+    let limit = if live.p_max == 0 { "no patch limit".to_owned() } else { format!("at most {} tokens", live.p_max) };
+    match live.mode {
+        Mode::Token => "token (every token is a patch)".to_owned(),
+        Mode::Static => format!("static ({} tokens each)", live.p_max),
+        mode => format!("{}, threshold {} nats, {limit}", mode.name(), live.threshold),
+    }
+}
+
+/// How tokens are drawn, in words.
+pub fn sampling(live: &Live) -> String {
+    let s = &live.sampling;
+    let mut parts = vec![format!("guidance {}", s.cfg_scale), format!("temperature {}", s.temperature)];
+    if s.top_k > 0 {
+        parts.push(format!("top-k {}", s.top_k));
+    }
+    if s.top_p < 1.0 {
+        parts.push(format!("top-p {}", s.top_p));
+    }
+    parts.join(", ")
+}
+
+#[derive(Serialize)]
+struct Report<'a> {
+    class: usize,
+    class_name: &'a str,
+    generator: &'static str,
+    seeds: Vec<u32>,
+    #[serde(flatten)]
+    live: &'a Live,
+    tokens: usize,
+    patches: usize,
+    average_patch_length: f64,
+    ms_per_token: f64,
+    adapter: String,
+    fallback: Option<&'a str>,
+    tokenizer_device: &'static str,
+    model: &'a str,
+    model_hash: &'a str,
+    runs: Vec<RunReport>,
+    files: &'a Written,
+}
+
+#[derive(Serialize)]
+struct RunReport {
+    seed: u32,
+    tokens: usize,
+    patches: usize,
+    average_patch_length: f32,
+    ms_per_token: f64,
+}
+
+/// The same for programs: sums over all pictures, and each picture's own figures in `runs`.
+///
+/// # Errors
+/// As [`to_json`]; also where there is no picture.
+pub fn json(studio: &Studio, pictures: &[Picture], written: &Written) -> Result<String> {
+    let Some(Picture { drawing: first, .. }) = pictures.first() else {
+        return Err(dpar::Error::Internal("a report about no pictures".into()));
+    };
+    let total = Total::of(pictures);
+    let runs = pictures.iter().map(|p| (p.drawing.run.seed, &p.drawing.statistics));
+    to_json(&Report {
+        class: first.run.class,
+        class_name: &first.run.class_name,
+        generator: if first.run.baseline { "baseline" } else { "dpar" },
+        seeds: pictures.iter().map(|p| p.drawing.run.seed).collect(),
+        live: &first.run.live,
+        tokens: total.tokens,
+        patches: total.patches,
+        average_patch_length: total.average_patch_length(),
+        ms_per_token: total.ms_per_token(),
+        adapter: studio.backend.name(),
+        fallback: studio.backend.fallback.as_deref(),
+        tokenizer_device: tokenizer_place(&studio.backend),
+        model: &studio.files.source,
+        model_hash: &studio.files.hash,
+        runs: runs
+            .map(|(seed, s)| RunReport {
+                seed,
+                tokens: s.tokens,
+                patches: s.patches,
+                average_patch_length: s.average_patch_length,
+                ms_per_token: s.ms_per_token(),
+            })
+            .collect(),
+        files: written,
+    })
+}

@@ -1,0 +1,193 @@
+//! A model set up to draw: what `generate` and `replay` (and later `bench`) share.
+
+use std::path::Path;
+use std::time::Duration;
+
+use dpar::backend::Backend;
+use dpar::checkpoint::ModelFiles;
+use dpar::engine::{Engine, Generator};
+use dpar::model::Tokenizer;
+use dpar::patching::Patches;
+use dpar::request::Request;
+use dpar::session::{Event, Session, Statistics};
+use dpar::trace::Run;
+use dpar::{Error, Result, platform};
+use image::RgbImage;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use pollster::block_on;
+
+use super::{PlaceArgs, output};
+
+/// How long one submit may keep the GPU: nobody paints a window, so longer than the library's default.
+const BUDGET: Duration = Duration::from_millis(50);
+
+/// Reads the model folder, or the model that is part of the program.
+///
+/// # Errors
+/// As [`ModelFiles::load_dir`].
+pub fn load_model(dir: Option<&Path>) -> Result<ModelFiles> {
+    dir.map_or_else(platform::embedded_model, ModelFiles::load_dir)
+}
+
+/// Opens the chosen device and says so where it is not the one that was hoped for.
+///
+/// # Errors
+/// As [`Backend::open`].
+pub fn open_backend(place: &PlaceArgs) -> Result<Backend> {
+    let backend = block_on(Backend::open(place.device.into()))?;
+    if let Some(why) = &backend.fallback {
+        output::note(&format!("running on the CPU: {why}"));
+    }
+    Ok(backend)
+}
+
+/// Where the tokenizer runs, for people.
+pub fn tokenizer_place(backend: &Backend) -> &'static str {
+    match backend.gpu() {
+        Some(gpu) if !gpu.is_software() => "GPU (burn)",
+        _ => "CPU (burn flex)",
+    }
+}
+
+/// A model on a device.
+#[derive(Debug)]
+pub struct Studio {
+    /// The model.
+    pub files: ModelFiles,
+    /// The device.
+    pub backend: Backend,
+    /// The tokenizer, on the device that suits it.
+    pub tokenizer: Tokenizer,
+    /// The engine of the latest run with what it was built for: building one takes longer than a small picture.
+    engine: Option<((Generator, u32), Engine)>,
+}
+
+/// A finished run.
+#[derive(Debug)]
+pub struct Drawing {
+    /// The run as a trace holds it.
+    pub run: Run,
+    /// Its patches (every token its own for the baseline).
+    pub patches: Patches,
+    /// Its figures.
+    pub statistics: Statistics,
+}
+
+impl Studio {
+    /// Puts a model on a device.
+    ///
+    /// # Errors
+    /// As [`Backend::tensor_device`] and [`Tokenizer::load`].
+    pub fn new(files: ModelFiles, backend: Backend) -> Result<Self> {
+        let tokenizer = Tokenizer::load(&files.config.vq, &files.vq, &backend.tensor_device()?)?;
+        Ok(Self { files, backend, tokenizer, engine: None })
+    }
+
+    /// Runs a request to its end.
+    ///
+    /// # Errors
+    /// As [`Session::new`] and [`Session::step_blocking`].
+    pub fn draw(&mut self, request: Request, bar: &ProgressBar) -> Result<Drawing> {
+        // Before the engine, which takes its time.
+        request.check(&self.files.config)?;
+        let key = (request.generator, lanes(&request));
+        let engine = match self.engine.take() {
+            Some((built_for, engine)) if built_for == key => engine,
+            _ => {
+                bar.set_message(", getting ready");
+                block_on(self.backend.engine(&self.files, key.0, key.1))?
+            }
+        };
+        let mut session = Session::new(engine, &self.files.config, request)?.with_budget(BUDGET);
+        let finished = finish(&mut session, bar);
+        // What wgpu reported outside our calls is the reason behind any other failure, and behind wrong tokens.
+        self.check_device()?;
+        let statistics = finished?;
+        let (run, patches) = (Run::of(&session, &self.files.config), session.patches());
+        self.engine = Some((key, session.into_engine()));
+        Ok(Drawing { run, patches, statistics })
+    }
+
+    /// The picture of all its tokens.
+    ///
+    /// # Errors
+    /// As [`Tokenizer::decode_image`].
+    pub fn decode(&self, tokens: &[u32]) -> Result<RgbImage> {
+        let picture = block_on(self.tokenizer.decode_image(tokens, self.files.config.grid()));
+        self.check_device()?;
+        picture
+    }
+
+    /// What wgpu reported outside our calls, if anything: results after it mean nothing.
+    ///
+    /// # Errors
+    /// [`Error::DeviceLost`].
+    pub fn check_device(&self) -> Result<()> {
+        self.backend.lost().map_or(Ok(()), Err)
+    }
+}
+
+/// Guidance computes every token twice, with and without the class; a run that never uses it needs one lane.
+fn lanes(request: &Request) -> u32 {
+    let unguided = |scale: f32| scale == 1.0;
+    let all = request.schedule.iter().map(|(_, live)| live).chain([&request.live]);
+    if all.into_iter().all(|live| unguided(live.sampling.cfg_scale)) { 1 } else { 2 }
+}
+
+fn finish(session: &mut Session, bar: &ProgressBar) -> Result<Statistics> {
+    let mut patches = 0u64;
+    bar.set_message("");
+    loop {
+        for event in session.step_blocking()? {
+            match event {
+                Event::Token(_) => bar.inc(1),
+                Event::PatchClosed(_) if session.request().generator == Generator::Dpar => {
+                    patches += 1;
+                    bar.set_message(format!(", {patches} patches"));
+                }
+                Event::PatchClosed(_) | Event::Preview(_) => {}
+                Event::Done(statistics) => return Ok(statistics),
+            }
+        }
+        if session.is_done() {
+            return Err(Error::Internal("a run ended without its figures".into()));
+        }
+    }
+}
+
+/// A progress bar over `tokens` tokens, on stderr, and only where that is a terminal.
+pub fn progress(tokens: usize) -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(Some(tokens as u64), ProgressDrawTarget::stderr());
+    // The template is a constant, checked by a test; a plain bar is no reason to fail.
+    let style = ProgressStyle::with_template(TEMPLATE).unwrap_or_else(|_| ProgressStyle::default_bar());
+    bar.set_style(style.progress_chars("━╸ "));
+    bar
+}
+
+const TEMPLATE: &str = "{prefix}{bar:32} {pos}/{len} tokens{msg}, {eta} left";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dpar::backend::DeviceChoice;
+
+    #[test]
+    fn a_device_that_dies_is_one_sentence() {
+        if std::env::var("DPAR_NO_GPU").is_ok_and(|v| v == "1") {
+            return;
+        }
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tiny");
+        let files = load_model(Some(Path::new(folder))).unwrap();
+        let request = Request::new(&files.config, Generator::Dpar, 0, 1);
+        let mut studio = Studio::new(files, block_on(Backend::open(DeviceChoice::Gpu)).unwrap()).unwrap();
+        studio.draw(request.clone(), &ProgressBar::hidden()).unwrap();
+        studio.backend.gpu().unwrap().device.destroy();
+        let e = studio.draw(request, &ProgressBar::hidden()).unwrap_err();
+        assert!(matches!(e, Error::DeviceLost(_)), "{e}");
+    }
+
+    #[test]
+    fn the_progress_template_is_valid() {
+        assert!(ProgressStyle::with_template(TEMPLATE).is_ok());
+    }
+}

@@ -1,0 +1,266 @@
+//! The `dpar` program as a person runs it: real runs on a small model, files, JSON and exit codes.
+//!
+//! What it refuses is in `cli_errors.rs`.
+
+#![allow(clippy::unwrap_used, reason = "a test helper that unwraps fails with the right line")]
+
+mod cli_common;
+
+use std::fs;
+use std::path::Path;
+
+use cli_common::{TINY, devices, dpar, ok, text};
+use dpar::patching::{Mode, PatchRule};
+use dpar::trace::Trace;
+use serde_json::Value;
+use tempfile::{TempDir, tempdir};
+
+/// Runs `dpar generate` on the small model, with `--json`, and returns the JSON.
+fn generate(dir: &TempDir, device: &str, args: &[&str]) -> Value {
+    let mut all = vec!["generate", "--model", TINY, "--device", device, "--json"];
+    all.extend(args);
+    serde_json::from_str(&ok(dir, &all)).unwrap()
+}
+
+fn trace(dir: &TempDir, name: &str) -> Trace {
+    serde_json::from_slice(&fs::read(dir.path().join(name)).unwrap()).unwrap()
+}
+
+fn size(dir: &TempDir, name: &str) -> (u32, u32) {
+    image::open(dir.path().join(name)).unwrap().to_rgb8().dimensions()
+}
+
+fn names(dir: &TempDir) -> Vec<String> {
+    let mut names: Vec<String> =
+        fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn draws_the_same_picture_twice_and_says_what_the_trace_says() {
+    for device in devices() {
+        let dir = tempdir().unwrap();
+        let first = generate(&dir, device, &["--seed", "7", "--class", "3", "--out", "a.png", "--trace", "a.json"]);
+        let again = generate(&dir, device, &["--seed", "7", "--class", "3", "--out", "b.png", "--trace", "b.json"]);
+        let read = |name: &str| fs::read(dir.path().join(name)).unwrap();
+        assert_eq!(read("a.png"), read("b.png"), "{device}");
+        assert_eq!(read("a.json"), read("b.json"), "{device}");
+        assert_eq!(size(&dir, "a.png"), (16, 16));
+        assert_eq!(names(&dir), ["a.json", "a.png", "b.json", "b.png"]);
+
+        let trace = trace(&dir, "a.json");
+        let run = &trace.runs[0];
+        let patches = run.starts.iter().filter(|s| **s).count();
+        assert_eq!((run.seed, run.class, run.tokens.len()), (7, 3, 64));
+        for report in [&first, &again] {
+            assert_eq!(report["tokens"], 64);
+            assert_eq!(report["patches"], patches);
+            let length = report["average_patch_length"].as_f64().unwrap();
+            assert!((length - 64.0 / patches as f64).abs() < 1e-9, "{length}");
+            assert_eq!((&report["class"], &report["seeds"][0]), (&Value::from(3), &Value::from(7)));
+            assert_eq!(report["model_hash"], *trace.model);
+            assert_eq!(report["fallback"], Value::Null);
+            assert!(report["ms_per_token"].as_f64().unwrap() > 0.0);
+            assert_eq!(report["adapter"].as_str().unwrap().contains("CPU (no GPU used)"), device == "cpu");
+        }
+        let out = ok(&dir, &["replay", "a.json", "--model", TINY, "--device", device]);
+        assert!(out.contains("identical, 64 tokens"), "{out}");
+    }
+}
+
+#[test]
+fn several_pictures_make_a_grid_and_an_overlay_each() {
+    for device in devices() {
+        let dir = tempdir().unwrap();
+        let args =
+            ["--count", "3", "--seed", "4294967295", "--out", "g.png", "--overlay", "o.png", "--trace", "t.json"];
+        let report = generate(&dir, device, &args);
+        assert_eq!(report["seeds"], serde_json::json!([4_294_967_295_u32, 0, 1]));
+        assert_eq!(report["tokens"], 3 * 64);
+        assert_eq!(report["files"]["overlays"], serde_json::json!(["o-1.png", "o-2.png", "o-3.png"]));
+        assert_eq!(names(&dir), ["g.png", "o-1.png", "o-2.png", "o-3.png", "t.json"]);
+        // Two columns and two rows of pictures of 16 pixels, 16 times as large, 8 pixels apart and around.
+        assert_eq!(size(&dir, "g.png"), (2 * 256 + 3 * 8, 2 * 256 + 3 * 8));
+        let patches: usize = trace(&dir, "t.json").runs.iter().flat_map(|r| &r.starts).filter(|s| **s).count();
+        assert_eq!(report["patches"], patches);
+        // The second picture of a command is the first of another: nothing of a run stays in the engine.
+        generate(&dir, device, &["--seed", "0", "--out", "one.png", "--trace", "one.json"]);
+        assert_eq!(trace(&dir, "one.json").runs[0], trace(&dir, "t.json").runs[1], "{device}");
+        let out = ok(&dir, &["replay", "t.json", "--model", TINY, "--device", device]);
+        assert_eq!(out.matches("identical").count(), 3, "{out}");
+    }
+}
+
+#[test]
+fn every_setting_reaches_the_run() {
+    let dir = tempdir().unwrap();
+    let all = [
+        "--mode=static",
+        "--p-max=3",
+        "--threshold=-1",
+        "--cfg=1",
+        "--temperature=0.5",
+        "--top-k=9",
+        "--top-p=0.5",
+        "--trace=t.json",
+    ];
+    generate(&dir, "cpu", &all);
+    let run = trace(&dir, "t.json").runs.remove(0);
+    let s = &run.live.sampling;
+    assert_eq!((run.live.mode, run.live.p_max, run.live.threshold), (Mode::Static, 3, -1.0));
+    assert_eq!((s.cfg_scale, s.temperature, s.top_k, s.top_p), (1.0, 0.5, 9, 0.5));
+    assert!(run.starts.iter().enumerate().all(|(i, start)| *start == i.is_multiple_of(3)));
+
+    // Everything is above a threshold of -1, nothing above 100: the extremes of the patch rule.
+    let every = generate(&dir, "cpu", &["--threshold", "-1"]);
+    assert_eq!(every["patches"], 64);
+    let rows = generate(&dir, "cpu", &["--threshold", "100", "--p-max", "0"]);
+    assert_eq!(rows["patches"], 9);
+    assert_eq!(size(&dir, "dpar.png"), (16, 16));
+    generate(&dir, "cpu", &["--scale", "5"]);
+    assert_eq!(size(&dir, "dpar.png"), (80, 80));
+}
+
+#[test]
+fn the_baseline_draws_without_patches() {
+    for device in devices() {
+        let dir = tempdir().unwrap();
+        let report = generate(&dir, device, &["--baseline", "--trace", "t.json"]);
+        assert_eq!((&report["generator"], &report["patches"]), (&Value::from("baseline"), &Value::from(0)));
+        assert_eq!(report["average_patch_length"], 1.0);
+        let trace = trace(&dir, "t.json");
+        assert!(trace.runs[0].baseline && trace.runs[0].entropies.is_empty());
+        assert_eq!(size(&dir, "dpar.png"), (16, 16));
+        ok(&dir, &["replay", "t.json", "--model", TINY, "--device", device]);
+    }
+}
+
+#[test]
+fn completion_keeps_its_rows_and_agrees_with_the_analysis() {
+    for device in devices() {
+        let dir = tempdir().unwrap();
+        generate(&dir, device, &["--seed", "5", "--out", "given.png", "--scale", "2"]);
+        let json = ok(&dir, &["analyze", "given.png", "--model", TINY, "--device", device, "--json"]);
+        let found: Value = serde_json::from_str(&json).unwrap();
+        let tokens: Vec<u32> = serde_json::from_value(found["tokens"].clone()).unwrap();
+
+        let keep = ["--complete", "given.png", "--keep-rows", "3", "--trace", "t.json", "--overlay", "o.png"];
+        generate(&dir, device, &keep);
+        let run = trace(&dir, "t.json").runs.remove(0);
+        assert_eq!(run.tokens[..24], tokens[..24], "{device}");
+        assert_eq!(run.forced, tokens[..24].iter().map(|t| Some(*t)).collect::<Vec<_>>());
+        ok(&dir, &["replay", "t.json", "--model", TINY, "--device", device]);
+
+        // All rows kept: the token loop reads what the parallel pass read, and must find the same entropies.
+        generate(&dir, device, &["--complete", "given.png", "--keep-rows", "8", "--trace", "all.json"]);
+        let run = trace(&dir, "all.json").runs.remove(0);
+        assert_eq!(run.tokens, tokens);
+        let entropies: Vec<f32> = serde_json::from_value(found["entropies"].clone()).unwrap();
+        // On a GPU the loop's weights are f16, the pass on flex is f32.
+        let tolerance = if device == "gpu" { 2e-2 } else { 1e-3 };
+        for (i, (a, b)) in entropies.iter().zip(&run.entropies).enumerate() {
+            assert!((a - b).abs() < tolerance, "{device}, token {i}: {a} in parallel, {b} in the loop");
+        }
+    }
+}
+
+#[test]
+fn an_analysis_is_consistent() {
+    let dir = tempdir().unwrap();
+    generate(&dir, "cpu", &["--out", "p.png"]);
+    let args = ["analyze", "p.png", "--model", TINY, "--device", "cpu", "--out", "a.json", "--overlay", "o.png"];
+    let said = ok(&dir, &args);
+    assert!(said.contains("PSNR") && said.contains("64 (8 x 8)"), "{said}");
+    let written: Value = serde_json::from_slice(&fs::read(dir.path().join("a.json")).unwrap()).unwrap();
+    let printed: Value =
+        serde_json::from_str(&ok(&dir, &["analyze", "p.png", "--model", TINY, "--device", "cpu", "--json"])).unwrap();
+    assert_eq!(written, printed);
+
+    let entropies: Vec<f32> = serde_json::from_value(written["entropies"].clone()).unwrap();
+    let rule: PatchRule = serde_json::from_value(written["rule"].clone()).unwrap();
+    let patches = rule.patches(&entropies);
+    assert_eq!(written["starts"], serde_json::json!(patches.starts()));
+    assert_eq!(written["patches"], patches.count());
+    let lengths: Vec<usize> = serde_json::from_value(written["lengths"].clone()).unwrap();
+    assert_eq!((lengths.len(), lengths.iter().sum::<usize>()), (patches.count(), 64));
+    assert!(written["psnr_db"].as_f64().unwrap() > 0.0);
+    assert!(size(&dir, "o.png").0 > 1000);
+}
+
+#[test]
+fn info_describes_models() {
+    let dir = tempdir().unwrap();
+    let said = ok(&dir, &["info"]);
+    for part in ["built-in model", "1/5/2 layers, width 256, 8 heads", "8 cat-monkey-face", "threshold 5.2 nats"] {
+        assert!(said.contains(part), "{part} is missing in\n{said}");
+    }
+    let info: Value = serde_json::from_str(&ok(&dir, &["info", "--model", TINY, "--json"])).unwrap();
+    assert_eq!((&info["num_classes"], &info["image_size"]), (&Value::from(10), &Value::from(16)));
+    assert_eq!(info["models"].as_array().unwrap().len(), 4);
+    assert!(info["adapters"].is_array());
+}
+
+#[test]
+fn help_and_version_succeed() {
+    let dir = tempdir().unwrap();
+    assert!(ok(&dir, &["--help"]).contains("generate"));
+    assert!(ok(&dir, &["generate", "--help"]).contains("--threshold <NATS>"));
+    assert!(ok(&dir, &["--version"]).starts_with("dpar "));
+}
+
+#[test]
+fn the_built_in_model_draws_a_class_by_name() {
+    let dir = tempdir().unwrap();
+    let args = ["generate", "--device", "cpu", "--class", "Cat-Monkey-Face", "--overlay", "o.png"];
+    let said = ok(&dir, &args);
+    for part in ["cat-monkey-face (8)", "tokens     256", "ms/token", "CPU (no GPU used)", "dpar.png (64 x 64 pixels)"]
+    {
+        assert!(said.contains(part), "{part} is missing in\n{said}");
+    }
+    assert_eq!(size(&dir, "dpar.png"), (64, 64));
+}
+
+#[test]
+fn without_a_command_a_picture_and_its_overlay_appear() {
+    let dir = tempdir().unwrap();
+    // No adapter, so that this test takes a second everywhere; that is also the fallback of `--device auto`.
+    let out = without_adapters(&dir).assert().success().get_output().clone();
+    assert!(text(&out.stdout).contains("`dpar --help` lists"), "{}", text(&out.stdout));
+    let notes = text(&out.stderr);
+    assert!(notes.starts_with("note: running on the CPU: ") && notes.lines().count() == 1, "{notes}");
+    assert_eq!(names(&dir), ["dpar-overlay.png", "dpar.png"]);
+    assert_eq!(size(&dir, "dpar.png"), (64, 64));
+}
+
+#[test]
+fn a_gpu_that_is_demanded_but_missing_is_an_error() {
+    let dir = tempdir().unwrap();
+    let run = without_adapters(&dir).args(["generate", "--model", TINY, "--device", "gpu"]).assert().code(1);
+    let said = text(&run.get_output().stderr);
+    assert!(said.starts_with("error: no GPU adapter was found") && said.lines().count() == 1, "{said}");
+    assert!(names(&dir).is_empty());
+}
+
+fn without_adapters(dir: &TempDir) -> assert_cmd::Command {
+    let mut command = dpar(dir);
+    command.env("VK_ICD_FILENAMES", "/nonexistent").env("WGPU_BACKEND", "vulkan");
+    command
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_failure() {
+    let dir = tempdir().unwrap();
+    let program = Path::new(env!("CARGO_BIN_EXE_dpar"));
+    let mut child = std::process::Command::new(program)
+        .arg("info")
+        .current_dir(dir.path())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .env("XDG_RUNTIME_DIR", dir.path())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let out = child.wait_with_output().unwrap();
+    assert!(out.status.success() && out.stderr.is_empty(), "{}", text(&out.stderr));
+}
