@@ -97,7 +97,7 @@ fn main(@builtin(local_invocation_index) t: u32) {
     var top_at = 0u;
     for (var v = t; v < controls.vocab; v += WG) {
         var l = logits[v];
-        if LANES == 2u {
+        if LANES == 2u && controls.cfg_scale != 1.0 { // 1 is off, to the bit
             let null_logit = logits[controls.vocab + v];
             l = null_logit + controls.cfg_scale * (l - null_logit);
         }

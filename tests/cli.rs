@@ -222,6 +222,15 @@ fn the_built_in_model_draws_a_class_by_name() {
 }
 
 #[test]
+fn overlay_and_trace_without_a_name_are_named_after_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let args =
+        ["generate", "--model", TINY, "--device", "cpu", "--out", "cat.png", "--overlay", "--trace", "--seed", "2"];
+    dpar(&dir).args(args).assert().success();
+    assert_eq!(names(&dir), ["cat-overlay.png", "cat-trace.json", "cat.png"]);
+}
+
+#[test]
 fn without_a_command_a_picture_and_its_overlay_appear() {
     let dir = tempdir().unwrap();
     // No adapter, so that this test takes a second everywhere; that is also the fallback of `--device auto`.

@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // tests
 
 use dpar::engine::Tier;
-use dpar::engine::gpu::constants;
 use dpar::engine::ops::{ALL, Access, Flags, Op, PARAM_WORDS};
+use dpar::engine::pipelines::constants;
 use dpar::engine::state::{CANDIDATES, Controls, RECORD_WORDS, word};
 use naga::valid::{Capabilities, ValidationFlags, Validator};
 

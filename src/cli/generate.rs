@@ -17,8 +17,11 @@ use super::output::{check_outputs, check_png, numbered, say};
 use super::studio::{Drawing, Studio, load_model, open_backend, progress};
 use super::{Device, PatchArgs, PlaceArgs, picture, report};
 
+/// Stands for the file name that is made from --out's.
+const BESIDE_OUT: &str = "<OUT>";
+
 /// What to draw, how, and where to.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct GenerateArgs {
     /// Class name or number; `dpar info` lists them [default: the first class]
     #[arg(long, value_name = "NAME|ID", allow_negative_numbers = true)]
@@ -50,11 +53,12 @@ pub struct GenerateArgs {
     #[arg(long, help_heading = "Output", value_name = "N", allow_negative_numbers = true,
           value_parser = clap::value_parser!(u32).range(1..=64))]
     scale: Option<u32>,
-    /// Also write the picture with its patches and entropies (PNG); of several pictures FILE-1.png, FILE-2.png, ...
-    #[arg(long, help_heading = "Output", value_name = "FILE")]
+    /// Also write the picture with its patches and entropies (PNG; without FILE: OUT-overlay.png); of several pictures
+    /// FILE-1.png, FILE-2.png, ...
+    #[arg(long, help_heading = "Output", value_name = "FILE", num_args = 0..=1, default_missing_value = BESIDE_OUT)]
     overlay: Option<PathBuf>,
-    /// Also write everything that was drawn (JSON), for `dpar replay`
-    #[arg(long, help_heading = "Output", value_name = "FILE")]
+    /// Also write everything that was drawn (JSON; without FILE: OUT-trace.json), for `dpar replay`
+    #[arg(long, help_heading = "Output", value_name = "FILE", num_args = 0..=1, default_missing_value = BESIDE_OUT)]
     trace: Option<PathBuf>,
     /// Print one JSON object instead of the summary
     #[arg(long, help_heading = "Output")]
@@ -64,7 +68,7 @@ pub struct GenerateArgs {
 }
 
 /// How tokens are drawn, where it differs from the model's own settings.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Sampling")]
 struct SamplingArgs {
     /// Classifier-free guidance: how much the class matters; 1 is off and does less work [default: the model's]
@@ -118,6 +122,7 @@ pub struct Written {
 /// # Errors
 /// Any [`dpar::Error`]; nothing has been written then, or only whole files.
 pub fn run(args: &GenerateArgs) -> Result<()> {
+    let args = &named(args);
     let overlays = check_files(args)?;
     let files = load_model(args.place.model.as_deref())?;
     let requests = requests(args, &files)?;
@@ -174,6 +179,16 @@ pub fn first_look() -> Result<()> {
     run(&args)?;
     say("\nThat was `dpar generate` with its default settings; `dpar --help` lists what else there is.")?;
     Ok(())
+}
+
+/// The arguments with every file's name: `--overlay` and `--trace` without one are named after --out.
+fn named(args: &GenerateArgs) -> GenerateArgs {
+    let name = |given: &Option<PathBuf>, ending: &str| {
+        let stem = args.out.file_stem().unwrap_or_default().to_string_lossy();
+        let beside = || args.out.with_file_name(format!("{stem}-{ending}"));
+        given.clone().map(|path| if path.as_os_str() == BESIDE_OUT { beside() } else { path })
+    };
+    GenerateArgs { overlay: name(&args.overlay, "overlay.png"), trace: name(&args.trace, "trace.json"), ..args.clone() }
 }
 
 /// Refuses outputs that cannot be written, before anything else; returns the overlay of every picture.

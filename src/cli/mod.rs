@@ -52,7 +52,7 @@ enum Command {
 }
 
 /// Which model, and where it runs.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Model and device")]
 struct PlaceArgs {
     /// Model folder with config.json and its .safetensors files [default: the model built into this program]
@@ -82,7 +82,7 @@ impl From<Device> for DeviceChoice {
 }
 
 /// The patch rule, where it differs from the model's own.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Patching")]
 struct PatchArgs {
     /// Entropy in nats above which a token starts a patch: lower means more patches [default: the model's]

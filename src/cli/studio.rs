@@ -1,4 +1,4 @@
-//! A model set up to draw: what `generate` and `replay` (and later `bench`) share.
+//! A model set up to draw: what `generate` and `replay` share.
 
 use std::path::Path;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use image::RgbImage;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use pollster::block_on;
 
-use super::{PlaceArgs, output};
+use super::{Device, PlaceArgs, output};
 
 /// How long one submit may keep the GPU: nobody paints a window, so longer than the library's default.
 const BUDGET: Duration = Duration::from_millis(50);
@@ -37,6 +37,11 @@ pub fn open_backend(place: &PlaceArgs) -> Result<Backend> {
     let backend = block_on(Backend::open(place.device.into()))?;
     if let Some(why) = &backend.fallback {
         output::note(&format!("running on the CPU: {why}"));
+    }
+    if let (Device::Auto, Some(gpu)) = (place.device, backend.gpu())
+        && gpu.is_software()
+    {
+        output::note(&format!("{} runs GPU programs on the CPU; --device cpu is faster here", gpu.info.name));
     }
     Ok(backend)
 }

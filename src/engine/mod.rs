@@ -6,7 +6,9 @@
 pub mod build;
 pub mod cpu;
 pub mod gpu;
+mod layers;
 pub mod ops;
+pub mod pipelines;
 pub mod program;
 pub mod rope;
 pub mod state;
@@ -16,7 +18,8 @@ use std::ops::Range;
 
 pub use build::{Generator, Layout, build};
 pub use cpu::CpuExecutor;
-pub use gpu::{GpuExecutor, Tier};
+pub use gpu::GpuExecutor;
+pub use pipelines::Tier;
 pub use program::{BufferId, Program, Section};
 pub use state::{Controls, Record};
 

@@ -1,6 +1,7 @@
 //! `dpar bench`: what a picture costs and where it goes, measured side by side in one run. Prints a table and JSON.
 
 mod measure;
+mod table;
 
 #[path = "../../../benches/burn_loop.rs"]
 mod burn_loop;
@@ -18,6 +19,8 @@ use dpar::session::{Event, Session, Statistics};
 use dpar::shapes::Shape;
 use serde::Serialize;
 
+use super::json::to_json;
+use super::output;
 use burn_loop::BurnLoop;
 use measure::{Floor, floor, section_times};
 
@@ -125,7 +128,7 @@ pub fn run(args: &BenchArgs) -> Result<()> {
     let limit = args.tokens.unwrap_or(usize::MAX).clamp(2, files.config.tokens());
     let note = |text: &str| {
         if !args.json {
-            eprintln!("{text}");
+            output::note(text);
         }
     };
     note(&format!("{} on {}", files.source, backend.name()));
@@ -180,9 +183,9 @@ pub fn run(args: &BenchArgs) -> Result<()> {
     }
     report.peak_memory_mb = measure::peak_memory();
     if !args.json {
-        print_table(&report);
+        output::say(&table::table(&report))?;
     }
-    println!("{}", serde_json::to_string_pretty(&report)?);
+    output::say(&to_json(&report)?)?;
     Ok(())
 }
 
@@ -261,37 +264,4 @@ fn peer(backend: &Backend, files: &ModelFiles, tokens: usize, engine_ms: f64) ->
     let drawn = draw(tokens)?.tokens.len();
     let ms_per_token = begun.elapsed().as_secs_f64() * 1000.0 / drawn.max(1) as f64;
     Ok(Peer { tokens: drawn, ms_per_token, speedup: ms_per_token / engine_ms })
-}
-
-fn print_table(r: &Report) {
-    println!("{} on {}, {} tokens a picture\n", r.model, r.adapter, r.tokens);
-    println!("{:<44}{:>12}{:>12}", "", "DPAR", "baseline");
-    let row = |name: &str, get: &dyn Fn(&Timed) -> String| {
-        let cell = |t: &Option<Timed>| t.as_ref().map_or("-".to_owned(), get);
-        println!("{name:<44}{:>12}{:>12}", cell(&r.dpar), cell(&r.baseline));
-    };
-    row("ms a picture", &|t| format!("{:.0}", t.ms_per_image));
-    row("ms a token", &|t| format!("{:.3}", t.ms_per_token));
-    row("average patch length", &|t| format!("{:.2}", t.average_patch_length));
-    row("dispatches a token", &|t| t.dispatches_per_token.to_string());
-    row("  of which do work, on average", &|t| format!("{:.1}", t.dispatches_that_work_per_token));
-    row("submits a token", &|t| format!("{:.3}", t.submits_per_token));
-    row("empty dispatches, ms a token", &|t| t.floor.as_ref().map_or("-".into(), |f| format!("{:.3}", f.ms_per_token)));
-    row("  token time / that floor", &|t| t.floor.as_ref().map_or("-".into(), |f| format!("{:.1}", f.times_floor)));
-    row("weights a token, MB", &|t| format!("{:.2}", t.weight_mb_per_token));
-    row("weights, GB/s", &|t| format!("{:.2}", t.weight_gb_per_s));
-    row("device memory, MB", &|t| format!("{:.0}", t.device_memory_mb));
-    for section in Section::ALL {
-        let find = |t: &Timed| {
-            let found = t.sections.iter().find(|s| s.name == section.name());
-            found.map_or("-".to_owned(), |s| format!("{:.3}", s.ms_per_token))
-        };
-        row(&format!("  {}, ms a token", section.name()), &find);
-    }
-    let show = |value: Option<f64>| value.map_or("-".to_owned(), |v| format!("{v:.2}"));
-    println!("{:<44}{:>12}", "baseline time / DPAR time", show(r.speedup));
-    println!("{:<44}{:>12}", "plain burn loop, ms a token", show(r.peer.as_ref().map(|p| p.ms_per_token)));
-    println!("{:<44}{:>12}", "plain burn loop time / DPAR time", show(r.peer.as_ref().map(|p| p.speedup)));
-    println!("{:<44}{:>12}", "device copy, GB/s", show(r.copy_gb_per_s));
-    println!("{:<44}{:>12}\n", "peak memory of this process, MB", show(r.peak_memory_mb));
 }

@@ -49,7 +49,8 @@ fn twin(v: &View<'_>) {
     let greedy = controls.temperature == 0.0;
     for (t, g) in guided.iter_mut().enumerate() {
         let mut l = logits[t];
-        if v.flags().lanes == 2 {
+        // Scale 1 is off, to the bit: one lane and two then draw the same.
+        if v.flags().lanes == 2 && controls.cfg_scale != 1.0 {
             let null = logits[vocab + t];
             l = null + controls.cfg_scale * (l - null);
         }

@@ -4,14 +4,13 @@
 //! blocks on a GPU: it picks up what has arrived and submits more. Controls changed on the way take effect with the
 //! next submit and are noted with their position, so a trace replays exactly.
 
+mod event;
+mod preview;
+
 use std::collections::VecDeque;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use image::RgbImage;
 use web_time::Instant;
 
 use crate::config::ModelConfig;
@@ -22,73 +21,8 @@ use crate::error::{Error, Result};
 use crate::model::Tokenizer;
 use crate::patching::{Patch, Patches, StartReason};
 use crate::request::{Live, Request};
-
-/// What happened at one position.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Token {
-    /// i.
-    pub position: usize,
-    /// x_i.
-    pub id: u32,
-    /// e_i in nats; `None` for the baseline, which has no entropy model.
-    pub entropy: Option<f32>,
-    /// Why the token starts a patch; `None` where it continues one.
-    pub starts_patch: Option<StartReason>,
-    /// m, the patch that holds it (the position itself for the baseline).
-    pub patch: usize,
-    /// How many tokens were more probable.
-    pub rank: u32,
-    /// Probability of the drawn token, after guidance and temperature, before top-k and top-p.
-    pub probability: f32,
-    /// The most probable tokens with their probabilities, best first.
-    pub candidates: Vec<(u32, f32)>,
-}
-
-/// A picture of the tokens drawn so far.
-#[derive(Clone, Debug)]
-pub struct Preview {
-    /// How many tokens it shows; the rest is a guess that viewers cover.
-    pub tokens: usize,
-    /// The decoded picture.
-    pub image: RgbImage,
-}
-
-/// Figures of a finished run.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Statistics {
-    /// Tokens drawn.
-    pub tokens: usize,
-    /// Patches, which is the number of patch-transformer steps (0 for the baseline).
-    pub patches: usize,
-    /// Average patch length T / M.
-    pub average_patch_length: f32,
-    /// Time spent running (pauses excluded).
-    pub elapsed: Duration,
-    /// Whether the run was stopped before its last token.
-    pub stopped: bool,
-}
-
-impl Statistics {
-    /// Milliseconds a token.
-    pub fn ms_per_token(&self) -> f64 {
-        self.elapsed.as_secs_f64() * 1000.0 / self.tokens.max(1) as f64
-    }
-}
-
-/// What a run has to say.
-#[derive(Clone, Debug)]
-pub enum Event {
-    /// A token was drawn.
-    Token(Token),
-    /// A patch is complete.
-    PatchClosed(Patch),
-    /// A partial picture.
-    Preview(Preview),
-    /// The run is over.
-    Done(Statistics),
-}
-
-type Decoding = Pin<Box<dyn Future<Output = Result<RgbImage>>>>;
+pub use event::{Event, Preview, Statistics, Token};
+use preview::Decoding;
 
 /// One run on an engine.
 pub struct Session {
@@ -439,39 +373,6 @@ impl Session {
             elapsed: self.elapsed,
             stopped: self.tokens.len() < self.total(),
         }));
-    }
-
-    /// Starts and finishes partial decodes. One at a time: a slow decoder skips previews, never tokens.
-    fn preview(&mut self, events: &mut Vec<Event>) {
-        let Some(tokenizer) = &self.tokenizer else { return };
-        let drawn = self.tokens.len();
-        let due = drawn >= self.previewed + self.preview_every.max(1) || (self.done && drawn > self.previewed);
-        if self.decoding.is_none() && self.preview_every > 0 && due {
-            let (tokenizer, codes, grid) = (tokenizer.clone(), self.canvas(), self.grid);
-            let decode = async move { tokenizer.decode_image(&codes, grid).await };
-            self.decoding = Some((drawn, Box::pin(decode)));
-        }
-        if let Some((tokens, future)) = &mut self.decoding
-            && let Poll::Ready(image) = future.as_mut().poll(&mut Context::from_waker(Waker::noop()))
-        {
-            self.previewed = *tokens;
-            // A preview that fails is only a missing preview; a device that fails says so with the next step.
-            if let Ok(image) = image {
-                events.push(Event::Preview(Preview { tokens: *tokens, image }));
-            }
-            self.decoding = None;
-        }
-    }
-
-    /// All T codes: undrawn ones repeat the token above them (the newest one in the first row), so that the drawn part
-    /// is decoded next to something like itself.
-    fn canvas(&self) -> Vec<u32> {
-        let mut codes: Vec<u32> = self.tokens.iter().map(|t| t.id).collect();
-        while codes.len() < self.total() {
-            let at = codes.len();
-            codes.push(if at >= self.grid { codes[at - self.grid] } else { codes.last().copied().unwrap_or(0) });
-        }
-        codes
     }
 }
 

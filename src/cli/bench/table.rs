@@ -1,0 +1,45 @@
+//! The report for people.
+
+use dpar::engine::Section;
+
+use super::{Report, Timed};
+
+/// Everything a bench measured, in columns.
+pub fn table(r: &Report) -> String {
+    let mut lines = Vec::new();
+    lines.push(format!("{} on {}, {} tokens a picture\n", r.model, r.adapter, r.tokens));
+    lines.push(format!("{:<44}{:>12}{:>12}", "", "DPAR", "baseline"));
+    let mut row = |name: &str, get: &dyn Fn(&Timed) -> String| {
+        let cell = |t: &Option<Timed>| t.as_ref().map_or("-".to_owned(), get);
+        lines.push(format!("{name:<44}{:>12}{:>12}", cell(&r.dpar), cell(&r.baseline)));
+    };
+    row("ms a picture", &|t| format!("{:.0}", t.ms_per_image));
+    row("ms a token", &|t| format!("{:.3}", t.ms_per_token));
+    row("average patch length", &|t| format!("{:.2}", t.average_patch_length));
+    row("dispatches a token", &|t| t.dispatches_per_token.to_string());
+    row("  of which do work, on average", &|t| format!("{:.1}", t.dispatches_that_work_per_token));
+    row("submits a token", &|t| format!("{:.3}", t.submits_per_token));
+    row("empty dispatches, ms a token", &|t| t.floor.as_ref().map_or("-".into(), |f| format!("{:.3}", f.ms_per_token)));
+    row("  token time / that floor", &|t| t.floor.as_ref().map_or("-".into(), |f| format!("{:.1}", f.times_floor)));
+    row("weights a token, MB", &|t| format!("{:.2}", t.weight_mb_per_token));
+    row("weights, GB/s", &|t| format!("{:.2}", t.weight_gb_per_s));
+    row("device memory, MB", &|t| format!("{:.0}", t.device_memory_mb));
+    for section in Section::ALL {
+        let find = |t: &Timed| {
+            let found = t.sections.iter().find(|s| s.name == section.name());
+            found.map_or("-".to_owned(), |s| format!("{:.3}", s.ms_per_token))
+        };
+        row(&format!("  {}, ms a token", section.name()), &find);
+    }
+    let show = |value: Option<f64>| value.map_or("-".to_owned(), |v| format!("{v:.2}"));
+    for (name, value) in [
+        ("baseline time / DPAR time", r.speedup),
+        ("plain burn loop, ms a token", r.peer.as_ref().map(|p| p.ms_per_token)),
+        ("plain burn loop time / DPAR time", r.peer.as_ref().map(|p| p.speedup)),
+        ("device copy, GB/s", r.copy_gb_per_s),
+        ("peak memory of this process, MB", r.peak_memory_mb),
+    ] {
+        lines.push(format!("{name:<44}{:>12}", show(value)));
+    }
+    lines.join("\n") + "\n"
+}

@@ -1,0 +1,72 @@
+//! What a run has to say: one enum, consumed by the command line and the app alike.
+
+use std::time::Duration;
+
+use image::RgbImage;
+
+use crate::patching::{Patch, StartReason};
+
+/// What happened at one position.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Token {
+    /// i.
+    pub position: usize,
+    /// x_i.
+    pub id: u32,
+    /// e_i in nats; `None` for the baseline, which has no entropy model.
+    pub entropy: Option<f32>,
+    /// Why the token starts a patch; `None` where it continues one.
+    pub starts_patch: Option<StartReason>,
+    /// m, the patch that holds it (the position itself for the baseline).
+    pub patch: usize,
+    /// How many tokens were more probable.
+    pub rank: u32,
+    /// Probability of the drawn token, after guidance and temperature, before top-k and top-p.
+    pub probability: f32,
+    /// The most probable tokens with their probabilities, best first.
+    pub candidates: Vec<(u32, f32)>,
+}
+
+/// A picture of the tokens drawn so far.
+#[derive(Clone, Debug)]
+pub struct Preview {
+    /// How many tokens it shows; the rest is a guess that viewers cover.
+    pub tokens: usize,
+    /// The decoded picture.
+    pub image: RgbImage,
+}
+
+/// Figures of a finished run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Statistics {
+    /// Tokens drawn.
+    pub tokens: usize,
+    /// Patches, which is the number of patch-transformer steps (0 for the baseline).
+    pub patches: usize,
+    /// Average patch length T / M.
+    pub average_patch_length: f32,
+    /// Time spent running (pauses excluded).
+    pub elapsed: Duration,
+    /// Whether the run was stopped before its last token.
+    pub stopped: bool,
+}
+
+impl Statistics {
+    /// Milliseconds a token.
+    pub fn ms_per_token(&self) -> f64 {
+        self.elapsed.as_secs_f64() * 1000.0 / self.tokens.max(1) as f64
+    }
+}
+
+/// What a run has to say.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// A token was drawn.
+    Token(Token),
+    /// A patch is complete.
+    PatchClosed(Patch),
+    /// A partial picture.
+    Preview(Preview),
+    /// The run is over.
+    Done(Statistics),
+}
