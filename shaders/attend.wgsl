@@ -27,7 +27,7 @@ struct Params {
 
 var<workgroup> query: array<vec4<f32>, 32>;
 var<workgroup> score: array<vec4<f32>, 256>; // four positions each
-var<workgroup> most: array<vec4<f32>, 64>;   // a component a thread
+var<workgroup> most: array<f32, 256>;        // a value a thread
 var<workgroup> mixed: array<vec4<f32>, 256>;
 var<workgroup> mass: array<f32, 256>;
 
@@ -76,10 +76,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             score[j] = s;
             top = max(top, largest(s));
         }
-        most[t / 4u][t % 4u] = top;
+        most[t] = top;
         workgroupBarrier();
         var now = best;
-        for (var k = 0u; k < WG / 4u; k++) { now = max(now, largest(most[k])); }
+        for (var k = 0u; k < WG; k++) { now = max(now, most[k]); }
         let shrink = exp(best - now);
         best = now;
         total *= shrink;

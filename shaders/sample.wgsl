@@ -1,7 +1,7 @@
 // Draws x_i: guidance l = l_null + cfg (l_class - l_null), temperature, top-k, top-p, then the largest of
 // l / temperature + Gumbel noise (dpar.md section 7). One workgroup. Nothing is sorted: the cuts of top-k (count) and
 // top-p (mass) are found by a radix search over the logits' ordered bits, one 8-bit digit at a time, with integer
-// sums - so the result does not depend on the order in which threads add.
+// sums, whose order does not matter.
 
 override WG: u32 = 256u;
 override LANES: u32 = 1u;

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::patching::Mode;
+use crate::request::Live;
 
 /// Shape of a token model (entropy model, fixed-length baseline) or, with local layers, of DPAR.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -276,17 +277,7 @@ impl ModelConfig {
         if !self.classes.is_empty() && self.classes.len() != self.num_classes() {
             return Err(format!("lists {} class names for {} classes", self.classes.len(), self.num_classes()));
         }
-        if !self.patching.threshold.is_finite() {
-            return Err("`patching.threshold` is not a finite number of nats".into());
-        }
-        let s = &self.sampling;
-        if !(s.cfg_scale.is_finite()
-            && s.temperature.is_finite()
-            && s.temperature >= 0.0
-            && (0.0..=1.0).contains(&s.top_p))
-        {
-            return Err("`sampling` has a number out of range (temperature >= 0, top_p from 0 to 1)".into());
-        }
+        Live::of(self).check().map_err(|e| format!("its default settings cannot be used: {e}"))?;
         Ok(())
     }
 }

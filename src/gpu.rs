@@ -15,10 +15,13 @@ use crate::error::{Error, Result};
 type Limit = (&'static str, u64, fn(&wgpu::Limits) -> u64);
 
 /// What an adapter must offer: WebGPU's default limits, for the kinds that compute kernels use.
-const NEEDED: [Limit; 4] = [
+const NEEDED: [Limit; 7] = [
     ("storage buffers a shader stage", 8, |l| l.max_storage_buffers_per_shader_stage as u64),
     ("invocations a workgroup", 256, |l| l.max_compute_invocations_per_workgroup as u64),
     ("bytes of workgroup memory", 16 << 10, |l| l.max_compute_workgroup_storage_size as u64),
+    ("threads in a workgroup's first dimension", 256, |l| u64::from(l.max_compute_workgroup_size_x)),
+    ("workgroups a dispatch", 65_535, |l| u64::from(l.max_compute_workgroups_per_dimension)),
+    ("bytes a buffer", 256 << 20, |l| l.max_buffer_size),
     ("bytes a storage binding", 128 << 20, |l| l.max_storage_buffer_binding_size),
 ];
 

@@ -89,8 +89,17 @@ impl Trace {
         let trace: Self = serde_json::from_slice(json)
             .map_err(|e| bad(format!("is not a trace ({e}); `dpar generate --trace` writes one")))?;
         for (n, run) in trace.runs.iter().enumerate() {
-            run.request().check(config).map_err(|e| bad(format!("run {n}: {e}")))?;
-            let t = config.tokens();
+            run.request().check(config).map_err(|e| bad(format!("run {}: {e}", n + 1)))?;
+            let (t, vocab, n) = (config.tokens(), config.vocab() as u32, n + 1);
+            if run.tokens.is_empty() {
+                return Err(bad(format!("run {n} holds no tokens: there is nothing to replay")));
+            }
+            if let Some(id) = run.tokens.iter().find(|id| **id >= vocab) {
+                return Err(bad(format!("run {n} has token {id}, the codebook of this model ends at {}", vocab - 1)));
+            }
+            if !run.changes.is_sorted_by_key(|(at, _)| *at) {
+                return Err(bad(format!("run {n} lists its control changes out of order")));
+            }
             let counts = [("tokens", run.tokens.len()), ("starts", run.starts.len())];
             if let Some((what, count)) = counts.into_iter().find(|(_, count)| *count > t) {
                 return Err(bad(format!("run {n} has {count} {what}, an image of this model has {t}")));
@@ -100,6 +109,11 @@ impl Trace {
                 return Err(bad(format!(
                     "run {n} has {tokens} tokens but {starts} starts: one is needed for each token"
                 )));
+            }
+            let expected = if run.baseline { 0 } else { run.tokens.len() };
+            if run.entropies.len() != expected {
+                let given = run.entropies.len();
+                return Err(bad(format!("run {n} has {given} entropies, {expected} belong to its tokens")));
             }
         }
         Ok(trace)

@@ -223,7 +223,7 @@ fn the_built_in_model_draws_a_class_by_name() {
 
 #[test]
 fn overlay_and_trace_without_a_name_are_named_after_out() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = tempdir().unwrap();
     let args =
         ["generate", "--model", TINY, "--device", "cpu", "--out", "cat.png", "--overlay", "--trace", "--seed", "2"];
     dpar(&dir).args(args).assert().success();

@@ -306,10 +306,10 @@ fn traces() {
         assert!(json.contains(from), "{from}: {json}");
         json.replacen(from, to, 1)
     };
-    replay("class.json", &edited("\"class\": 0", "\"class\": 11"), 2, "run 0: class 11 does not exist");
+    replay("class.json", &edited("\"class\": 0", "\"class\": 11"), 2, "run 1: class 11 does not exist");
     replay("hot.json", &edited("\"temperature\": 1.0", "\"temperature\": -1.0"), 2, "temperature -1 is out of range");
     replay("seed.json", &edited("\"seed\": 1", "\"seed\": -1"), 2, "is not a trace");
-    replay("long.json", &edited("\"tokens\": [", "\"tokens\": [1,"), 2, "run 0 has 65 tokens");
+    replay("long.json", &edited("\"tokens\": [", "\"tokens\": [1,"), 2, "run 1 has 65 tokens");
     replay("odd.json", &edited("\"starts\": [true, ", "\"starts\": ["), 2, "64 tokens but 63 starts");
     refused(&dir, &["replay", "t.json", "--device", "cpu"], 2, "was recorded with model");
     // Parsed, but of another model: forcing it runs into what the other model cannot draw, or draws something else.

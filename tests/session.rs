@@ -174,6 +174,40 @@ fn a_lost_run_goes_on_as_the_same_picture() {
 }
 
 #[test]
+fn a_continuation_keeps_changes_that_are_still_to_come() {
+    let place = Place::open(DeviceChoice::Cpu);
+    let mut late = place.request(9).live;
+    late.p_max = 2;
+    let request = Request { schedule: vec![(40, late)], ..place.request(9) };
+    let whole = place.draw(request.clone());
+    let mut session = place.session(request);
+    session.run_to(30);
+    while session.tokens().len() < 30 {
+        session.step().unwrap();
+    }
+    let session = place.draw(session.continuation());
+    assert_eq!(ids(&session), ids(&whole));
+    assert_eq!(session.patches(), whole.patches());
+    assert!(session.patches().list().iter().all(|p| p.first < 40 || p.len <= 2));
+}
+
+#[test]
+fn weights_that_overflow_are_named_and_nothing_is_drawn() {
+    let place = Place::open(DeviceChoice::Cpu);
+    let program = {
+        let mut program = dpar::engine::build(&place.files, Generator::Dpar, dpar::engine::Layout::CPU).unwrap();
+        for b in program.buffers.iter_mut().filter(|b| b.name == "output.weight") {
+            b.init = vec![3e38f32.to_bits(); b.init.len()];
+        }
+        program
+    };
+    let engine = dpar::engine::Engine::Cpu(Box::new(dpar::engine::CpuExecutor::new(program)));
+    let mut session = Session::new(engine, &place.files.config, place.request(1)).unwrap();
+    let e = session.step().unwrap_err();
+    assert!(e.is_bad_input() && e.to_string().contains("overflow at token 0"), "{e}");
+}
+
+#[test]
 fn given_tokens_stay_and_the_rest_is_drawn() {
     for place in Place::all() {
         let free = place.draw(place.request(4));

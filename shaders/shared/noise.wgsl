@@ -17,7 +17,7 @@ fn atanh2(s: f32) -> f32 {
 }
 
 // ln x for normal x > 0. WGSL's own log may be off by 2^-21 around 1, which moves the largest noises by percents and
-// differently on every adapter; this one is exact to rounding everywhere, so the same seed draws alike.
+// differently on every adapter; this one stays within a few roundings everywhere, so the same seed draws alike.
 fn ln(x: f32) -> f32 {
     let bits = bitcast<u32>(x);
     var exponent = i32(bits >> 23u) - 127;

@@ -105,7 +105,12 @@ fn entropies_of(studio: &Studio, tokens: &[u32], device: &burn::tensor::Device) 
     let model = TokenModel::load(config, checkpoint, device)?;
     // Unconditional: its class is always the null class.
     let logits = model.logits(tokens, &[config.num_classes])?;
-    Ok(block_on(read_f32(entropies(logits)))?)
+    let entropies = block_on(read_f32(entropies(logits)))?;
+    if let Some(at) = entropies.iter().position(|e| !e.is_finite()) {
+        let problem = format!("its numbers overflow at token {at}: the weights are damaged");
+        bail!(Error::Checkpoint { file: checkpoint.file().to_owned(), problem });
+    }
+    Ok(entropies)
 }
 
 fn analysis(

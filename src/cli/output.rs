@@ -68,8 +68,14 @@ impl Card {
 /// [`Error::Output`] for a folder that is missing or closed to us, [`Error::Request`] where one file is named twice,
 /// or is the `input` (the default `dpar.png` makes that an easy slip).
 pub fn check_outputs(outputs: &[&Path], input: Option<&Path>) -> Result<()> {
-    // Not resolved through links: whoever points two links at one file knows it.
-    let place = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    // Through links and `..`: an existing file by itself, one to be made by its folder.
+    let place = |path: &Path| {
+        let made = || {
+            let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            folder.canonicalize().ok().zip(path.file_name()).map(|(folder, name)| folder.join(name))
+        };
+        path.canonicalize().ok().or_else(made).unwrap_or_else(|| path.to_owned())
+    };
     let mut seen: Vec<PathBuf> = input.map(place).into_iter().collect();
     for path in outputs {
         let here = place(path);

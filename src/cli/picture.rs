@@ -9,7 +9,7 @@ use dpar::model::Tokenizer;
 use dpar::model::pixels::rgb_to_tensor;
 use dpar::{Error, Result};
 use image::imageops::{self, FilterType};
-use image::{DynamicImage, ImageDecoder, ImageError, ImageReader, Limits, RgbImage};
+use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits, RgbImage};
 use pollster::block_on;
 
 /// Most pixels a side.
@@ -65,6 +65,10 @@ fn decode(path: &Path) -> Result<DynamicImage, Refusal> {
     // By content and not by name: a JPEG called .png is read, a text called .png is "not a picture".
     let file = File::open(path).map_err(ImageError::from)?;
     let mut reader = ImageReader::new(BufReader::new(file)).with_guessed_format().map_err(ImageError::from)?;
+    if reader.format() == Some(ImageFormat::Jpeg) && is_cut_jpeg(path).map_err(ImageError::from)? {
+        let end = std::io::Error::new(std::io::ErrorKind::UnexpectedEof, "the end of the picture is missing");
+        return Err(Refusal::Broken(ImageError::from(end)));
+    }
     let mut limits = Limits::default();
     limits.max_alloc = Some(MAX_BYTES);
     reader.limits(limits);
@@ -78,6 +82,17 @@ fn decode(path: &Path) -> Result<DynamicImage, Refusal> {
     let mut picture = DynamicImage::from_decoder(decoder)?;
     picture.apply_orientation(orientation);
     Ok(picture)
+}
+
+/// The JPEG decoder fills what is missing with grey and says nothing. A whole file has an end marker after its last
+/// scan; inside a scan neither marker can occur (a thumbnail's lie before it).
+fn is_cut_jpeg(path: &Path) -> std::io::Result<bool> {
+    if std::fs::metadata(path)?.len() > MAX_BYTES {
+        return Ok(false); // the decoder refuses it for its size
+    }
+    let bytes = std::fs::read(path)?;
+    let last = |marker: [u8; 2]| bytes.windows(2).rposition(|w| w == marker);
+    Ok(last([0xff, 0xd9]) < last([0xff, 0xda]))
 }
 
 fn explain(refusal: Refusal) -> String {
@@ -138,7 +153,7 @@ mod tests {
     fn a_camera_held_upside_down_is_put_right() {
         let picture = RgbImage::from_fn(16, 16, |_, y| image::Rgb(if y < 8 { [255, 0, 0] } else { [0, 0, 255] }));
         let mut jpeg = std::io::Cursor::new(Vec::new());
-        picture.write_to(&mut jpeg, image::ImageFormat::Jpeg).unwrap();
+        picture.write_to(&mut jpeg, ImageFormat::Jpeg).unwrap();
         // An EXIF segment after the first marker: one entry, orientation (0x112) = 3, half a turn.
         let exif = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x03\0\0\0\0\0\0\0";
         let mut turned = vec![0xff, 0xd8, 0xff, 0xe1, 0, exif.len() as u8 + 2];

@@ -16,6 +16,10 @@ pub const RING: usize = 3;
 /// Tokens a submit at most.
 pub const MAX_TOKENS: usize = 64;
 
+/// Looks at a signal after the device has said that its submit is done: another thread that polls the same device may
+/// just be running our callback. Bounded, because in a browser nothing is ever ready while we wait.
+const WAIT_TRIES: usize = 10_000;
+
 /// What a mapping callback has to say, and who waits for it.
 #[derive(Default)]
 struct Signal {
@@ -30,6 +34,7 @@ struct Slot {
 
 struct Flight {
     tokens: usize,
+    submission: wgpu::SubmissionIndex,
     signal: Arc<Mutex<Signal>>,
 }
 
@@ -131,10 +136,10 @@ impl GpuExecutor {
         let slot = &mut self.ring[self.next_submit % RING];
         let (from, size) = (4 * (positions.start * RECORD_WORDS) as u64, 4 * (tokens * RECORD_WORDS) as u64);
         encoder.copy_buffer_to_buffer(&self.buffers[self.program.ports.records.0], from, &slot.buffer, 0, size);
-        self.queue.submit([encoder.finish()]);
+        let submission = self.queue.submit([encoder.finish()]);
         let signal = Arc::<Mutex<Signal>>::default();
         slot.buffer.map_async(wgpu::MapMode::Read, ..size, notify(&signal));
-        slot.flight = Some(Flight { tokens, signal });
+        slot.flight = Some(Flight { tokens, submission, signal });
         self.next_submit += 1;
     }
 
@@ -145,9 +150,20 @@ impl GpuExecutor {
     pub fn poll(&mut self, wait: bool) -> Result<Option<Vec<Record>>> {
         let slot = &mut self.ring[self.next_arrival % RING];
         let Some(flight) = &slot.flight else { return Ok(None) };
-        let poll = if wait { wgpu::PollType::wait_indefinitely() } else { wgpu::PollType::Poll };
-        self.device.poll(poll).map_err(|e| Error::DeviceLost(e.to_string()))?;
-        let Some(done) = lock(&flight.signal).done.take() else { return Ok(None) };
+        let mut tries = if wait { WAIT_TRIES } else { 1 };
+        let done = loop {
+            // Only for this submit: the others go on while the caller prepares the next.
+            let submission_index = Some(flight.submission.clone());
+            let poll =
+                if wait { wgpu::PollType::Wait { submission_index, timeout: None } } else { wgpu::PollType::Poll };
+            self.device.poll(poll).map_err(|e| Error::DeviceLost(e.to_string()))?;
+            tries -= 1;
+            match lock(&flight.signal).done.take() {
+                Some(done) => break done,
+                None if tries == 0 => return Ok(None),
+                None => std::thread::yield_now(),
+            }
+        };
         let tokens = flight.tokens;
         slot.flight = None;
         self.next_arrival += 1;

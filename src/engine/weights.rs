@@ -7,7 +7,7 @@ use half::slice::HalfFloatSliceExt;
 /// How weights are kept on the device. Accumulation is in f32 either way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Precision {
-    /// Two f16 in a u32: half the memory traffic; exact for checkpoints stored as f16.
+    /// Two f16 in a u32: half the memory traffic. Checkpoints stored as f16 keep their values.
     F16,
     /// f32 bits.
     F32,
@@ -58,14 +58,23 @@ pub fn pack(values: &[f32], cols: usize, precision: Precision, limit: usize) -> 
     chunks
 }
 
-/// Whether every value survives in f16 (a bf16 or f32 checkpoint may exceed its range of +-65504).
+/// Whether a matrix keeps its meaning in f16: its largest value is within range (65504), and far enough above the
+/// smallest normal number (6e-5) that what f16 flushes or rounds coarsely is negligible beside it. Checkpoints in
+/// bf16 or f32 may hold either extreme.
 pub fn fits_f16(values: &[f32]) -> bool {
-    values.iter().all(|v| v.abs() <= 65_504.0)
+    let largest = values.iter().fold(0.0f32, |m, v| m.max(v.abs()));
+    largest == 0.0 || (1.0 / 256.0..=65_504.0).contains(&largest)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_f16_cannot_hold_stays_f32() {
+        assert!(fits_f16(&[0.0, 0.0]) && fits_f16(&[1e-9, -0.3]) && fits_f16(&[65_504.0]));
+        assert!(!fits_f16(&[1e-9, 3e-8]) && !fits_f16(&[1.0, -7e4]));
+    }
 
     #[test]
     fn chunks_cover_all_rows_within_the_limit() {

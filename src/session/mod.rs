@@ -222,7 +222,7 @@ impl Session {
 
     /// All control changes of the run: those it was given and those made on the way.
     fn schedule(&self) -> Vec<(usize, Live)> {
-        self.changes.clone()
+        self.changes.iter().chain(&self.request.schedule).cloned().collect()
     }
 
     fn advance(&mut self, block: bool) -> Result<Vec<Event>> {
@@ -289,7 +289,7 @@ impl Session {
                 let records = cpu.run(from..from + 1);
                 self.submitted += 1;
                 self.elapsed += begun.elapsed();
-                self.accept(&records, events);
+                self.accept(&records, events)?;
             }
         } else {
             let mut wait = block;
@@ -297,7 +297,7 @@ impl Session {
                 let Some(records) = gpu.poll(wait)? else { break };
                 wait = false;
                 self.clock();
-                self.accept(&records, events);
+                self.accept(&records, events)?;
             }
         }
         if !self.done && self.tokens.len() == self.submitted && (self.stopped || self.tokens.len() == self.total()) {
@@ -323,10 +323,18 @@ impl Session {
         self.chunk = (fits as usize).clamp(1, (2 * self.chunk).min(MAX_TOKENS));
     }
 
-    fn accept(&mut self, records: &[Record], events: &mut Vec<Event>) {
+    fn accept(&mut self, records: &[Record], events: &mut Vec<Event>) -> Result<()> {
         let patches = self.engine.program().patches;
         for r in records {
             let position = self.tokens.len();
+            if !(r.entropy.is_finite() && r.probability.is_finite()) {
+                return Err(Error::Checkpoint {
+                    file: "the model's weights".into(),
+                    problem: format!(
+                        "overflow at token {position}: they are damaged, or from a training that diverged"
+                    ),
+                });
+            }
             let starts_patch = if patches { r.start() } else { Some(StartReason::Every) };
             if starts_patch.is_some() && position > 0 {
                 self.close(events);
@@ -345,6 +353,7 @@ impl Session {
             self.tokens.push(token.clone());
             events.push(Event::Token(token));
         }
+        Ok(())
     }
 
     /// The patch that ends with the newest token.
