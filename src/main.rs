@@ -5,6 +5,15 @@ mod cli;
 
 #[cfg(not(target_arch = "wasm32"))]
 fn main() -> std::process::ExitCode {
+    if std::env::var_os("XDG_RUNTIME_DIR").is_none() {
+        // Without a desktop session, Mesa's device-select layer makes libwayland print two "error:" lines into every
+        // command that opens Vulkan. This turns the layer off; there is no session whose device it could prefer.
+        #[allow(unsafe_code)]
+        // SAFETY: the program's first statement; no other thread exists that could read the environment.
+        unsafe {
+            std::env::set_var("NODEVICE_SELECT", "1");
+        }
+    }
     cli::main()
 }
 

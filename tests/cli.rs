@@ -222,6 +222,16 @@ fn the_built_in_model_draws_a_class_by_name() {
 }
 
 #[test]
+fn drivers_stay_silent_on_a_machine_without_a_session() {
+    for device in devices() {
+        let dir = tempdir().unwrap();
+        let args = ["generate", "--model", TINY, "--device", device];
+        let run = dpar(&dir).env_remove("XDG_RUNTIME_DIR").args(args).assert().success();
+        assert_eq!(text(&run.get_output().stderr), "", "{device}");
+    }
+}
+
+#[test]
 fn overlay_and_trace_without_a_name_are_named_after_out() {
     let dir = tempdir().unwrap();
     let args =

@@ -134,6 +134,24 @@ pub struct Program {
 }
 
 impl Program {
+    /// Loose steps without a model, all ports on the first buffer: for tests and measurements.
+    pub fn loose(b: Builder) -> Self {
+        let first = BufferId(0);
+        let ports =
+            Ports { state: first, classes: first, forced: first, records: first, entropies: first, logits: first };
+        Self {
+            buffers: b.buffers,
+            steps: b.steps,
+            ports,
+            tokens: 1,
+            vocab: 1,
+            lanes: 1,
+            class_table: Vec::new(),
+            class_width: 1,
+            patches: false,
+        }
+    }
+
     /// Class embeddings for the lanes of a run: the class, then (with guidance) the null class.
     pub fn class_rows(&self, class: usize) -> Vec<u32> {
         let null = self.class_table.len() / self.class_width - 1;

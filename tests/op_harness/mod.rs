@@ -5,7 +5,7 @@
 use bytemuck::Pod;
 use dpar::engine::gpu::GpuExecutor;
 use dpar::engine::ops::{Access, Flags, Op};
-use dpar::engine::program::{Builder, Ports, Section, Work};
+use dpar::engine::program::{Builder, Section, Work};
 use dpar::engine::state::{STATE_WORDS, word};
 use dpar::engine::weights::{Precision, pack, padded};
 use dpar::engine::{Controls, CpuExecutor, Program, Tier};
@@ -72,21 +72,8 @@ pub fn check<P: Pod>(case: &Case<P>) {
     let build = || {
         let mut b = Builder::default();
         let bind: Vec<_> = case.buffers.iter().map(|words| b.words("test", words.clone())).collect();
-        let first = bind[0];
         b.step(case.op, Section::Sampler, case.flags, case.params, bind, case.work);
-        let ports =
-            Ports { state: first, classes: first, forced: first, records: first, entropies: first, logits: first };
-        Program {
-            buffers: b.buffers,
-            steps: b.steps,
-            ports,
-            tokens: 1,
-            vocab: 1,
-            lanes: 1,
-            class_table: Vec::new(),
-            class_width: 1,
-            patches: false,
-        }
+        Program::loose(b)
     };
     let program = build();
     let ids = program.steps[0].bind.clone();

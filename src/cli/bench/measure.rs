@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use anyhow::Result;
 use dpar::engine::ops::{Flags, pool};
-use dpar::engine::program::{Builder, Ports, Work};
+use dpar::engine::program::{Builder, Work};
 use dpar::engine::state::{initial_state, word};
 use dpar::engine::{Engine, GpuExecutor, Program, Section, Tier};
 use dpar::gpu::Gpu;
@@ -58,18 +58,7 @@ pub fn floor(gpu: &Gpu, dispatches: usize, token_ms: f64) -> Result<Floor> {
         let params = pool::Params { gate: word::ZERO, width: 64, pad: [0; 2] };
         b.step(&pool::OP, Section::Sampler, Flags::lanes(1), params, vec![state, h, outs[n % 2]], Work::Threads(1));
     }
-    let ports = Ports { state, classes: h, forced: h, records: h, entropies: h, logits: h };
-    let program = Program {
-        buffers: b.buffers,
-        steps: b.steps,
-        ports,
-        tokens: 1,
-        vocab: 1,
-        lanes: 1,
-        class_table: Vec::new(),
-        class_width: 1,
-        patches: false,
-    };
+    let program = Program::loose(b);
     let tier = Tier::of(&gpu.info);
     let mut executor = pollster::block_on(GpuExecutor::new(&gpu.device, &gpu.queue, tier, program))?;
     let ms = time(|times| {
