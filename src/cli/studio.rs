@@ -18,8 +18,9 @@ use pollster::block_on;
 
 use super::{Device, PlaceArgs, output};
 
-/// How long one submit may keep the GPU: nobody paints a window, so longer than the library's default.
-const BUDGET: Duration = Duration::from_millis(50);
+/// How long one submit may keep the GPU: nobody paints a window, so much longer than the library's default (a submit
+/// and its readback cost milliseconds on software adapters).
+const BUDGET: Duration = Duration::from_millis(250);
 
 /// Reads the model folder, or the model that is part of the program.
 ///

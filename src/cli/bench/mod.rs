@@ -201,7 +201,7 @@ fn picture(
     if request.live.sampling.cfg_scale == 1.0 {
         request.live.sampling.cfg_scale = 2.0; // both lanes are measured, as they are used
     }
-    let mut session = Session::new(engine, config, request)?.with_budget(std::time::Duration::from_millis(50));
+    let mut session = Session::new(engine, config, request)?.with_budget(std::time::Duration::from_millis(250));
     session.run_to(tokens);
     let mut done = None;
     while done.is_none() {
