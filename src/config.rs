@@ -227,8 +227,10 @@ impl ModelConfig {
             .classes
             .iter()
             .map(|c| {
-                let part = c.split('-').map(|w| strsim::jaro_winkler(w, &lower)).fold(0.0, f64::max);
-                (part.max(strsim::jaro_winkler(c, &lower)), c.as_str())
+                // By words, as names are compounds; a slip of two letters counts once.
+                let words = c.split('-').chain([c.as_str()]);
+                let near = words.map(|w| strsim::normalized_damerau_levenshtein(w, &lower)).fold(0.0, f64::max);
+                (if c.contains(&lower) { 1.0 } else { near }, c.as_str())
             })
             .collect();
         near.sort_by(|a, b| b.0.total_cmp(&a.0));
@@ -363,8 +365,10 @@ mod tests {
         let c = ModelConfig::parse(PILOT, "config.json").unwrap();
         assert_eq!(c.class("cat-monkey-face").unwrap(), 8);
         assert_eq!(c.class("57").unwrap(), 57);
-        let e = c.class("cats").unwrap_err().to_string();
-        assert!(e.contains("cat-monkey-face"), "{e}");
+        for (typed, meant) in [("cats", "cat-monkey-face"), ("cta", "cat-monkey-face"), ("frut", "food-fruit")] {
+            let e = c.class(typed).unwrap_err().to_string();
+            assert!(e.contains(meant), "{e}");
+        }
         assert!(c.class("58").unwrap_err().to_string().contains("0 to 57"));
     }
 
