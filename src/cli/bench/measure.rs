@@ -21,7 +21,7 @@ pub struct Floor {
 }
 
 /// Time of one part of the model.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct SectionTime {
     /// Its name.
     pub name: &'static str,
@@ -32,6 +32,9 @@ pub struct SectionTime {
     /// Milliseconds a token, by how often it runs.
     pub ms_per_token: f64,
 }
+
+/// The name of the patch transformer's part where no patch starts.
+pub const SKIPPED: &str = "patch transformer, skipped";
 
 /// Time of `work` per repetition in ms: repeats grow until they take long enough to trust.
 fn time(mut work: impl FnMut(usize) -> Result<()>) -> Result<f64> {
@@ -99,6 +102,15 @@ pub fn section_times(engine: &mut Engine, share: f64) -> Result<Vec<SectionTime>
         let ms = time(|times| run(engine, first.clone(), times))?;
         let often = if section == Section::PatchTransformer { share } else { 1.0 };
         found.push(SectionTime { name: section.name(), dispatches: first.len(), ms, ms_per_token: ms * often });
+        if section == Section::PatchTransformer {
+            // The same dispatches where no patch starts: they return at once, but not for nothing.
+            let mut idle = words;
+            (idle[word::BOUNDARY as usize], idle[word::CLOSE as usize]) = (0, 0);
+            engine.write(state, 0, &idle);
+            let ms = time(|times| run(engine, first.clone(), times))?;
+            let ms_per_token = ms * (1.0 - share);
+            found.push(SectionTime { name: SKIPPED, dispatches: first.len(), ms, ms_per_token });
+        }
     }
     // Repeating the sampler moves the run on by a token each time: restart it often enough to stay inside the image.
     if let Some(steps) = program_range(engine.program(), |s| s.section == Section::Sampler) {

@@ -13,7 +13,7 @@ use anyhow::Result;
 use dpar::backend::{Backend, DeviceChoice};
 use dpar::checkpoint::ModelFiles;
 use dpar::config::ModelConfig;
-use dpar::engine::{Engine, Generator, Section};
+use dpar::engine::{Engine, Generator, Program, Section};
 use dpar::request::Request;
 use dpar::session::{Event, Session, Statistics};
 use dpar::shapes::Shape;
@@ -22,7 +22,7 @@ use serde::Serialize;
 use super::json::to_json;
 use super::output;
 use burn_loop::BurnLoop;
-use measure::{Floor, floor, section_times};
+use measure::{Floor, SectionTime, floor, section_times};
 
 /// Options of `dpar bench`.
 #[derive(Debug, clap::Args)]
@@ -85,11 +85,20 @@ struct Report {
     tokens: usize,
     dpar: Option<Timed>,
     baseline: Option<Timed>,
-    /// Baseline time / DPAR time.
+    /// Baseline time / DPAR time: medians of whole pictures.
     speedup: Option<f64>,
+    /// The same of each round's pair of pictures, lowest to highest.
+    speedups: Vec<f64>,
     peer: Option<Peer>,
     copy_gb_per_s: Option<f64>,
     peak_memory_mb: Option<f64>,
+}
+
+/// One picture and the parts timed right after it.
+struct Round {
+    statistics: Statistics,
+    submits: f64,
+    sections: Vec<SectionTime>,
 }
 
 /// One generator.
@@ -105,7 +114,7 @@ struct Timed {
     weight_mb_per_token: f64,
     weight_gb_per_s: f64,
     device_memory_mb: f64,
-    sections: Vec<measure::SectionTime>,
+    sections: Vec<SectionTime>,
 }
 
 /// The same loop in plain burn operations.
@@ -146,10 +155,14 @@ pub fn run(args: &BenchArgs) -> Result<()> {
         let mut next = Vec::new();
         for (generator, engine, mut runs) in generators {
             let tokens = if round == 0 { limit.min(16) } else { limit };
-            let (engine, statistics, submits) = picture(engine, &files.config, generator, round, tokens)?;
+            let (mut engine, statistics, submits) = picture(engine, &files.config, generator, round, tokens)?;
             if round > 0 {
                 note(&format!("{generator:?}: {:.1} ms/token", statistics.ms_per_token()));
-                runs.push((statistics, submits));
+                // The parts in the same round as the whole: a shared machine drifts too much to add up otherwise.
+                let share = f64::from(statistics.patches.max(1) as u32) / statistics.tokens.max(1) as f64;
+                let share = if generator == Generator::Dpar { share } else { 1.0 };
+                let sections = section_times(&mut engine, share)?;
+                runs.push(Round { statistics, submits, sections });
             }
             next.push((generator, engine, runs));
         }
@@ -162,13 +175,19 @@ pub fn run(args: &BenchArgs) -> Result<()> {
         dpar: None,
         baseline: None,
         speedup: None,
+        speedups: Vec::new(),
         peer: None,
         copy_gb_per_s: backend.gpu().map(measure::copy_speed).transpose()?,
         peak_memory_mb: None,
     };
-    for (generator, mut engine, runs) in generators {
-        note(&format!("{generator:?}: parts"));
-        let timed = timed(&backend, &mut engine, &runs)?;
+    if let [(_, _, dpar), (_, _, baseline)] = &generators[..] {
+        let pairs = dpar.iter().zip(baseline);
+        let ratio = |(d, b): (&Round, &Round)| b.statistics.ms_per_token() / d.statistics.ms_per_token();
+        report.speedups = pairs.map(ratio).collect();
+        report.speedups.sort_by(f64::total_cmp);
+    }
+    for (generator, engine, runs) in generators {
+        let timed = timed(&backend, engine.program(), &runs)?;
         match generator {
             Generator::Dpar => report.dpar = Some(timed),
             Generator::Baseline => report.baseline = Some(timed),
@@ -220,12 +239,10 @@ fn picture(
     Ok((session.into_engine(), statistics, per_token))
 }
 
-fn timed(backend: &Backend, engine: &mut Engine, runs: &[(Statistics, f64)]) -> Result<Timed> {
-    let mut times: Vec<f64> = runs.iter().map(|r| r.0.ms_per_token()).collect();
-    times.sort_by(f64::total_cmp);
-    let ms_per_token = times[times.len() / 2];
-    let (tokens, patches) = runs.iter().fold((0, 0), |sum, r| (sum.0 + r.0.tokens, sum.1 + r.0.patches));
-    let program = engine.program();
+fn timed(backend: &Backend, program: &Program, runs: &[Round]) -> Result<Timed> {
+    let ms_per_token = median(runs.iter().map(|r| r.statistics.ms_per_token()));
+    let (tokens, patches) =
+        runs.iter().fold((0, 0), |sum, r| (sum.0 + r.statistics.tokens, sum.1 + r.statistics.patches));
     let share = if program.patches { patches as f64 / tokens as f64 } else { 1.0 };
     let steps =
         |patch: bool| program.steps.iter().filter(|s| (s.section == Section::PatchTransformer) == patch).count() as f64;
@@ -240,13 +257,30 @@ fn timed(backend: &Backend, engine: &mut Engine, runs: &[(Statistics, f64)]) -> 
         average_patch_length: if patches > 0 { tokens as f32 / patches as f32 } else { 1.0 },
         dispatches_per_token: dispatches,
         dispatches_that_work_per_token: working,
-        submits_per_token: runs.iter().map(|r| r.1).sum::<f64>() / runs.len() as f64,
+        submits_per_token: runs.iter().map(|r| r.submits).sum::<f64>() / runs.len() as f64,
         floor: backend.gpu().map(|gpu| floor(gpu, dispatches, ms_per_token)).transpose()?,
         weight_mb_per_token: bytes / 1e6,
         weight_gb_per_s: bytes / 1e6 / ms_per_token,
         device_memory_mb: memory as f64 / 1e6,
-        sections: section_times(engine, share)?,
+        sections: medians(runs),
     })
+}
+
+/// The middle one (of an even number the upper).
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+/// Every section's median over the rounds.
+fn medians(runs: &[Round]) -> Vec<SectionTime> {
+    let first = runs.first().map_or(&[][..], |r| &r.sections);
+    let of = |n: usize, get: fn(&SectionTime) -> f64| median(runs.iter().map(move |r| get(&r.sections[n])));
+    let sections = first.iter().enumerate();
+    sections
+        .map(|(n, s)| SectionTime { ms: of(n, |s| s.ms), ms_per_token: of(n, |s| s.ms_per_token), ..s.clone() })
+        .collect()
 }
 
 fn peer(backend: &Backend, files: &ModelFiles, tokens: usize, engine_ms: f64) -> Result<Peer> {

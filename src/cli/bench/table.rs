@@ -2,6 +2,7 @@
 
 use dpar::engine::Section;
 
+use super::measure::SKIPPED;
 use super::{Report, Timed};
 
 /// Everything a bench measured, in columns.
@@ -24,16 +25,20 @@ pub fn table(r: &Report) -> String {
     row("weights a token, MB", &|t| format!("{:.2}", t.weight_mb_per_token));
     row("weights, GB/s", &|t| format!("{:.2}", t.weight_gb_per_s));
     row("device memory, MB", &|t| format!("{:.0}", t.device_memory_mb));
-    for section in Section::ALL {
+    let names = Section::ALL.map(Section::name);
+    for name in names[..3].iter().chain([&SKIPPED]).chain(&names[3..]) {
         let find = |t: &Timed| {
-            let found = t.sections.iter().find(|s| s.name == section.name());
+            let found = t.sections.iter().find(|s| s.name == *name);
             found.map_or("-".to_owned(), |s| format!("{:.3}", s.ms_per_token))
         };
-        row(&format!("  {}, ms a token", section.name()), &find);
+        row(&format!("  {name}, ms a token"), &find);
     }
+    row("  sum of these parts", &|t| format!("{:.3}", t.sections.iter().map(|s| s.ms_per_token).sum::<f64>()));
     let show = |value: Option<f64>| value.map_or("-".to_owned(), |v| format!("{v:.2}"));
     for (name, value) in [
         ("baseline time / DPAR time", r.speedup),
+        ("  lowest of the pairs", r.speedups.first().copied()),
+        ("  highest of the pairs", r.speedups.last().copied()),
         ("plain burn loop, ms a token", r.peer.as_ref().map(|p| p.ms_per_token)),
         ("plain burn loop time / DPAR time", r.peer.as_ref().map(|p| p.speedup)),
         ("device copy, GB/s", r.copy_gb_per_s),
