@@ -61,6 +61,9 @@ pub enum Error {
         /// The operating system's reason.
         problem: String,
     },
+    /// The app's window could not be opened.
+    #[error("the window cannot be opened: {0}; without a display, use `dpar generate`")]
+    Window(String),
     /// A defect of this program, not of its input.
     #[error("internal error: {0}; please report it")]
     Internal(String),
@@ -75,7 +78,7 @@ impl Error {
             | Self::Image { .. }
             | Self::Trace { .. }
             | Self::Request(_) => true,
-            Self::Adapter(_) | Self::DeviceLost(_) | Self::Output { .. } | Self::Internal(_) => false,
+            Self::Adapter(_) | Self::DeviceLost(_) | Self::Output { .. } | Self::Window(_) | Self::Internal(_) => false,
         }
     }
 }

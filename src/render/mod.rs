@@ -3,7 +3,7 @@
 //! Pure CPU and no state, so the command line and the app draw the same sheet from the same [`OverlayInput`].
 
 mod legend;
-mod palette;
+pub mod palette;
 mod panels;
 mod text;
 

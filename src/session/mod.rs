@@ -147,6 +147,12 @@ impl Session {
         self.submits
     }
 
+    /// Milliseconds a token so far, pauses excluded; `None` before the first.
+    pub fn ms_per_token(&self) -> Option<f64> {
+        let tokens = self.tokens.len();
+        (tokens > 0).then(|| self.elapsed.as_secs_f64() * 1000.0 / tokens as f64)
+    }
+
     /// Whether the run is over.
     pub fn is_done(&self) -> bool {
         self.done
