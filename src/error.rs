@@ -44,6 +44,9 @@ pub enum Error {
         /// What is wrong and what to do.
         problem: String,
     },
+    /// A share link cannot be used.
+    #[error("{0}")]
+    Link(String),
     /// A request (class, threshold, sampling, ...) is out of range.
     #[error("{0}")]
     Request(String),
@@ -77,6 +80,7 @@ impl Error {
             | Self::Checkpoint { .. }
             | Self::Image { .. }
             | Self::Trace { .. }
+            | Self::Link(_)
             | Self::Request(_) => true,
             Self::Adapter(_) | Self::DeviceLost(_) | Self::Output { .. } | Self::Window(_) | Self::Internal(_) => false,
         }

@@ -9,13 +9,18 @@ pub mod config;
 pub mod engine;
 pub mod error;
 pub mod gpu;
+pub mod link;
+pub mod looks;
 pub mod model;
 pub mod patching;
 pub mod platform;
+pub mod record;
 pub mod render;
 pub mod request;
 pub mod session;
 pub mod shapes;
+pub mod sheet;
+pub mod thumbnails;
 pub mod trace;
 
 pub use error::{Error, Result};

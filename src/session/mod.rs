@@ -23,6 +23,7 @@ use crate::patching::{Patch, Patches, StartReason};
 use crate::request::{Live, Request};
 pub use event::{Event, Preview, Statistics, Token};
 use preview::Decoding;
+pub use preview::fill_undrawn;
 
 /// One run on an engine.
 pub struct Session {
