@@ -8,4 +8,4 @@ pub use native::{check_writable, embedded_model, write_atomic};
 #[cfg(target_arch = "wasm32")]
 mod web;
 #[cfg(target_arch = "wasm32")]
-pub use web::{check_writable, embedded_model, write_atomic};
+pub use web::{Dpar, check_writable, embedded_model, write_atomic};
