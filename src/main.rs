@@ -17,5 +17,9 @@ fn main() -> std::process::ExitCode {
     cli::main()
 }
 
+// The page starts the app itself, when it has made its object: `web/boot.js`. Naming the class links it in.
+#[cfg(target_arch = "wasm32")]
+pub use dpar::platform::Dpar;
+
 #[cfg(target_arch = "wasm32")]
 fn main() {}

@@ -30,8 +30,6 @@ pub struct Look<'a> {
     pub selected: Option<usize>,
     /// Weight by which the patch in the inspector attends to each patch before it.
     pub attention: Option<&'a [f32]>,
-    /// Tokens that were given, not drawn.
-    pub given: usize,
     /// Seconds, for flashes.
     pub now: f64,
     /// Whether the next token is being drawn.
@@ -62,7 +60,7 @@ pub fn show(
     let cell = ((side * pixels / picture.grid as f32).floor().max(1.0)) / pixels;
     let side = cell * picture.grid as f32;
     let (rect, response) = ui.allocate_exact_size(vec2(side, side), Sense::click());
-    response.widget_info(|| egui::WidgetInfo::labeled(egui::WidgetType::Image, true, name));
+    response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Image, true, name));
     let painter = ui.painter_at(rect.expand(2.0));
     let cells = Cells { rect, cell, grid: picture.grid };
     painter.rect_filled(rect, CornerRadius::ZERO, theme::undrawn(ui.visuals()));

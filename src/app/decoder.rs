@@ -68,7 +68,7 @@ impl Decoder {
         {
             let (tokenizer, codes, grid) = (studio.tokenizer.clone(), picture.codes(tokens), picture.grid);
             let (picture, wake) = (picture.id, wake.clone());
-            let task = Task::spawn(move || wake(), async move { tokenizer.decode_image(&codes, grid).await });
+            let task = Task::spawn(move || wake(), async move || tokenizer.decode_image(&codes, grid).await);
             self.job = Some(Job { picture, slot, tokens, started: Instant::now(), task });
         }
         Ok(())

@@ -120,7 +120,7 @@ impl App {
                 if ui.button("Tour").on_hover_text("What all this is, in ten steps (H)").clicked() {
                     out.push(Action::Tour(Some(0)));
                 }
-                egui::widgets::global_theme_preference_switch(ui);
+                egui::widgets::global_theme_preference_buttons(ui);
                 let theme = ui.ctx().options(|o| o.theme_preference);
                 if theme != self.settings.theme {
                     out.push(Action::Theme(theme));
@@ -313,7 +313,7 @@ impl App {
             tour::show(ctx, stop, target.map(|r| r.intersect(screen)).filter(Rect::is_positive), out);
         }
         if ctx.input(|i| !i.raw.hovered_files.is_empty()) {
-            let painter = ctx.layer_painter(egui::LayerId::new(egui::Order::Foreground, egui::Id::new("drop")));
+            let painter = ctx.layer_painter(egui::LayerId::new(egui::Order::Foreground, egui::Id::unique("drop")));
             let screen = ctx.content_rect();
             painter.rect_filled(screen, 0.0, egui::Color32::from_black_alpha(160));
             let font = egui::FontId::proportional(22.0);

@@ -265,7 +265,10 @@ impl App {
     fn load_model(&mut self) {
         let progress = Progress::default();
         let (source, backend, wake) = (self.launch.model.clone(), self.backend.clone(), self.wake.clone());
-        let task = Task::spawn(move || wake(), Studio::load(source, backend, progress.clone()));
+        let task = Task::spawn(move || wake(), {
+            let progress = progress.clone();
+            move || Studio::load(source, backend, progress)
+        });
         self.model = Model::Loading(task, progress);
     }
 

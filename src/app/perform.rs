@@ -3,7 +3,7 @@
 use eframe::egui::{self, ColorImage, ThemePreference};
 
 use super::action::{Action, Does, Export};
-use super::picture::{Picture, Source};
+use super::picture::Source;
 use super::stage::{Slot, requests};
 use super::{App, Model, decoder, tour};
 use crate::engine::Generator;
@@ -14,7 +14,7 @@ use crate::request::{Live, Request};
 /// Work under way beside the frame, and what it leaves for the next one.
 #[derive(Default)]
 pub struct Tasks {
-    open: Option<Task<Result<Option<(String, Vec<u8>)>>>>,
+    pub(super) open: Option<Task<Result<Option<(String, Vec<u8>)>>>>,
     save: Option<Task<Result<Option<String>>>>,
     /// The window has to be opened again.
     pub close: bool,
@@ -78,7 +78,7 @@ impl App {
             Action::Select(token) => self.selected = token,
             Action::OpenImage => {
                 let wake = self.wake.clone();
-                let work = platform::open_file("pictures", &["png", "jpg", "jpeg", "webp", "gif", "bmp"]);
+                let work = || platform::open_file("pictures", &["png", "jpg", "jpeg", "webp", "gif", "bmp"]);
                 self.tasks.open = Some(Task::spawn(move || wake(), work));
             }
             Action::Image(name, bytes) => return self.own_image(&name, bytes),
@@ -177,7 +177,7 @@ impl App {
         self.start(request, self.settings.compare)
     }
 
-    fn start(&mut self, mut request: Request, compare: bool) -> Result<()> {
+    pub(super) fn start(&mut self, mut request: Request, compare: bool) -> Result<()> {
         if self.config.dpar.is_none() {
             request.generator = Generator::Baseline;
         }
@@ -260,7 +260,7 @@ impl App {
         let picture = self.stage.main.as_ref().filter(|p| p.is_done()).ok_or_else(|| nothing("save"))?;
         let (name, bytes) = self.file(picture, export)?;
         let wake = self.wake.clone();
-        self.tasks.save = Some(Task::spawn(move || wake(), platform::save_file(name, bytes)));
+        self.tasks.save = Some(Task::spawn(move || wake(), move || platform::save_file(name, bytes)));
         Ok(())
     }
 

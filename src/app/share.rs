@@ -10,8 +10,7 @@ use super::{App, Model, decoder};
 use crate::engine::Generator;
 use crate::error::{Error, Result};
 use crate::link::{Link, View};
-use crate::render::{self, OverlayInput};
-use crate::sheet::png_bytes;
+use crate::render::{self, OverlayInput, png_bytes};
 use crate::trace::{Run, Trace};
 
 impl App {
@@ -112,7 +111,7 @@ impl App {
     /// A file that was let go over the window.
     pub(super) fn read_dropped(&mut self, file: egui::DroppedFileHandle) {
         let wake = self.wake.clone();
-        self.tasks.open = Some(crate::platform::Task::spawn(move || wake(), crate::platform::read_dropped(file)));
+        self.tasks.open = Some(crate::platform::Task::spawn(move || wake(), move || crate::platform::read_dropped(file)));
     }
 
     /// The model is there: what was waiting for it happens now.

@@ -61,7 +61,8 @@ impl Studio {
             return;
         }
         let (files, backend, wake) = (self.files.clone(), self.backend.clone(), wake.clone());
-        let task = Task::spawn(move || wake(), async move { backend.engine(&files, generator, LANES).await });
+        let work = async move || backend.engine(&files, generator, LANES).await;
+        let task = Task::spawn(move || wake(), work);
         self.building.push((generator, task));
     }
 

@@ -123,7 +123,7 @@ pub fn show(ctx: &egui::Context, stop: usize, target: Option<Rect>, out: &mut Ve
     let Some(now) = STOPS.get(stop) else { return };
     let screen = ctx.content_rect();
     if let Some(rect) = target {
-        let painter = ctx.layer_painter(egui::LayerId::new(egui::Order::Foreground, egui::Id::new("tour")));
+        let painter = ctx.layer_painter(egui::LayerId::new(egui::Order::Foreground, egui::Id::unique("tour")));
         painter.rect_stroke(
             rect.expand(4.0),
             CornerRadius::same(6),

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use eframe::egui::DroppedFileHandle;
 
-use super::Progress;
+use super::{Extras, Progress};
 use crate::checkpoint::ModelFiles;
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
@@ -16,6 +16,9 @@ use crate::error::{Error, Result};
 /// What may move to the thread that does the work: `Send` on a computer, anything in a browser, which has one thread.
 pub trait MaybeSend: Send {}
 impl<T: Send> MaybeSend for T {}
+
+/// What is shown before and beside the model.
+const EXTRAS: [(&str, &[u8]); 0] = [];
 
 /// The model folder `assets/model`, as it was when the program was built.
 const MODEL: [(&str, &[u8]); 5] = [
@@ -45,9 +48,10 @@ pub fn built_in_config() -> ModelConfig {
     ModelConfig::parse(MODEL[0].1, "config.json").expect("the config in assets/model is tested to parse")
 }
 
-/// Runs `work` to its end beside the caller, in a thread of its own.
-pub fn run(work: impl Future<Output = ()> + Send + 'static) {
-    std::thread::spawn(move || pollster::block_on(work));
+/// Runs `work` to its end beside the caller, in a thread of its own. The future is made there, so it need not be `Send`
+/// (wgpu's error scopes are not).
+pub fn run<F: Future<Output = ()> + 'static>(work: impl FnOnce() -> F + Send + 'static) {
+    std::thread::spawn(move || pollster::block_on(work()));
 }
 
 /// Reads the model folder `source`, or the model that is part of the program.
@@ -57,6 +61,24 @@ pub fn run(work: impl Future<Output = ()> + Send + 'static) {
 pub async fn load_model(source: Option<String>, progress: Progress) -> Result<ModelFiles> {
     progress.set("check", 0, 1);
     source.map_or_else(embedded_model, |dir| ModelFiles::load_dir(Path::new(&dir)))
+}
+
+/// What comes with the built-in model.
+pub async fn load_extras(config: &ModelConfig) -> Extras {
+    Extras::parse(config, |name| EXTRAS.iter().find(|(n, _)| *n == name).map(|(_, bytes)| Cow::Borrowed(*bytes)))
+}
+
+/// Nothing to do: a folder's baseline is read with the rest of it.
+///
+/// # Errors
+/// None.
+pub async fn load_baseline(_progress: Progress) -> Result<Vec<u8>> {
+    Ok(Vec::new())
+}
+
+/// Commands of a page; a window has none.
+pub fn take_commands() -> Vec<(String, String)> {
+    Vec::new()
 }
 
 /// Lets a person choose a file; its name and content, or `None` where they changed their mind.

@@ -11,14 +11,14 @@ pub struct Task<T>(Arc<Mutex<Option<T>>>);
 
 impl<T: MaybeSend + 'static> Task<T> {
     /// Starts `work`; `wake` is called when its result can be taken.
-    pub fn spawn(
+    pub fn spawn<F: Future<Output = T> + 'static>(
         wake: impl FnOnce() + MaybeSend + 'static,
-        work: impl Future<Output = T> + MaybeSend + 'static,
+        work: impl FnOnce() -> F + MaybeSend + 'static,
     ) -> Self {
         let slot = Arc::new(Mutex::new(None));
         let result = slot.clone();
-        run(async move {
-            let value = work.await;
+        run(move || async move {
+            let value = work().await;
             // A slot is one assignment: it cannot be half done.
             *result.lock().unwrap_or_else(PoisonError::into_inner) = Some(value);
             wake();

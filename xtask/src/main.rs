@@ -1,25 +1,45 @@
 //! `cargo xtask`: the project's chores, in Rust, so that they are the same on every machine and in CI.
 
+mod browser;
+mod dist;
+mod sizes;
 mod tools;
+mod wasm;
+mod web;
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 const WASM: &str = "wasm32-unknown-unknown";
 
-/// A sub-command: its name, what it does in one line, and the function. `web` and `dist` will be two more lines.
+/// A sub-command: its name, what it does in one line, and the function, which takes the arguments after the name.
 struct Chore {
     name: &'static str,
     about: &'static str,
-    run: fn() -> Result<()>,
+    run: fn(&[String]) -> Result<()>,
 }
 
-const CHORES: &[Chore] =
-    &[Chore { name: "test", about: "everything CI checks: format, lints, all tests, the wasm build", run: test }];
+const CHORES: &[Chore] = &[
+    Chore {
+        name: "test",
+        about: "everything CI checks: format, lints, all tests, the page and its browser tests",
+        run: test,
+    },
+    Chore {
+        name: "web",
+        about: "build the page and serve it on this computer [--port N] [--base /path/]",
+        run: web::web,
+    },
+    Chore {
+        name: "dist",
+        about: "build the page into dist/ for any static host, check its size [--record]",
+        run: dist::dist,
+    },
+];
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -32,11 +52,7 @@ fn main() -> ExitCode {
         eprintln!("xtask: there is no `{name}`; `cargo xtask help` lists what there is");
         return ExitCode::from(2);
     };
-    if let Some(extra) = args.get(1) {
-        eprintln!("xtask: `{name}` takes no arguments, `{extra}` is one");
-        return ExitCode::from(2);
-    }
-    match (chore.run)() {
+    match (chore.run)(args.get(1..).unwrap_or_default()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => {
             eprintln!("\nxtask {name}: FAILED: {e:#}");
@@ -54,7 +70,8 @@ fn help() {
 }
 
 /// Everything CI checks, stopping at the first failure.
-fn test() -> Result<()> {
+fn test(args: &[String]) -> Result<()> {
+    ensure!(args.is_empty(), "test takes no arguments, `{}` is one", args.join(" "));
     let mut steps = Steps::default();
     let mut gpu = tools::Gpu::Unknown;
     steps.run("tools", || {
@@ -66,7 +83,12 @@ fn test() -> Result<()> {
     // Without an adapter the GPU tests would fail; they skip themselves when told, and say so.
     let no_gpu: &[(&str, &str)] = if gpu == tools::Gpu::None { &[("DPAR_NO_GPU", "1")] } else { &[] };
     steps.cargo("tests", &["test", "--workspace"], no_gpu)?;
-    steps.cargo("wasm", &["build", "--lib", "--target", WASM, "--profile", "wasm-check"], &[])?;
+    let mut page = PathBuf::new();
+    steps.run("page", || {
+        page = dist::build()?;
+        sizes::check(&page, false)
+    })?;
+    steps.run("browser", || browser::all(&page))?;
     steps.summary(&format!("GPU tests {}", if no_gpu.is_empty() { "included" } else { "SKIPPED, no adapter" }));
     Ok(())
 }

@@ -1,9 +1,9 @@
-//! What a fresh machine needs before the checks can run: toolchain parts, and some Vulkan driver.
+//! What a fresh machine needs before the checks can run: toolchain parts, some Vulkan driver, a browser.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use super::{WASM, output, status};
 
@@ -65,21 +65,7 @@ fn gpu() -> Gpu {
     }
     const PACKAGES: [&str; 2] = ["mesa-vulkan-drivers", "libvulkan1"];
     let by_hand = format!("install a Vulkan driver (on Debian or Ubuntu: {})", PACKAGES.join(" "));
-    let Some(prefix) = root_prefix().filter(|_| Path::new("/etc/debian_version").exists()) else {
-        println!("   no Vulkan driver found, so the GPU tests skip; to run them, {by_hand}");
-        return Gpu::None;
-    };
-    let apt = |args: &[&str]| {
-        let words: Vec<&str> = prefix.iter().copied().chain(["apt-get", "-qq"]).chain(args.iter().copied()).collect();
-        println!("   {}", words.join(" "));
-        let mut command = Command::new(words[0]);
-        command.args(&words[1..]).env("DEBIAN_FRONTEND", "noninteractive");
-        status(&mut command, &words.join(" "))
-    };
-    let install: Vec<&str> = ["install", "-y", "--no-install-recommends"].into_iter().chain(PACKAGES).collect();
-    // The lists may be old or absent (containers): refresh them only when the first try fails.
-    let installed = apt(&install).or_else(|_| apt(&["update"]).and_then(|()| apt(&install)));
-    match installed {
+    match install(&PACKAGES) {
         Ok(()) if has_vulkan_driver() => Gpu::Some,
         Ok(()) => {
             println!("   the packages brought no Vulkan driver, so the GPU tests skip");
@@ -90,6 +76,50 @@ fn gpu() -> Gpu {
             Gpu::None
         }
     }
+}
+
+/// What the browser tests need: Chromium, Node.js with npm, and the packages that `web/package-lock.json` names.
+///
+/// # Errors
+/// Where one is missing and cannot be installed: a page that no browser has opened is not checked.
+pub fn browser() -> Result<()> {
+    let runs = |program: &str| output(program, &["--version"]).is_some();
+    let wanted = [("chromium", "chromium"), ("node", "nodejs"), ("npm", "npm")];
+    // `DPAR_CHROMIUM` names a browser that is not on the path.
+    let own = std::env::var_os("DPAR_CHROMIUM").is_some();
+    let there = |program: &str| runs(program) || (own && program == "chromium");
+    let missing: Vec<&str> =
+        wanted.iter().filter(|(program, _)| !there(program)).map(|(_, package)| *package).collect();
+    if !missing.is_empty() {
+        let names = missing.join(" ");
+        install(&missing).with_context(|| format!("the browser tests need {names}: install what is missing"))?;
+    }
+    let web = super::root().join("web");
+    let lock = std::fs::read(web.join("package-lock.json")).context("cannot read web/package-lock.json")?;
+    // npm writes what it has installed beside it; `ci` takes seconds and the network, so only when it must.
+    let stamp = web.join("node_modules/.dpar-lock");
+    if std::fs::read(&stamp).is_ok_and(|done| done == lock) {
+        return Ok(());
+    }
+    println!("   npm ci (in web/)");
+    status(Command::new("npm").arg("ci").current_dir(&web), "npm ci")?;
+    std::fs::write(&stamp, lock).with_context(|| format!("cannot write {}", stamp.display()))
+}
+
+/// Installs Debian packages.
+fn install(packages: &[&str]) -> Result<()> {
+    let prefix = root_prefix().filter(|_| Path::new("/etc/debian_version").exists());
+    let prefix = prefix.context("only Debian and Ubuntu, as root or with sudo, are known here")?;
+    let apt = |args: &[&str]| {
+        let words: Vec<&str> = prefix.iter().copied().chain(["apt-get", "-qq"]).chain(args.iter().copied()).collect();
+        println!("   {}", words.join(" "));
+        let mut command = Command::new(words[0]);
+        command.args(&words[1..]).env("DEBIAN_FRONTEND", "noninteractive");
+        status(&mut command, &words.join(" "))
+    };
+    let install: Vec<&str> = ["install", "-y", "--no-install-recommends"].iter().chain(packages).copied().collect();
+    // The lists may be old or absent (containers): refresh them only when the first try fails.
+    apt(&install).or_else(|_| apt(&["update"]).and_then(|()| apt(&install)))
 }
 
 fn has_vulkan_driver() -> bool {

@@ -1,0 +1,158 @@
+//! The page's side of the app: what `web/boot.js` offers, and the commands that come from there.
+
+use std::cell::RefCell;
+use std::collections::{HashMap, VecDeque};
+
+use js_sys::{Reflect, Uint8Array};
+use wasm_bindgen::prelude::*;
+
+use crate::error::{Error, Result};
+
+#[wasm_bindgen]
+extern "C" {
+    /// The object that the page hands over (`web/boot.js`, `start`).
+    #[derive(Clone, Debug)]
+    pub type Host;
+
+    /// `webgpu` or `webgl`.
+    #[wasm_bindgen(method, getter)]
+    pub fn renderer(this: &Host) -> String;
+    /// Whether the model must run on the CPU.
+    #[wasm_bindgen(method, getter)]
+    pub fn cpu(this: &Host) -> bool;
+    /// Why there is no GPU and what to do about it; empty where there is one.
+    #[wasm_bindgen(method, getter)]
+    pub fn notice(this: &Host) -> String;
+    #[wasm_bindgen(method, catch, js_name = loadModel)]
+    async fn load_model(
+        this: &Host,
+        names: Vec<String>,
+        progress: &Closure<dyn FnMut(String, f64, f64)>,
+    ) -> std::result::Result<JsValue, JsValue>;
+    #[wasm_bindgen(method)]
+    fn cancel(this: &Host);
+    #[wasm_bindgen(method)]
+    fn publish(this: &Host, json: &str);
+    #[wasm_bindgen(method)]
+    fn crashed(this: &Host, message: &str);
+}
+
+#[derive(Default)]
+struct Page {
+    host: Option<Host>,
+    wake: Option<eframe::egui::Context>,
+    commands: VecDeque<(String, String)>,
+}
+
+thread_local! {
+    // A page has one thread and one app.
+    static PAGE: RefCell<Page> = RefCell::default();
+}
+
+/// Makes `host` the page that everything here talks to.
+pub(super) fn attach(host: &Host) {
+    PAGE.with_borrow_mut(|page| *page = Page { host: Some(host.clone()), ..Page::default() });
+}
+
+/// Commands wake this context from now on.
+pub(super) fn wake_with(context: &eframe::egui::Context) {
+    PAGE.with_borrow_mut(|page| page.wake = Some(context.clone()));
+}
+
+/// Forgets the page.
+pub(super) fn detach() {
+    PAGE.take();
+}
+
+/// Puts a command of the page into the queue and wakes the app.
+pub(super) fn push_command(name: String, value: String) {
+    // Cancelling is for the page itself, and should not wait for a frame.
+    if name == "cancel_download" {
+        cancel_fetch();
+    }
+    let wake = PAGE.with_borrow_mut(|page| {
+        page.commands.push_back((name, value));
+        page.wake.clone()
+    });
+    if let Some(context) = wake {
+        context.request_repaint();
+    }
+}
+
+fn host() -> Option<Host> {
+    PAGE.with_borrow(|page| page.host.clone())
+}
+
+/// The commands (name, value) that the page has sent since the last call, in order. A changed address after the `#`
+/// comes as the command `link` with what follows the `#`.
+pub fn take_commands() -> Vec<(String, String)> {
+    PAGE.with_borrow_mut(|page| page.commands.drain(..).collect())
+}
+
+/// Gives the app's state (JSON) to the page, for its text panel and the tests.
+pub fn publish(state: &str) {
+    if let Some(host) = host() {
+        host.publish(state);
+    }
+}
+
+/// Tells the page that the program has panicked and why.
+pub(super) fn crashed(message: &str) {
+    // A panic inside of this module may hold the page; then the console has to do.
+    let host = PAGE.try_with(|page| page.try_borrow().ok().and_then(|p| p.host.clone()));
+    if let Ok(Some(host)) = host {
+        host.crashed(message);
+    }
+}
+
+/// Stops the fetches under way; they end with an error.
+pub fn cancel_fetch() {
+    if let Some(host) = host() {
+        host.cancel();
+    }
+}
+
+/// A link as people pass it on: this page's address with it.
+pub fn address(link: &str) -> String {
+    let here = web_sys::window().and_then(|w| w.location().href().ok()).unwrap_or_default();
+    let page = here.split('#').next().unwrap_or_default();
+    format!("{page}#{}", link.trim_start_matches('#'))
+}
+
+/// Writes `link` (with or without `#`) into the address bar, without a new entry in the history.
+pub fn set_link(link: &str) {
+    let Some(window) = web_sys::window() else { return };
+    let Ok(history) = window.history() else { return };
+    if let Err(e) = history.replace_state_with_url(&JsValue::NULL, "", Some(&format!("#{}", link.trim_start_matches('#')))) {
+        // Browsers limit how often: the next change brings the address up to date.
+        log::debug!("the address was not changed: {}", sentence(&e));
+    }
+}
+
+/// Fetches files that the page's manifest names, checked against their SHA-256; `progress` hears of every step.
+///
+/// # Errors
+/// [`Error::Checkpoint`] with the page's sentence.
+pub async fn fetch(names: &[&str], progress: impl Fn(String, u64, u64) + 'static) -> Result<HashMap<String, Vec<u8>>> {
+    let bad = |problem: String| Error::Checkpoint { file: "model".into(), problem };
+    let host = host().ok_or_else(|| bad("there is no page to fetch it".into()))?;
+    let heard = Closure::<dyn FnMut(String, f64, f64)>::new(move |phase: String, done: f64, total: f64| {
+        progress(phase, done as u64, total as u64);
+    });
+    let wanted = names.iter().map(|name| (*name).to_owned()).collect();
+    let found = host.load_model(wanted, &heard).await.map_err(|e| bad(sentence(&e)))?;
+    names
+        .iter()
+        .map(|name| {
+            let value = Reflect::get(&found, &(*name).into()).map_err(|e| bad(sentence(&e)))?;
+            let bytes: Uint8Array = value.dyn_into().map_err(|_| bad(format!("the page did not hand over {name}")))?;
+            Ok(((*name).to_owned(), bytes.to_vec()))
+        })
+        .collect()
+}
+
+/// A JavaScript error as the sentence it carries.
+pub(super) fn sentence(error: &JsValue) -> String {
+    let message = Reflect::get(error, &"message".into()).ok().and_then(|m| m.as_string());
+    message.or_else(|| error.as_string()).unwrap_or_else(|| format!("{error:?}"))
+}

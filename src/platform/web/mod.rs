@@ -1,0 +1,114 @@
+//! The browser: no file system, and weights that arrive over the network instead of inside the program.
+//!
+//! The page around the canvas (`web/boot.js`) makes a [`Host`] and a [`Dpar`]; what this module offers under the same
+//! names as the desktop's goes through that host: fetching, checking and keeping files is the page's business.
+
+mod files;
+mod host;
+mod start;
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::path::Path;
+
+use super::{Extras, Progress};
+use crate::checkpoint::{Later, ModelFiles};
+use crate::config::ModelConfig;
+use crate::error::{Error, Result};
+
+pub use files::{open_file, read_dropped, save_file};
+pub use host::{Host, address, publish, set_link, take_commands};
+pub use start::Dpar;
+
+/// What may move to where the work is done: anything, a page has one thread.
+pub trait MaybeSend {}
+impl<T> MaybeSend for T {}
+
+/// The files that are fetched at once; the baseline's follow when someone compares.
+const MODEL: [&str; 4] = ["config.json", "vq.safetensors", "entropy.safetensors", "dpar.safetensors"];
+/// The baseline's weights.
+const BASELINE: &str = "baseline.safetensors";
+/// What is shown before and beside the model.
+const EXTRAS: [&str; 5] = ["recording.json", "dpar.png", "baseline.png", "looks.png", "thumbnails.png"];
+
+/// The config of the model that comes with the app: what there is to show before its weights are there.
+pub fn built_in_config() -> ModelConfig {
+    const CONFIG: &[u8] = include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/assets/model/config.json"));
+    // ok: a test parses the very same bytes.
+    #[allow(clippy::expect_used)]
+    ModelConfig::parse(CONFIG, "config.json").expect("the config in assets/model is tested to parse")
+}
+
+/// Always an error: 36 MB of weights do not belong inside the wasm file, the page fetches them beside it.
+///
+/// # Errors
+/// [`Error::Config`].
+pub fn embedded_model() -> Result<ModelFiles> {
+    Err(Error::Config {
+        file: "built-in model".into(),
+        problem: "is not part of the web build: the page fetches config.json and the weights from assets/model".into(),
+    })
+}
+
+/// Fetches the model through the page, which checks every file's SHA-256; `progress` hears of every step.
+///
+/// # Errors
+/// [`Error::Checkpoint`] with the page's sentence where a download fails or is cancelled, else as
+/// [`ModelFiles::load`].
+pub async fn load_model(_source: Option<String>, progress: Progress) -> Result<ModelFiles> {
+    let files = host::fetch(&MODEL, move |phase, done, total| progress.set(&phase, done, total)).await?;
+    let files = std::cell::RefCell::new(files);
+    ModelFiles::load_some(
+        "built-in model",
+        |name| {
+            let taken = files.borrow_mut().remove(name);
+            taken.map(Into::into).ok_or_else(|| (name.to_owned(), "the page did not fetch it".to_owned()))
+        },
+        Later::Baseline,
+    )
+}
+
+/// Fetches the baseline's weights.
+///
+/// # Errors
+/// As [`load_model`].
+pub async fn load_baseline(progress: Progress) -> Result<Vec<u8>> {
+    let files = host::fetch(&[BASELINE], move |phase, done, total| progress.set(&phase, done, total)).await?;
+    files.into_values().next().ok_or_else(|| Error::Internal("the page fetched nothing".into()))
+}
+
+/// What comes with the built-in model; parts that cannot be fetched are left out.
+pub async fn load_extras(config: &ModelConfig) -> Extras {
+    let files = match host::fetch(&EXTRAS, |_, _, _| {}).await {
+        Ok(files) => files,
+        Err(e) => {
+            log::warn!("{e}");
+            HashMap::new()
+        }
+    };
+    Extras::parse(config, |name| files.get(name).map(|bytes| bytes.clone().into()))
+}
+
+/// Runs `work` to its end beside the caller: between frames.
+pub fn run<F: Future<Output = ()> + 'static>(work: impl FnOnce() -> F + 'static) {
+    wasm_bindgen_futures::spawn_local(work());
+}
+
+/// Always an error: a page cannot write to a path.
+///
+/// # Errors
+/// [`Error::Output`].
+pub fn write_atomic(path: &Path, _bytes: &[u8]) -> Result<()> {
+    Err(Error::Output {
+        file: path.display().to_string(),
+        problem: "a web page has no file system, offer the file as a download instead".into(),
+    })
+}
+
+/// Always an error, as [`write_atomic`].
+///
+/// # Errors
+/// [`Error::Output`].
+pub fn check_writable(path: &Path) -> Result<()> {
+    write_atomic(path, &[])
+}

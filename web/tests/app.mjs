@@ -1,0 +1,261 @@
+// The app itself, on WebGPU (SwiftShader): numbers of the text panel first, screenshots to look at second.
+
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+
+import { check, equal, pending } from "./harness.mjs";
+import { serve } from "./server.mjs";
+
+const seconds = (start) => ((Date.now() - start) / 1000).toFixed(1);
+
+/** First paint, program, first frame: from a sub-path, as a stranger's first visit. */
+async function opens({ lab, folder, note }) {
+  const site = await serve(folder, "/a/sub path/");
+  try {
+    const visit = await lab.page();
+    await visit.open(site.url);
+    check((await visit.page.title()).startsWith("DPAR"), "the title names it");
+    const times = await visit.untilStarted(120_000);
+    const paint = await visit.page.evaluate(() => performance.getEntriesByName("first-contentful-paint")[0]?.startTime ?? null);
+    check(paint !== null && paint < times.started, "the HTML was painted before the app");
+    await visit.untilState("a published state", (s) => typeof s.phase === "string");
+    check(await visit.page.evaluate(() => document.getElementById("intro").hidden), "the app has the page");
+    await visit.shot("opens");
+    const ms = (x) => `${Math.round(x)} ms`;
+    note(`first paint ${ms(paint)}, GPU found ${ms(times.probed)}, program there ${ms(times.downloaded)}, compiled ${ms(times.compiled)}, app started ${ms(times.started)}`);
+    await visit.clean(site.url);
+  } finally {
+    await site.close();
+  }
+}
+
+/** A recorded run plays before the weights are there. */
+async function recorded({ lab, folder, note }) {
+  const site = await serve(folder);
+  try {
+    // The weights take their time, as they do over a network.
+    site.faults.push((path) => (path.endsWith(".safetensors") ? { delayMs: 4_000 } : undefined));
+    const visit = await lab.page();
+    await visit.open(site.url);
+    const start = Date.now();
+    const first = await visit.untilState("the first state", (s) => s.phase);
+    if (first.phase !== "recording") pending("the app plays no recorded run yet");
+    const later = await visit.untilState("a run that goes on", (s) => s.phase === "recording" && s.token > first.token + 10, 30_000);
+    check(later.device === "" || later.progress !== null, "the weights are still on their way");
+    await visit.shot("recorded");
+    note(`token ${later.token} ${seconds(start)} s after the page opened, weights at ${JSON.stringify(later.progress)}`);
+    await visit.clean(site.url);
+  } finally {
+    await site.close();
+  }
+}
+
+/** Live generation: the tokens of the reference run with the same class and seed. */
+async function generates({ lab, folder, root, manifest, note }) {
+  const site = await serve(folder);
+  try {
+    const [reference] = JSON.parse(await readFile(join(root, "tests/fixtures/pilot/runs.json"), "utf8"));
+    const visit = await lab.page();
+    await visit.open(site.url);
+    const ready = await visit.untilReady();
+    check(!/CPU \(no GPU/.test(ready.device), `a GPU is used, not "${ready.device}"`);
+    await visit.command("class", manifest.classes[reference.cls]);
+    await visit.command("seed", reference.seed);
+    await visit.command("threshold", reference.threshold);
+    const start = Date.now();
+    await visit.command("generate");
+    const going = await visit.untilState("the middle of the run", (s) => s.phase === "running" && s.tokens > 64, 240_000);
+    await visit.shot("generating");
+    const done = await visit.untilState("a finished picture", (s) => s.phase === "done" && s.ids !== null && s.tokens === s.total, 300_000);
+    const same = done.ids.filter((id, i) => id === reference.tokens[i]).length;
+    const first = done.ids.findIndex((id, i) => id !== reference.tokens[i]);
+    await visit.page.waitForTimeout(1500);
+    await visit.shot("generated");
+    note(`${same} of ${done.total} tokens as in the reference run${first < 0 ? "" : `, the first other one at ${first}`}`);
+    note(`${done.patches} patches, ${seconds(start)} s, ${done.ms_per_token?.toFixed(1)} ms a token on "${done.device}"`);
+    equal(same, done.total, "tokens as in the reference run");
+    check(going.tokens < done.tokens, "it was seen on the way");
+    equal(await visit.text('[data-key="patches"]'), String(done.patches), "patches in the text panel");
+    await visit.clean(site.url);
+  } finally {
+    await site.close();
+  }
+}
+
+/** The threshold slider, moved with the mouse on the canvas: more patches to the left, fewer to the right. */
+async function slider({ lab, folder, note }) {
+  const site = await serve(folder);
+  try {
+    const { visit, state } = await finished(lab, site);
+    const place = state.places?.threshold;
+    if (!place) pending("the app does not say where its slider is (`places.threshold`)");
+    const [x, y, width, height] = place;
+    const counts = [];
+    await visit.page.mouse.move(x + width * 0.7, y + height / 2);
+    await visit.page.mouse.down();
+    for (const share of [0.85, 0.5, 0.15]) {
+      await visit.page.mouse.move(x + width * share, y + height / 2, { steps: 8 });
+      const before = counts.at(-1)?.threshold;
+      const now = await visit.untilState("the grid to follow", (s) => s.threshold !== before && s.threshold !== state.threshold, 20_000);
+      await visit.page.waitForTimeout(400);
+      const settled = await visit.state();
+      counts.push({ threshold: settled.threshold, patches: settled.patches });
+      check(now.threshold >= 0, "a threshold in nats");
+    }
+    await visit.page.mouse.up();
+    await visit.shot("slider");
+    note(counts.map((c) => `${c.threshold.toFixed(2)} nats: ${c.patches} patches`).join(", "));
+    check(counts[0].patches < counts[2].patches, "a lower threshold means more patches");
+    await visit.clean(site.url);
+  } finally {
+    await site.close();
+  }
+}
+
+/** The link of a finished picture, opened elsewhere, draws the same tokens. */
+async function link({ lab, folder, note }) {
+  const site = await serve(folder);
+  try {
+    const { visit, state } = await finished(lab, site, [["seed", "12"]]);
+    check(state.link.length > 8, `"${state.link}" is a link`);
+    equal(await visit.page.evaluate(() => location.hash.replace(/^#/, "")), state.link.replace(/^#/, ""), "the address bar");
+    const other = await lab.page();
+    await other.open(`${site.url}#${state.link.replace(/^#/, "")}`);
+    const ready = await other.untilReady();
+    equal([ready.seed, ready.class], [state.seed, state.class], "seed and class by the link");
+    if (!["running", "done"].includes(ready.phase)) await other.command("generate");
+    const again = await other.untilState("the same picture", (s) => s.phase === "done" && s.ids !== null, 300_000);
+    equal(again.ids, state.ids, "tokens by the link");
+    note(`#${state.link}: all ${again.ids.length} tokens again`);
+  } finally {
+    await site.close();
+  }
+}
+
+/** What is saved is what its name says. */
+async function exports_({ lab, folder, note }) {
+  const site = await serve(folder);
+  try {
+    const { visit, state } = await finished(lab, site);
+    const png = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];
+    for (const [command, ending, magic] of [["export_png", ".png", png], ["export_overlay", ".png", png], ["export_gif", ".gif", [0x47, 0x49, 0x46, 0x38, 0x39, 0x61]]]) {
+      const { name, bytes } = await visit.download(() => visit.command(command));
+      check(name.endsWith(ending), `${command} makes a ${ending}, not ${name}`);
+      equal([...bytes.subarray(0, magic.length)], magic, `first bytes of ${name}`);
+      const drawable = await visit.page.evaluate(async ([data, type]) => {
+        const bitmap = await createImageBitmap(new Blob([Uint8Array.from(atob(data), (c) => c.charCodeAt(0))], { type }));
+        return [bitmap.width, bitmap.height];
+      }, [bytes.toString("base64"), `image/${ending.slice(1)}`]);
+      note(`${name}: ${bytes.length} bytes, ${drawable.join(" x ")}`);
+    }
+    const { name, bytes } = await visit.download(() => visit.command("export_trace"));
+    const trace = JSON.parse(bytes.toString("utf8"));
+    equal(trace.runs[0].tokens, state.ids, `tokens in ${name}`);
+    note(`${name}: ${bytes.length} bytes, the run's tokens`);
+    await visit.clean(site.url);
+  } finally {
+    await site.close();
+  }
+}
+
+/** The text panel by keyboard alone: visible where the focus is, and its controls work. */
+async function keyboard({ lab, folder, note }) {
+  const site = await serve(folder);
+  try {
+    const visit = await lab.page();
+    await visit.open(site.url);
+    const ready = await visit.untilReady();
+    const size = () => visit.page.evaluate(() => document.querySelector("#mirror .panel").getBoundingClientRect().width);
+    check((await size()) <= 1, "nobody sees the panel before");
+    await visit.page.keyboard.press("F6");
+    check((await size()) > 200, "the panel shows when the keyboard is in it");
+    await visit.shot("keyboard");
+    const control = (command) => visit.page.locator(`#mirror [data-command="${command}"]`);
+    await control("threshold").focus();
+    await visit.page.keyboard.press("ArrowRight");
+    await visit.page.keyboard.press("ArrowRight");
+    const moved = await visit.untilState("the threshold to follow", (s) => s.threshold !== ready.threshold, 20_000);
+    await control("seed").fill("77");
+    await visit.page.keyboard.press("Tab");
+    await visit.untilState("the seed to follow", (s) => s.seed === 77, 20_000);
+    equal(await visit.text('[data-key="seed"]'), "77", "seed in the panel");
+    await visit.page.keyboard.press("F6");
+    check((await size()) <= 1, "and goes when the keyboard leaves");
+    equal(await visit.page.evaluate(() => document.activeElement.id === "app" || document.activeElement.tagName === "INPUT"), true, "the canvas has the keyboard");
+    note(`threshold ${ready.threshold} to ${moved.threshold} by arrow keys, seed 77 typed`);
+    await visit.clean(site.url);
+  } finally {
+    await site.close();
+  }
+}
+
+/** The device goes away in the middle of a run: it pauses, makes a new one and draws the same picture to its end. */
+async function device_lost({ lab, folder, root, manifest, note }) {
+  const site = await serve(folder);
+  try {
+    const [reference] = JSON.parse(await readFile(join(root, "tests/fixtures/pilot/runs.json"), "utf8"));
+    const visit = await lab.page("webgpu", {
+      setup: (context) => context.addInitScript(() => {
+        window.devices = [];
+        const request = GPUAdapter.prototype.requestDevice;
+        GPUAdapter.prototype.requestDevice = async function (...args) {
+          const device = await request.apply(this, args);
+          window.devices.push(device);
+          return device;
+        };
+      }),
+    });
+    await visit.open(site.url);
+    await visit.untilReady();
+    await visit.command("class", manifest.classes[reference.cls]);
+    await visit.command("seed", reference.seed);
+    await visit.command("threshold", reference.threshold);
+    await visit.command("generate");
+    await visit.untilState("the middle of the run", (s) => s.phase === "running" && s.tokens > 40, 240_000);
+    const start = Date.now();
+    const at = (await visit.state()).tokens;
+    await visit.page.evaluate(() => window.devices.forEach((device) => device.destroy()));
+    await visit.until("a new device", () => visit.page.evaluate(() => window.devices.length), (n) => n > 1, 20_000).catch(() => pending("the app makes no new device yet"));
+    const on = await visit.untilState("the run to go on", (s) => s.phase === "running" && s.tokens > at, 60_000);
+    note(`lost at token ${at}, at ${on.tokens} again after ${seconds(start)} s`);
+    const done = await visit.untilState("a finished picture", (s) => s.phase === "done" && s.ids !== null, 300_000);
+    equal(done.ids.filter((id, i) => id === reference.tokens[i]).length, done.total, "tokens as in the reference run");
+    await visit.shot("device-lost");
+  } finally {
+    await site.close();
+  }
+}
+
+/** A phone's width, dark. */
+async function phone({ lab, folder, note }) {
+  const site = await serve(folder);
+  try {
+    const visit = await lab.page("webgpu", { context: { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, hasTouch: true, isMobile: true, colorScheme: "dark" } });
+    site.faults.push((path) => (path.endsWith(".wasm") ? { delayMs: 1500 } : undefined));
+    await visit.open(site.url);
+    await visit.page.waitForTimeout(600);
+    await visit.shot("phone-loading");
+    await visit.untilReady();
+    await visit.page.waitForTimeout(1500);
+    await visit.shot("phone");
+    const wide = await visit.page.evaluate(() => document.documentElement.scrollWidth);
+    equal(wide, 390, "width of the page");
+    note("nothing is wider than the screen");
+  } finally {
+    await site.close();
+  }
+}
+
+/** A page with a finished picture, and its state. */
+async function finished(lab, site, commands = []) {
+  const visit = await lab.page();
+  await visit.open(site.url);
+  await visit.untilReady();
+  for (const [name, value] of commands) await visit.command(name, value);
+  await visit.command("generate");
+  await visit.untilState("the run to begin", (s) => s.phase === "running", 60_000);
+  const state = await visit.untilState("a finished picture", (s) => s.phase === "done" && s.ids !== null, 300_000);
+  return { visit, state };
+}
+
+export const tests = { opens, recorded, generates, slider, link, exports: exports_, keyboard, device_lost, phone };

@@ -1,0 +1,58 @@
+//! The program for the browser: one cargo build, then the JavaScript that loads it.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+use wasm_bindgen_cli_support::Bindgen;
+
+use super::{WASM, root};
+
+/// Builds the program; its JavaScript and its wasm. `DPAR_WASM_DIR` names a folder with both (`dpar.js`,
+/// `dpar_bg.wasm`) from an earlier build, to be taken as they are: the build takes a quarter of an hour.
+///
+/// # Errors
+/// What failed.
+pub fn build() -> Result<(String, Vec<u8>)> {
+    if let Some(folder) = std::env::var_os("DPAR_WASM_DIR").map(PathBuf::from) {
+        println!("   the program is the one in {}", folder.display());
+        return pair(&folder);
+    }
+    let program = cargo()?;
+    let to = program.with_file_name("bindgen");
+    let mut bindgen = Bindgen::new();
+    // No names: they are 7 of 28 MB, and nobody sees a stack trace of a page that runs elsewhere.
+    let bindgen = bindgen.input_path(&program).web(true)?.typescript(false).remove_name_section(true);
+    bindgen
+        .remove_producers_section(true)
+        .omit_default_module_path(true)
+        .out_name("dpar")
+        .generate(&to)
+        .with_context(|| format!("wasm-bindgen cannot use {}", program.display()))?;
+    pair(&to)
+}
+
+fn pair(folder: &Path) -> Result<(String, Vec<u8>)> {
+    let read = |name: &str| fs::read(folder.join(name)).with_context(|| format!("{} has no {name}", folder.display()));
+    Ok((String::from_utf8(read("dpar.js")?).context("dpar.js is not text")?, read("dpar_bg.wasm")?))
+}
+
+/// Runs cargo; where it put the program.
+fn cargo() -> Result<PathBuf> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
+    let args = ["build", "--bin", "dpar", "--target", WASM, "--profile", "web"];
+    println!("   cargo {}", args.join(" "));
+    let mut command = Command::new(cargo);
+    command.args(args).arg("--message-format=json-render-diagnostics").current_dir(root()).stdout(Stdio::piped());
+    let output = command.spawn().and_then(|child| child.wait_with_output()).context("cargo could not be started")?;
+    if !output.status.success() {
+        bail!("`cargo {}` failed ({})", args.join(" "), output.status);
+    }
+    let messages = String::from_utf8_lossy(&output.stdout);
+    let built = messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()).rev();
+    let mut programs = built.filter_map(|m| m["executable"].as_str().map(PathBuf::from));
+    programs.next().context("cargo named no program among what it built")
+}
