@@ -73,35 +73,34 @@ fn four_digits(value: f32) -> f32 {
 impl Run {
     /// What a session drew.
     pub fn of(session: &Session, config: &ModelConfig) -> Self {
-        let (request, tokens) = (session.request(), session.tokens());
+        Self::detailed(session, config).plain()
+    }
+
+    /// What a session drew, with ranks, probabilities and candidates: about four times as long.
+    pub fn detailed(session: &Session, config: &ModelConfig) -> Self {
+        let request = Request { schedule: session.changes().to_vec(), ..session.request().clone() };
+        Self::of_tokens(&request, session.tokens(), config)
+    }
+
+    /// The tokens that a request drew; `request.schedule` holds the changes on the way.
+    pub fn of_tokens(request: &Request, tokens: &[Token], config: &ModelConfig) -> Self {
+        let best = |t: &Token| -> Vec<(u32, f32)> {
+            t.candidates.iter().take(KEPT_CANDIDATES).map(|(id, p)| (*id, four_digits(*p))).collect()
+        };
         Self {
             class: request.class,
             class_name: config.class_name(request.class),
             baseline: request.generator == Generator::Baseline,
             seed: request.seed,
             live: request.live.clone(),
-            changes: session.changes().to_vec(),
+            changes: request.schedule.clone(),
             forced: request.forced.clone(),
             tokens: tokens.iter().map(|t| t.id).collect(),
             entropies: tokens.iter().filter_map(|t| t.entropy).collect(),
             starts: tokens.iter().map(|t| t.starts_patch.is_some()).collect(),
-            ranks: Vec::new(),
-            probabilities: Vec::new(),
-            candidates: Vec::new(),
-        }
-    }
-
-    /// What a session drew, with ranks, probabilities and candidates: about four times as long.
-    pub fn detailed(session: &Session, config: &ModelConfig) -> Self {
-        let tokens = session.tokens();
-        let best = |t: &Token| -> Vec<(u32, f32)> {
-            t.candidates.iter().take(KEPT_CANDIDATES).map(|(id, p)| (*id, four_digits(*p))).collect()
-        };
-        Self {
             ranks: tokens.iter().map(|t| t.rank).collect(),
             probabilities: tokens.iter().map(|t| four_digits(t.probability)).collect(),
             candidates: tokens.iter().map(best).collect(),
-            ..Self::of(session, config)
         }
     }
 

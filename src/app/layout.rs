@@ -24,6 +24,13 @@ const PUBLISH: Duration = Duration::from_millis(100);
 impl App {
     /// Between frames, also while the window is hidden.
     pub fn tick(&mut self, ctx: &egui::Context) {
+        for (name, value) in crate::platform::take_commands() {
+            match Action::parse(&name, &value, &self.live, Some(&self.config)) {
+                Ok(action) => self.act(action),
+                Err(e) => self.say(&e.to_string()),
+            }
+        }
+        self.take_extras(ctx);
         self.advance();
         self.settle(ctx);
         let flashing = self.stage.main.as_ref().is_some_and(|p| canvas::is_flashing(p, self.now()));

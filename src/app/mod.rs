@@ -258,7 +258,7 @@ impl App {
             published: String::new(),
         };
         app.load_model();
-        app.play_recording();
+        app.load_extras();
         app
     }
 

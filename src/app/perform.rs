@@ -16,6 +16,8 @@ use crate::request::{Live, Request};
 pub struct Tasks {
     pub(super) open: Option<Task<Result<Option<(String, Vec<u8>)>>>>,
     save: Option<Task<Result<Option<String>>>>,
+    /// What comes with the built-in model.
+    pub(super) extras: Option<Task<platform::Extras>>,
     /// The window has to be opened again.
     pub close: bool,
     /// For the clipboard.

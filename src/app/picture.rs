@@ -130,11 +130,18 @@ impl Picture {
         codes
     }
 
-    /// What the first `drawn` tokens look like: the newest decoded picture that shows no more than them, and for the
-    /// tokens since then what their codes look like alone. Undrawn pixels are left transparent.
+    /// The decoded picture to show for the first `drawn` tokens: the earliest that shows them all (what it shows beyond
+    /// them is covered), else the newest there is. Its number of tokens, and the picture.
+    pub fn frame_for(&self, drawn: usize) -> Option<(usize, &Arc<ColorImage>)> {
+        let after = self.frames.range(drawn..).next();
+        after.or_else(|| self.frames.range(..drawn).next_back()).map(|(n, frame)| (*n, frame))
+    }
+
+    /// What the first `drawn` tokens look like: the decoded picture for them, and for tokens that it does not show yet
+    /// what their codes look like alone. Undrawn pixels are left transparent.
     pub fn compose(&self, drawn: usize, side: usize, looks: Option<&Looks>) -> ColorImage {
-        let (shown, mut image) = match self.frames.range(..=drawn).next_back() {
-            Some((n, frame)) => (*n, (**frame).clone()),
+        let (shown, mut image) = match self.frame_for(drawn) {
+            Some((n, frame)) => (n, (**frame).clone()),
             None => (0, ColorImage::filled([side, side], Color32::TRANSPARENT)),
         };
         let width = image.size[0];

@@ -1,16 +1,20 @@
 //! Links and files: what others need to see the same picture.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use eframe::egui;
 
 use super::action::{Action, Export};
 use super::picture::{Picture, Source};
+use super::stage::Slot;
 use super::{App, Model, decoder};
-use crate::engine::Generator;
 use crate::error::{Error, Result};
 use crate::link::{Link, View};
+use crate::platform::{self, Task, finished};
+use crate::record::Recording;
 use crate::render::{self, OverlayInput, png_bytes};
+use crate::session::Statistics;
 use crate::trace::{Run, Trace};
 
 impl App {
@@ -91,19 +95,7 @@ impl App {
     }
 
     fn trace(&self, picture: &Picture) -> Trace {
-        let request = &picture.request;
-        let run = Run {
-            class: request.class,
-            class_name: self.config.class_name(request.class),
-            baseline: request.generator == Generator::Baseline,
-            seed: request.seed,
-            live: request.live.clone(),
-            changes: request.schedule.clone(),
-            forced: request.forced.clone(),
-            tokens: picture.tokens.iter().map(|t| t.id).collect(),
-            entropies: picture.entropies(),
-            starts: picture.patches.starts().to_vec(),
-        };
+        let run = Run::of_tokens(&picture.request, &picture.tokens, &self.config).plain();
         let model = if let Model::Ready(studio) = &self.model { studio.files.hash.clone() } else { String::new() };
         Trace { model, runs: vec![run] }
     }
@@ -111,7 +103,7 @@ impl App {
     /// A file that was let go over the window.
     pub(super) fn read_dropped(&mut self, file: egui::DroppedFileHandle) {
         let wake = self.wake.clone();
-        self.tasks.open = Some(crate::platform::Task::spawn(move || wake(), move || crate::platform::read_dropped(file)));
+        self.tasks.open = Some(Task::spawn(move || wake(), move || platform::read_dropped(file)));
     }
 
     /// The model is there: what was waiting for it happens now.
@@ -130,8 +122,50 @@ impl App {
         }
     }
 
-    /// Plays the run that comes with the app.
-    pub(super) fn play_recording(&mut self) {}
+    /// Asks for what comes with the built-in model: the recording, the codes' looks, the classes' thumbnails.
+    pub(super) fn load_extras(&mut self) {
+        if self.launch.model.is_some() {
+            return; // they belong to the built-in model
+        }
+        let (wake, config) = (self.wake.clone(), self.config.clone());
+        self.tasks.extras = Some(Task::spawn(move || wake(), async move || platform::load_extras(&config).await));
+    }
+
+    /// Shows what has come, and plays the recorded run if nothing else goes on.
+    pub(super) fn take_extras(&mut self, ctx: &egui::Context) {
+        let Some(extras) = finished(&mut self.tasks.extras) else { return };
+        if let Some(looks) = extras.looks {
+            self.textures.set_looks(ctx, looks);
+        }
+        if let Some(thumbnails) = extras.thumbnails {
+            self.textures.set_thumbnails(ctx, thumbnails.sheet());
+        }
+        if let Some(recording) = extras.recording.filter(|_| self.stage.main.is_none() && !self.stage.is_busy()) {
+            self.play_recording(&recording);
+        }
+    }
+
+    fn play_recording(&mut self, recording: &Recording) {
+        let grid = recording.config.grid();
+        let recorded = &recording.dpar;
+        let mut picture = Picture::new(Source::Recorded, recorded.run.request(), &recording.config);
+        for frame in &recorded.frames {
+            picture.frame(frame.tokens, &frame.image);
+        }
+        let tokens = recorded.run.tokens_detailed(grid);
+        let patches = recorded.run.patches(grid);
+        let statistics = Statistics {
+            tokens: tokens.len(),
+            patches: patches.count(),
+            average_patch_length: patches.average_length(),
+            elapsed: Duration::ZERO,
+            stopped: false,
+        };
+        self.live = picture.request.live.clone();
+        (self.class, self.settings.seed) =
+            (picture.request.class.min(self.config.num_classes() - 1), picture.request.seed);
+        self.stage.play(Slot::Main, picture, tokens, statistics, 0, self.now());
+    }
 }
 
 /// An image of the screen as a picture again.

@@ -64,7 +64,7 @@ impl Textures {
 
     /// Uploads what a slot shows of its picture, where that has changed.
     pub fn update(&mut self, ctx: &egui::Context, slot: Slot, picture: &Picture, drawn: usize, heat: bool) {
-        let frame = picture.frames.range(..=drawn).next_back().map_or(0, |(n, _)| *n);
+        let frame = picture.frame_for(drawn).map_or(0, |(n, _)| n);
         let key = (picture.id, drawn, frame + 1);
         let shown = if slot == Slot::Main { &mut self.main } else { &mut self.other };
         let side = self.side.max(picture.grid);

@@ -4,6 +4,7 @@
 //! else. An error is one line on stderr that starts with `error: `, whatever went wrong; see [`main`].
 
 mod analyze;
+mod app;
 mod bench;
 mod generate;
 mod info;
@@ -29,7 +30,7 @@ use dpar::request::Live;
 /// Draws pictures with DPAR (arXiv 2512.21867): the next-token image model that spends its compute on patches of
 /// tokens, cut where the picture is hard to predict.
 ///
-/// Without a command it draws one picture and explains itself.
+/// Without a command it opens the window; without a display it draws one picture and explains itself.
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Cli {
@@ -39,6 +40,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Open the window (what `dpar` alone does)
+    App(app::AppArgs),
     /// Draw pictures of a class, or complete one of your own
     Generate(generate::GenerateArgs),
     /// Cut one of your own pictures into tokens and patches
@@ -127,7 +130,8 @@ pub fn main() -> ExitCode {
 
 fn run(cli: Cli) -> ExitCode {
     let result = match cli.command {
-        None => generate::first_look(),
+        None => app::first_look(),
+        Some(Command::App(args)) => app::run(&args),
         Some(Command::Generate(args)) => generate::run(&args),
         Some(Command::Analyze(args)) => analyze::run(&args),
         Some(Command::Info(args)) => info::run(&args),

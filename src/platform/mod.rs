@@ -10,8 +10,8 @@ mod native;
 mod window;
 #[cfg(not(target_arch = "wasm32"))]
 pub use native::{
-    MaybeSend, address, built_in_config, check_writable, embedded_model, load_extras, load_baseline, load_model, open_file,
-    publish, read_dropped, run, save_file, set_link, take_commands, write_atomic,
+    MaybeSend, address, built_in_config, check_writable, embedded_model, load_baseline, load_extras, load_model,
+    open_file, publish, read_dropped, run, save_file, set_link, take_commands, write_atomic,
 };
 #[cfg(not(target_arch = "wasm32"))]
 pub use window::open_window;
@@ -20,7 +20,7 @@ pub use window::open_window;
 mod web;
 #[cfg(target_arch = "wasm32")]
 pub use web::{
-    Dpar, MaybeSend, address, built_in_config, check_writable, embedded_model, load_extras, load_baseline, load_model,
+    Dpar, MaybeSend, address, built_in_config, check_writable, embedded_model, load_baseline, load_extras, load_model,
     open_file, publish, read_dropped, run, save_file, set_link, take_commands, write_atomic,
 };
 
@@ -67,7 +67,10 @@ pub struct Extras {
 
 impl Extras {
     /// From the files' bytes; what is missing or broken is left out and logged.
-    fn parse(config: &crate::config::ModelConfig, read: impl Fn(&str) -> Option<std::borrow::Cow<'static, [u8]>>) -> Self {
+    fn parse(
+        config: &crate::config::ModelConfig,
+        read: impl Fn(&str) -> Option<std::borrow::Cow<'static, [u8]>>,
+    ) -> Self {
         fn log<T>(result: crate::Result<T>) -> Option<T> {
             result.map_err(|e| log::warn!("{e}")).ok()
         }

@@ -123,7 +123,9 @@ pub fn address(link: &str) -> String {
 pub fn set_link(link: &str) {
     let Some(window) = web_sys::window() else { return };
     let Ok(history) = window.history() else { return };
-    if let Err(e) = history.replace_state_with_url(&JsValue::NULL, "", Some(&format!("#{}", link.trim_start_matches('#')))) {
+    if let Err(e) =
+        history.replace_state_with_url(&JsValue::NULL, "", Some(&format!("#{}", link.trim_start_matches('#'))))
+    {
         // Browsers limit how often: the next change brings the address up to date.
         log::debug!("the address was not changed: {}", sentence(&e));
     }
