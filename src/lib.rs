@@ -8,6 +8,7 @@ pub mod config;
 pub mod engine;
 pub mod error;
 pub mod gpu;
+pub mod merger;
 pub mod model;
 pub mod patching;
 pub mod platform;
