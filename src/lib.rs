@@ -2,6 +2,7 @@
 //!
 //! The modules read as the data's way; ARCHITECTURE.md walks one token through them.
 
+pub mod analysis;
 pub mod backend;
 pub mod checkpoint;
 pub mod config;
