@@ -15,6 +15,7 @@ pub mod patching;
 pub mod platform;
 pub mod render;
 pub mod request;
+pub mod selfcheck;
 pub mod session;
 pub mod shapes;
 pub mod trace;
