@@ -7,21 +7,10 @@ struct Params { pad0: u32, pad1: u32, pad2: u32, pad3: u32 }
 @group(0) @binding(2) var<storage, read_write> state: array<u32>;
 @group(0) @binding(3) var<storage, read> entropies: array<f32>; // (T)
 
-const FIRST = 1u;
-const ROW = 2u;
-const ENTROPY = 3u;
-const FULL = 4u;
-const EVERY = 5u;
-
 fn reason(i: u32, e: f32, run: u32) -> u32 {
+    let hard = hard_start(i, e);
     let full = controls.max_patch_length > 0u && run >= controls.max_patch_length;
-    if i == 0u { return FIRST; }
-    if controls.mode == 0u { return EVERY; }
-    if controls.mode == 1u { return select(0u, FULL, full); }
-    if i == 1u { return FIRST; }
-    if controls.mode == 3u && i % controls.grid == 0u { return ROW; }
-    if e > controls.threshold { return ENTROPY; }
-    return select(0u, FULL, full);
+    return select(hard, FULL, hard == 0u && full);
 }
 
 @compute @workgroup_size(1)

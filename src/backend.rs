@@ -20,6 +20,13 @@ pub enum DeviceChoice {
 }
 
 /// The chosen place.
+///
+/// # When the device is lost
+/// A run's [`crate::session::Session::step`] fails, or goes on without effect, and [`Backend::lost`] says why. To go on:
+/// take [`crate::session::Session::continuation`] (it needs no device), open another backend ([`Backend::open`], or
+/// [`Backend::adopt`] for a window's new device), build the engine again and start a session with the continuation: the
+/// tokens that had arrived are given, the next one is drawn. Everything else that was made on the lost device
+/// (tokenizer, models, [`crate::merger::Merger`]) has to be made again too.
 #[derive(Debug)]
 pub struct Backend {
     gpu: Option<Gpu>,
@@ -34,23 +41,23 @@ impl Backend {
     /// [`Error::Adapter`] where a GPU was demanded and none can run the engine.
     pub async fn open(choice: DeviceChoice) -> Result<Self> {
         if choice == DeviceChoice::Cpu {
-            return Ok(Self { gpu: None, fallback: None });
+            return Ok(Self::cpu(None));
         }
         match Gpu::open().await {
-            Ok(gpu) => Ok(Self { gpu: Some(gpu), fallback: None }),
-            Err(Error::Adapter(why)) if choice == DeviceChoice::Auto => Ok(Self { gpu: None, fallback: Some(why) }),
+            Ok(gpu) => Ok(Self::adopt(gpu)),
+            Err(Error::Adapter(why)) if choice == DeviceChoice::Auto => Ok(Self::cpu(Some(why))),
             Err(e) => Err(e),
         }
     }
 
-    /// Runs on a GPU that something else (the window) has opened.
+    /// A GPU that something else has opened, for example on the device of a window ([`Gpu::adopt`]).
     pub fn adopt(gpu: Gpu) -> Self {
         Self { gpu: Some(gpu), fallback: None }
     }
 
-    /// Runs on the CPU; `why` is for people, `None` where they asked for it.
-    pub fn cpu(why: Option<String>) -> Self {
-        Self { gpu: None, fallback: why }
+    /// The CPU, with the reason if a GPU would have been welcome.
+    pub fn cpu(reason: Option<String>) -> Self {
+        Self { gpu: None, fallback: reason }
     }
 
     /// The GPU, if that is where things run.

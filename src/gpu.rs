@@ -86,9 +86,18 @@ impl Gpu {
         self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Ends the device: everything made on it is gone, and [`Gpu::lost`] says so. For tests of what happens then.
+    pub fn destroy(&self) {
+        self.device.destroy();
+        // On a computer the news is delivered while the device is polled.
+        let _ = self.device.poll(wgpu::PollType::Poll);
+    }
+
     /// Burn on this very device: tensors and our kernels share its memory and its queue.
     ///
-    /// Registered with burn on the first call; burn does not notice a second registration, so there must not be one.
+    /// Registered with burn on the first call; burn does not notice a second registration of the same device, so there
+    /// must not be one. Another `Gpu` (after a loss) registers as another device. Burn never forgets a device, so each
+    /// keeps its handles until the program ends.
     ///
     /// # Errors
     /// [`Error::Adapter`] where burn refuses the device.

@@ -2,6 +2,7 @@
 //!
 //! The modules read as the data's way; ARCHITECTURE.md walks one token through them.
 
+pub mod analysis;
 pub mod app;
 pub mod backend;
 pub mod checkpoint;
@@ -11,12 +12,14 @@ pub mod error;
 pub mod gpu;
 pub mod link;
 pub mod looks;
+pub mod merger;
 pub mod model;
 pub mod patching;
 pub mod platform;
 pub mod record;
 pub mod render;
 pub mod request;
+pub mod selfcheck;
 pub mod session;
 pub mod shapes;
 pub mod sheet;

@@ -6,7 +6,8 @@ mod common;
 mod op_harness;
 
 use dpar::engine::ops::{
-    Flags, attend, boundary, decoder_input, embed, entropy, gate_up, linear, patch_input, pool, qkv, record, sample,
+    Flags, attend, boundary, decoder_input, embed, entropy, gate_up, linear, merge, patch_input, pool, qkv, record,
+    sample,
 };
 use dpar::engine::program::Work;
 use dpar::engine::state::{DRAW, RECORD_WORDS, word};
@@ -338,6 +339,26 @@ fn record_agrees() {
             let buffers = [state(&words), guided, n.floats(3, 4.0), vec![0; 3 * RECORD_WORDS]];
             let (name, flags) = (format!("V {vocab} i {i}"), Flags::lanes(1));
             check(&Case { op: &record::OP, name, flags, params, buffers: &buffers, work: Work::Groups(1), controls });
+        }
+    }
+}
+
+#[test]
+fn merge_agrees_in_every_mode() {
+    let mut n = Noise(13);
+    for (k, tokens) in [1usize, 2, 9, 63, 64, 65, 255, 256, 257, 1000, 4096].into_iter().enumerate() {
+        // Quarters of a nat, so that some are exactly the threshold.
+        let entropies: Vec<u32> = (0..tokens).map(|_| ((20.0 + 12.0 * n.next()).round() / 4.0).to_bits()).collect();
+        for mode in 0..4u32 {
+            let mut controls = controls();
+            controls.mode = mode;
+            controls.max_patch_length = [0, 1, 4, 5, 300, u32::MAX][(k + mode as usize) % 6];
+            controls.grid = [1, 8, 7, 64][(k + mode as usize) % 4];
+            controls.threshold = [6.5, 5.0, -1.0, 100.0][(k / 2 + mode as usize) % 4];
+            let buffers = [state(&[(word::TOKENS, tokens as u32)]), entropies.clone(), vec![0; 2 * (tokens + 1)]];
+            let name = format!("{tokens} tokens, {:?}", controls.rule());
+            let (flags, work, params) = (Flags::lanes(1), Work::Groups(1), [0u32; 4]);
+            check(&Case { op: &merge::OP, name, flags, params, buffers: &buffers, work, controls });
         }
     }
 }

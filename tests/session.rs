@@ -173,6 +173,68 @@ fn a_lost_run_goes_on_as_the_same_picture() {
     }
 }
 
+/// A device that ends in the middle of a run, with submits under way: another device finishes the same picture.
+#[test]
+fn a_run_on_a_device_that_dies_goes_on_on_another() {
+    if common::gpu().is_none() {
+        return;
+    }
+    let place = Place::open(DeviceChoice::Gpu);
+    let whole = place.draw(place.request(9));
+    let mut session = place.session(place.request(9));
+    session.run_to(30);
+    while session.tokens().len() < 20 {
+        session.step_blocking().unwrap();
+    }
+    session.resume();
+    session.step().unwrap();
+    place.backend.gpu().unwrap().destroy();
+    let begun = std::time::Instant::now();
+    let e = loop {
+        match session.step() {
+            Err(e) => break e,
+            Ok(_) => assert!(!session.is_done() && begun.elapsed().as_secs() < 20, "nobody noticed"),
+        }
+    };
+    assert!(matches!(e, dpar::Error::DeviceLost(_)) && place.backend.lost().is_some(), "{e}");
+
+    let rest = session.continuation();
+    let given = rest.forced.len();
+    assert!((20..64).contains(&given), "{given} tokens had arrived");
+    let gpu = pollster::block_on(dpar::gpu::Gpu::open()).unwrap();
+    let next = Place { backend: Backend::adopt(gpu), files: place.files };
+    let finished = next.draw(rest.clone());
+    assert_eq!(ids(&finished), ids(&whole));
+    assert_eq!(finished.patches(), whole.patches());
+    assert!(next.backend.lost().is_none());
+
+    // Where no device can be had any more, the CPU goes on.
+    let cpu = Place { backend: Backend::cpu(Some("the GPU was lost".into())), files: next.files };
+    assert_eq!(ids(&cpu.draw(rest))[..given], ids(&whole)[..given]);
+}
+
+/// Burn keeps a device for ever; another one must not be confused with it.
+#[test]
+fn tensors_move_to_another_device_when_one_dies() {
+    let Some(gpu) = common::gpu() else { return };
+    let open = || pollster::block_on(dpar::gpu::Gpu::open()).unwrap();
+    let files = ModelFiles::load_dir(&repository("tests/fixtures/tiny")).unwrap();
+    let decode = |gpu: &dpar::gpu::Gpu| {
+        let device = gpu.burn_device().unwrap();
+        let tokenizer = Tokenizer::load(&files.config.vq, &files.vq, &device).unwrap();
+        pollster::block_on(tokenizer.decode_image(&[5; 64], 8))
+    };
+    let (first, second) = (open(), open());
+    assert_ne!(first.burn_device().unwrap(), second.burn_device().unwrap());
+    let picture = decode(&first).unwrap();
+    first.destroy();
+    for gpu in [&second, &open(), gpu] {
+        assert_eq!(decode(gpu).unwrap(), picture);
+        assert_eq!(gpu.lost(), None);
+    }
+    assert!(first.lost().is_some());
+}
+
 #[test]
 fn a_continuation_keeps_changes_that_are_still_to_come() {
     let place = Place::open(DeviceChoice::Cpu);

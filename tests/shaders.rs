@@ -5,6 +5,7 @@ use dpar::engine::Tier;
 use dpar::engine::ops::{ALL, Access, Flags, Op, PARAM_WORDS};
 use dpar::engine::pipelines::constants;
 use dpar::engine::state::{CANDIDATES, Controls, RECORD_WORDS, word};
+use dpar::patching::{Mode, StartReason};
 use naga::valid::{Capabilities, ValidationFlags, Validator};
 
 fn parse(op: &Op) -> naga::Module {
@@ -103,6 +104,24 @@ fn state_words_have_the_same_names_and_order() {
             assert_eq!(constant(&module, name), value as u32, "{}: {name}", op.name);
         }
     }
+}
+
+#[test]
+fn reasons_and_modes_have_the_same_codes() {
+    for name in ["boundary", "merge"] {
+        let module = parse(ALL.iter().find(|op| op.name == name).unwrap());
+        for (code, reason) in [
+            ("FIRST", StartReason::First),
+            ("ROW", StartReason::Row),
+            ("ENTROPY", StartReason::Entropy),
+            ("FULL", StartReason::Full),
+            ("EVERY", StartReason::Every),
+        ] {
+            assert_eq!(constant(&module, code), reason as u32, "{name}: {code}");
+        }
+    }
+    // The shaders compare with these numbers.
+    assert_eq!([Mode::Token as u32, Mode::Static as u32, Mode::EntropyRowBoundary as u32], [0, 1, 3]);
 }
 
 fn constant(module: &naga::Module, name: &str) -> u32 {

@@ -2,13 +2,13 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use clap::Args;
-use dpar::model::{TokenModel, entropies, read_f32};
+use dpar::analysis::{self, Analyzer};
 use dpar::patching::{PatchRule, Patches};
+use dpar::platform;
 use dpar::render::{self, OverlayInput};
 use dpar::request::Live;
-use dpar::{Error, platform};
 use image::RgbImage;
 use pollster::block_on;
 use serde::Serialize;
@@ -78,16 +78,15 @@ pub fn run(args: &AnalyzeArgs) -> Result<()> {
     let studio = Studio::new(files, open_backend(&args.place)?)?;
 
     let device = studio.backend.tensor_device()?;
-    let tokens = picture::encode(&studio.tokenizer, &image, &device)?;
-    let decoded = studio.decode(&tokens)?;
-    let entropies = entropies_of(&studio, &tokens, &device)?;
+    let found = block_on(Analyzer::new(&studio.files, studio.tokenizer.clone(), &device)?.analyse(&image));
     studio.check_device()?;
+    let found = found?;
     let rule = live.rule(studio.files.config.grid());
-    let patches = rule.patches(&entropies);
-    let analysis = analysis(args, &studio, (rule, &patches), (tokens, entropies), (&image, &decoded));
+    let patches = rule.patches(&found.entropies);
+    let analysis = report_of(args, &studio, (rule, &patches), &found);
 
     if let Some(path) = &args.overlay {
-        render::write_png(path, &overlay(&studio, &analysis, &patches, &decoded)?)?;
+        render::write_png(path, &overlay(&studio, &analysis, &patches, &found.reconstruction)?)?;
     }
     if let Some(path) = &args.out {
         platform::write_atomic(path, (to_json(&analysis)? + "\n").as_bytes())?;
@@ -96,31 +95,13 @@ pub fn run(args: &AnalyzeArgs) -> Result<()> {
     Ok(())
 }
 
-/// Entropy of every token under the entropy model, which reads them all in one parallel pass.
-fn entropies_of(studio: &Studio, tokens: &[u32], device: &burn::tensor::Device) -> Result<Vec<f32>> {
-    let files = &studio.files;
-    let (Some(config), Some(checkpoint)) = (&files.config.entropy, &files.entropy) else {
-        bail!(Error::Request(format!("{} has no `entropy` model: choose another --model", files.source)));
-    };
-    let model = TokenModel::load(config, checkpoint, device)?;
-    // Unconditional: its class is always the null class.
-    let logits = model.logits(tokens, &[config.num_classes])?;
-    let entropies = block_on(read_f32(entropies(logits)))?;
-    if let Some(at) = entropies.iter().position(|e| !e.is_finite()) {
-        let problem = format!("its numbers overflow at token {at}: the weights are damaged");
-        bail!(Error::Checkpoint { file: checkpoint.file().to_owned(), problem });
-    }
-    Ok(entropies)
-}
-
-fn analysis(
+fn report_of(
     args: &AnalyzeArgs,
     studio: &Studio,
     (rule, patches): (PatchRule, &Patches),
-    (tokens, entropies): (Vec<u32>, Vec<f32>),
-    (image, decoded): (&RgbImage, &RgbImage),
+    found: &analysis::Analysis,
 ) -> Analysis {
-    let (mean_abs_error, psnr_db) = reconstruction_error(image, decoded);
+    let entropies = &found.entropies;
     let sum: f64 = entropies.iter().copied().map(f64::from).sum();
     Analysis {
         image: args.image.display().to_string(),
@@ -132,20 +113,11 @@ fn analysis(
         patches: patches.count(),
         average_patch_length: patches.average_length(),
         mean_entropy: sum / entropies.len().max(1) as f64,
-        psnr_db,
-        mean_abs_error,
-        tokens,
-        entropies,
+        psnr_db: found.psnr_db,
+        mean_abs_error: found.mean_abs_error,
+        tokens: found.codes.clone(),
+        entropies: entropies.clone(),
     }
-}
-
-/// Mean absolute error in levels, and PSNR in dB (`None` for two equal pictures).
-fn reconstruction_error(a: &RgbImage, b: &RgbImage) -> (f64, Option<f64>) {
-    let differences = || a.as_raw().iter().zip(b.as_raw()).map(|(a, b)| f64::from(a.abs_diff(*b)));
-    let count = a.as_raw().len().max(1) as f64;
-    let mean = differences().sum::<f64>() / count;
-    let squared = differences().map(|d| d * d).sum::<f64>() / count;
-    (mean, (squared > 0.0).then(|| 10.0 * (255.0 * 255.0 / squared).log10()))
 }
 
 fn overlay(studio: &Studio, found: &Analysis, patches: &Patches, decoded: &RgbImage) -> dpar::Result<RgbImage> {

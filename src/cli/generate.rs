@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use clap::Args;
+use dpar::analysis::{self, Region};
 use dpar::checkpoint::ModelFiles;
 use dpar::engine::Generator;
 use dpar::link::Link;
@@ -12,6 +13,7 @@ use dpar::request::{Live, Request};
 use dpar::trace::Trace;
 use dpar::{Error, platform};
 use image::RgbImage;
+use pollster::block_on;
 
 use super::json::to_json;
 use super::output::{check_outputs, check_png, note, numbered, say};
@@ -270,9 +272,9 @@ fn asked(args: &GenerateArgs, files: &ModelFiles) -> Result<Request> {
 }
 
 fn forced_rows(args: &GenerateArgs, studio: &Studio, image: &RgbImage) -> Result<Vec<Option<u32>>> {
-    let tokens = picture::encode(&studio.tokenizer, image, &studio.backend.tensor_device()?)?;
-    let kept = args.keep_rows.unwrap_or(0) * studio.files.config.grid();
-    Ok(tokens.into_iter().take(kept).map(Some).collect())
+    let tokens = block_on(analysis::encode(&studio.tokenizer, image, &studio.backend.tensor_device()?))?;
+    let grid = studio.files.config.grid();
+    Ok(analysis::keep(&tokens, grid, &Region::first_rows(args.keep_rows.unwrap_or(0), grid)))
 }
 
 /// What a completion kept, for people.

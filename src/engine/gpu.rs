@@ -3,11 +3,10 @@
 //! tokens' records into a ring of mappable buffers that are picked up when they arrive.
 
 use std::ops::Range;
-use std::sync::{Arc, Mutex};
-use std::task::{Poll, Waker};
 
 use super::pipelines::{Bound, Tier, bind_steps};
 use super::program::{BufferId, Program};
+use super::readback::Readback;
 use super::state::{Controls, RECORD_WORDS, Record};
 use crate::error::{Error, Result};
 
@@ -15,28 +14,6 @@ use crate::error::{Error, Result};
 pub const RING: usize = 3;
 /// Tokens a submit at most.
 pub const MAX_TOKENS: usize = 64;
-
-/// Looks at a signal after the device has said that its submit is done: another thread that polls the same device may
-/// just be running our callback. Bounded, because in a browser nothing is ever ready while we wait.
-const WAIT_TRIES: usize = 10_000;
-
-/// What a mapping callback has to say, and who waits for it.
-#[derive(Default)]
-struct Signal {
-    done: Option<Result<(), String>>,
-    waker: Option<Waker>,
-}
-
-struct Slot {
-    buffer: wgpu::Buffer,
-    flight: Option<Flight>,
-}
-
-struct Flight {
-    tokens: usize,
-    submission: wgpu::SubmissionIndex,
-    signal: Arc<Mutex<Signal>>,
-}
 
 /// The GPU side of the engine.
 pub struct GpuExecutor {
@@ -46,7 +23,7 @@ pub struct GpuExecutor {
     buffers: Vec<wgpu::Buffer>,
     controls: wgpu::Buffer,
     steps: Vec<Bound>,
-    ring: Vec<Slot>,
+    ring: Vec<Readback>,
     next_submit: usize,
     next_arrival: usize,
 }
@@ -62,9 +39,23 @@ impl GpuExecutor {
     ///
     /// # Errors
     /// [`Error::Adapter`] where the device refuses a shader, a binding or the memory.
-    pub async fn new(device: &wgpu::Device, queue: &wgpu::Queue, tier: Tier, mut program: Program) -> Result<Self> {
+    pub async fn new(device: &wgpu::Device, queue: &wgpu::Queue, tier: Tier, program: Program) -> Result<Self> {
         let scopes = [wgpu::ErrorFilter::OutOfMemory, wgpu::ErrorFilter::Validation, wgpu::ErrorFilter::Internal]
             .map(|filter| device.push_error_scope(filter));
+        let executor = Self::upload(device, queue, tier, program);
+        // All of them, the newest first, whatever has failed: wgpu panics over a scope that ends in another order.
+        let mut error = None;
+        for scope in scopes.into_iter().rev() {
+            error = scope.pop().await.or(error);
+        }
+        match error {
+            Some(e) => Err(Error::Adapter(format!("the GPU cannot run the engine: {e}; try --device cpu"))),
+            None => executor,
+        }
+    }
+
+    /// Makes everything; what the device refuses is told to its error scopes.
+    fn upload(device: &wgpu::Device, queue: &wgpu::Queue, tier: Tier, mut program: Program) -> Result<Self> {
         let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC;
         let mut buffers = Vec::with_capacity(program.buffers.len());
         for b in &mut program.buffers {
@@ -91,13 +82,7 @@ impl GpuExecutor {
             mapped_at_creation: false,
         });
         let steps = bind_steps(device, queue, tier, &program, &buffers, &controls);
-        let ring =
-            (0..RING).map(|_| Slot { buffer: readback(device, MAX_TOKENS * RECORD_WORDS), flight: None }).collect();
-        for scope in scopes.into_iter().rev() {
-            if let Some(e) = scope.pop().await {
-                return Err(Error::Adapter(format!("the GPU cannot run the engine: {e}; try --device cpu")));
-            }
-        }
+        let ring = (0..RING).map(|_| Readback::new(device, MAX_TOKENS * RECORD_WORDS)).collect();
         let (device, queue) = (device.clone(), queue.clone());
         Ok(Self { device, queue, program, buffers, controls, steps, ring, next_submit: 0, next_arrival: 0 })
     }
@@ -119,7 +104,7 @@ impl GpuExecutor {
 
     /// Whether another submit finds a free slot.
     pub fn ready(&self) -> bool {
-        self.ring[self.next_submit % RING].flight.is_none()
+        self.ring[self.next_submit % RING].is_free()
     }
 
     /// Submits that have not been picked up.
@@ -130,16 +115,13 @@ impl GpuExecutor {
     /// Enqueues the tokens at `positions` (at most [`MAX_TOKENS`]) and returns at once.
     pub fn submit(&mut self, positions: Range<usize>) {
         debug_assert!(self.ready() && positions.len() <= MAX_TOKENS);
-        let tokens = positions.len();
+        let slot = self.next_submit % RING;
+        let (from, words) = (positions.start * RECORD_WORDS, positions.len() * RECORD_WORDS);
         let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-        self.encode(&mut encoder, 0..self.steps.len(), tokens);
-        let slot = &mut self.ring[self.next_submit % RING];
-        let (from, size) = (4 * (positions.start * RECORD_WORDS) as u64, 4 * (tokens * RECORD_WORDS) as u64);
-        encoder.copy_buffer_to_buffer(&self.buffers[self.program.ports.records.0], from, &slot.buffer, 0, size);
+        self.encode(&mut encoder, 0..self.steps.len(), positions.len());
+        self.ring[slot].copy(&mut encoder, &self.buffers[self.program.ports.records.0], from, words);
         let submission = self.queue.submit([encoder.finish()]);
-        let signal = Arc::<Mutex<Signal>>::default();
-        slot.buffer.map_async(wgpu::MapMode::Read, ..size, notify(&signal));
-        slot.flight = Some(Flight { tokens, submission, signal });
+        self.ring[slot].map(submission, words);
         self.next_submit += 1;
     }
 
@@ -149,31 +131,12 @@ impl GpuExecutor {
     /// [`Error::DeviceLost`].
     pub fn poll(&mut self, wait: bool) -> Result<Option<Vec<Record>>> {
         let slot = &mut self.ring[self.next_arrival % RING];
-        let Some(flight) = &slot.flight else { return Ok(None) };
-        let mut tries = if wait { WAIT_TRIES } else { 1 };
-        let done = loop {
-            // Only for this submit: the others go on while the caller prepares the next.
-            let submission_index = Some(flight.submission.clone());
-            let poll =
-                if wait { wgpu::PollType::Wait { submission_index, timeout: None } } else { wgpu::PollType::Poll };
-            self.device.poll(poll).map_err(|e| Error::DeviceLost(e.to_string()))?;
-            tries -= 1;
-            match lock(&flight.signal).done.take() {
-                Some(done) => break done,
-                None if tries == 0 => return Ok(None),
-                None => std::thread::yield_now(),
-            }
-        };
-        let tokens = flight.tokens;
-        slot.flight = None;
-        self.next_arrival += 1;
-        done.map_err(Error::DeviceLost)?;
-        let size = 4 * (tokens * RECORD_WORDS) as u64;
-        let bytes = slot.buffer.get_mapped_range(..size).map_err(|e| Error::DeviceLost(e.to_string()))?;
-        let records = bytemuck::pod_collect_to_vec::<u8, Record>(&bytes);
-        drop(bytes);
-        slot.buffer.unmap();
-        Ok(Some(records))
+        let under_way = !slot.is_free();
+        let records = slot.poll(&self.device, wait);
+        if under_way && slot.is_free() {
+            self.next_arrival += 1;
+        }
+        records
     }
 
     /// Drops what is in flight: the next run starts with an empty ring.
@@ -185,7 +148,7 @@ impl GpuExecutor {
             if self.poll(true)?.is_none() {
                 // A browser cannot block: leave the old slots to their callbacks and make new ones.
                 for slot in &mut self.ring {
-                    *slot = Slot { buffer: readback(&self.device, MAX_TOKENS * RECORD_WORDS), flight: None };
+                    *slot = Readback::new(&self.device, MAX_TOKENS * RECORD_WORDS);
                 }
                 self.next_arrival = self.next_submit;
             }
@@ -214,26 +177,25 @@ impl GpuExecutor {
     /// [`Error::DeviceLost`].
     pub async fn read(&self, buffer: BufferId) -> Result<Vec<u32>> {
         let words = self.program.buffers[buffer.0].words;
-        let target = readback(&self.device, words);
+        let mut target = Readback::new(&self.device, words);
         let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-        encoder.copy_buffer_to_buffer(&self.buffers[buffer.0], 0, &target, 0, 4 * words as u64);
-        self.queue.submit([encoder.finish()]);
-        let signal = Arc::<Mutex<Signal>>::default();
-        target.map_async(wgpu::MapMode::Read, .., notify(&signal));
+        target.copy(&mut encoder, &self.buffers[buffer.0], 0, words);
+        target.map(self.queue.submit([encoder.finish()]), words);
         self.wait()?; // native: done after this; a browser ignores it and wakes us
-        let done = std::future::poll_fn(|cx| {
-            let mut signal = lock(&signal);
-            match signal.done.take() {
-                Some(done) => Poll::Ready(done),
-                None => {
-                    signal.waker = Some(cx.waker().clone());
-                    Poll::Pending
-                }
-            }
-        });
-        done.await.map_err(Error::DeviceLost)?;
-        let bytes = target.get_mapped_range(..).map_err(|e| Error::DeviceLost(e.to_string()))?;
-        Ok(bytemuck::pod_collect_to_vec(&bytes))
+        target.arrived().await
+    }
+
+    /// Runs some steps once and sends the first `words` words of a buffer on their way; returns at once.
+    pub(crate) fn run_into(&mut self, steps: Range<usize>, buffer: BufferId, words: usize, to: &mut Readback) {
+        let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        self.encode(&mut encoder, steps, 1);
+        to.copy(&mut encoder, &self.buffers[buffer.0], 0, words);
+        to.map(self.queue.submit([encoder.finish()]), words);
+    }
+
+    /// The device it runs on.
+    pub(crate) fn device(&self) -> &wgpu::Device {
+        &self.device
     }
 
     fn encode(&self, encoder: &mut wgpu::CommandEncoder, steps: Range<usize>, times: usize) {
@@ -246,29 +208,4 @@ impl GpuExecutor {
             }
         }
     }
-}
-
-/// A lock whose poisoning does not matter: the data is a flag, complete after every statement.
-fn lock(signal: &Mutex<Signal>) -> std::sync::MutexGuard<'_, Signal> {
-    signal.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-}
-
-fn notify(signal: &Arc<Mutex<Signal>>) -> impl FnOnce(Result<(), wgpu::BufferAsyncError>) + Send + 'static {
-    let signal = signal.clone();
-    move |result| {
-        let mut signal = lock(&signal);
-        signal.done = Some(result.map_err(|_| "its memory could not be read back".to_owned()));
-        if let Some(waker) = signal.waker.take() {
-            waker.wake();
-        }
-    }
-}
-
-fn readback(device: &wgpu::Device, words: usize) -> wgpu::Buffer {
-    device.create_buffer(&wgpu::BufferDescriptor {
-        label: Some("readback"),
-        size: 4 * words as u64,
-        usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
-        mapped_at_creation: false,
-    })
 }

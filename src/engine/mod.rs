@@ -10,6 +10,7 @@ mod layers;
 pub mod ops;
 pub mod pipelines;
 pub mod program;
+pub(crate) mod readback;
 pub mod rope;
 pub mod state;
 pub mod weights;

@@ -5,7 +5,7 @@
 use bytemuck::{Pod, Zeroable};
 
 use crate::config::SamplingConfig;
-use crate::patching::{PatchRule, StartReason};
+use crate::patching::{Mode, PatchRule, StartReason};
 
 /// Words of the `state` buffer. A gate is a word, too: an op whose gate word is 0 does nothing.
 pub mod word {
@@ -118,6 +118,27 @@ impl Controls {
             seed,
             vocab: vocab as u32,
             pad: [0; 2],
+        }
+    }
+
+    /// A patch rule alone, for ops that draw nothing.
+    pub fn of_rule(rule: &PatchRule) -> Self {
+        Self {
+            threshold: rule.threshold,
+            max_patch_length: rule.max_patch_length,
+            mode: rule.mode as u32,
+            grid: rule.grid,
+            ..Self::zeroed()
+        }
+    }
+
+    /// The patch rule in it.
+    pub fn rule(&self) -> PatchRule {
+        PatchRule {
+            mode: Mode::NAMES[(self.mode as usize).min(3)].1,
+            threshold: self.threshold,
+            max_patch_length: self.max_patch_length,
+            grid: self.grid,
         }
     }
 }

@@ -129,13 +129,18 @@ fn in_runs(budget: usize, q: Tensor<4>, keys: usize, attend: impl Fn(usize, Tens
 
 /// Attention of one run of queries, all its scores at once.
 fn weigh(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, hidden: Option<Tensor<4, Bool>>) -> Tensor<4> {
+    attention_weights(q, k, hidden).matmul(v) // (B, h, Tq, d)
+}
+
+/// How much every query takes of every key: softmax(q k^T / sqrt(d)), arguments as [`attend_masked`]. (B, h, Tq, Tk)
+fn attention_weights(q: Tensor<4>, k: Tensor<4>, hidden: Option<Tensor<4, Bool>>) -> Tensor<4> {
     let [b, h, tq, d] = q.dims();
     let tk = k.dims()[2];
     let mut scores = q.matmul(k.swap_dims(2, 3)) * (d as f32).powf(-0.5); // (B, h, Tq, Tk)
     if let Some(hidden) = hidden {
         scores = scores.mask_fill(hidden.expand([b, h, tq, tk]), f32::NEG_INFINITY);
     }
-    softmax(scores, 3).matmul(v) // (B, h, Tq, d)
+    softmax(scores, 3)
 }
 
 /// (B, T, D) -> (B, h, T, d).
@@ -203,6 +208,13 @@ impl Attention {
         self.wo.forward(merge_heads(attend(q, k, v)))
     }
 
+    fn weights(&self, x: Tensor<3>, rope: &Rope, first: usize) -> Tensor<4> {
+        let (q, k, _) = self.qkv(x, rope); // (B, h, T, d)
+        let (end, device) = (q.dims()[2], q.device());
+        let future = Tensor::<2, Bool>::tril_mask([end - first, end], first as i64, &device); // true = future
+        attention_weights(q.narrow(2, first, end - first), k, Some(future.unsqueeze()))
+    }
+
     fn step(&self, x: Tensor<3>, rope: &Rope, cache: &mut KvCache) -> Tensor<3> {
         let (q, k, v) = self.qkv(x, rope); // (B, h, 1, d)
         let (k, v) = cache.append(k, v); // (B, h, len, d)
@@ -263,6 +275,12 @@ impl Block {
     pub fn forward(&self, x: Tensor<3>, rope: &Rope) -> Tensor<3> {
         let h = x.clone() + self.attention.forward(self.attention_norm.forward(x), rope);
         h.clone() + self.feed_forward.forward(self.ffn_norm.forward(h))
+    }
+
+    /// What [`Block::forward`] weighs the values by, for the queries from position `first` on: (B, h, T - first, T), every
+    /// row sums to 1 and is 0 beyond its own position. All weights are held at once.
+    pub fn attention_weights(&self, x: Tensor<3>, rope: &Rope, first: usize) -> Tensor<4> {
+        self.attention.weights(self.attention_norm.forward(x), rope, first)
     }
 
     /// The next position. `x` (B, 1, D), `rope` that one position -> (B, 1, D).

@@ -17,6 +17,7 @@
 //! waits for a GPU but [`read_f32`] and [`read_u32`], which are `async` because a browser cannot block; native callers
 //! use `pollster`.
 
+pub mod attention;
 pub mod block;
 pub mod dpar;
 pub mod patch_decoder;
@@ -34,6 +35,7 @@ use crate::checkpoint::Checkpoint;
 use crate::config::TransformerConfig;
 use crate::error::{Error, Result};
 
+pub use attention::AttentionMap;
 pub use dpar::Dpar;
 pub use token_model::TokenModel;
 pub use tokenizer::Tokenizer;

@@ -35,12 +35,30 @@ impl PatchTransformer {
     /// Patch vectors `p` (B, M, D) and `classes` (B) -> states s (B, M, D). `rope` holds M positions: the class, then
     /// Dynamic RoPE of patches 0 to M - 2.
     pub fn forward(&self, p: Tensor<3>, classes: &[usize], rope: &Rope) -> Tensor<3> {
+        self.run(p, classes, rope, self.layers.len())
+    }
+
+    /// As [`PatchTransformer::forward`], through the first `count` layers only.
+    fn run(&self, p: Tensor<3>, classes: &[usize], rope: &Rope, count: usize) -> Tensor<3> {
         let [b, m, _] = p.dims();
         let class = self.classes.forward(classes.iter().copied(), b); // (B, 1, D)
         let mut s = if m > 1 { Tensor::cat(vec![class, p.narrow(1, 0, m - 1)], 1) } else { class }; // (B, M, D)
-        for layer in &self.layers {
+        for layer in &self.layers[..count] {
             s = layer.forward(s, rope);
         }
         s
+    }
+
+    /// Attention weights of layer `layer` for positions `first` to M - 1, arguments as [`PatchTransformer::forward`]:
+    /// (B, h, M - first, M). Column 0 is the class, column j patch j - 1.
+    pub fn attention_weights(
+        &self,
+        p: Tensor<3>,
+        classes: &[usize],
+        rope: &Rope,
+        layer: usize,
+        first: usize,
+    ) -> Tensor<4> {
+        self.layers[layer].attention_weights(self.run(p, classes, rope, layer), rope, first)
     }
 }

@@ -1,15 +1,18 @@
 //! The patch rule for token i and the bookkeeping of what it opens and closes.
 //!
-//! The rule is [`PatchRule::start`]; this op only keeps the state words around it. state, entropies (T).
+//! The rule is [`crate::patching::PatchRule::start`]; this op only keeps the state words around it. state, entropies (T).
 
 use super::{Access, Op, Shape, View};
 use crate::engine::state::word;
-use crate::patching::{Mode, PatchRule};
 
 /// The op.
 pub const OP: Op = Op {
     name: "boundary",
-    wgsl: concat!(include_str!("../../../shaders/shared/state.wgsl"), include_str!("../../../shaders/boundary.wgsl")),
+    wgsl: concat!(
+        include_str!("../../../shaders/shared/state.wgsl"),
+        include_str!("../../../shaders/shared/rule.wgsl"),
+        include_str!("../../../shaders/boundary.wgsl")
+    ),
     // state, entropies
     storage: &[Access::Write, Access::Read],
     overrides: &[],
@@ -26,13 +29,7 @@ fn twin(v: &View<'_>) {
         return;
     }
     let i = state[at(word::POS)];
-    let rule = PatchRule {
-        mode: Mode::NAMES[(controls.mode as usize).min(3)].1,
-        threshold: controls.threshold,
-        max_patch_length: controls.max_patch_length,
-        grid: controls.grid,
-    };
-    let reason = rule.start(i, entropies[i as usize], state[at(word::PATCH_LEN)]);
+    let reason = controls.rule().start(i, entropies[i as usize], state[at(word::PATCH_LEN)]);
     state[at(word::REASON)] = reason.map_or(0, |r| r as u32);
     if reason.is_none() {
         state[at(word::PATCH_LEN)] += 1;

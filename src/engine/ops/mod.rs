@@ -15,6 +15,7 @@ pub mod embed;
 pub mod entropy;
 pub mod gate_up;
 pub mod linear;
+pub mod merge;
 pub mod patch_input;
 pub mod pool;
 pub mod qkv;
@@ -22,7 +23,7 @@ pub mod record;
 pub mod sample;
 
 /// Every op, for tests and pipelines.
-pub const ALL: [&Op; 12] = [
+pub const ALL: [&Op; 13] = [
     &embed::OP,
     &qkv::OP,
     &attend::OP,
@@ -35,6 +36,7 @@ pub const ALL: [&Op; 12] = [
     &decoder_input::OP,
     &sample::OP,
     &record::OP,
+    &merge::OP,
 ];
 
 /// Words of an op's parameter block (a 64-byte uniform; shorter structs leave the rest 0).

@@ -1,0 +1,40 @@
+//! The patch rule for a whole image whose entropies are known: what the threshold slider moves.
+//!
+//! `start_i = hard_i or (i - last_i) % P_max = 0`, where a *hard* start (first, row, entropy, every) does not depend on
+//! the patch before and `last_i` is the last of them up to i. `patch_i = sum(start_0 ..= start_i) - 1`.
+//!
+//! state (its word TOKENS is T), entropies (T), merged (T + 1, 2): a start's reason code (0: none) and the token's patch;
+//! the last row holds 0 and M. Not part of a token's program: [`crate::merger::Merger`] runs it by itself.
+
+use super::{Access, Op, Shape, View};
+use crate::engine::state::word;
+
+/// The op.
+pub const OP: Op = Op {
+    name: "merge",
+    wgsl: concat!(
+        include_str!("../../../shaders/shared/state.wgsl"),
+        include_str!("../../../shaders/shared/rule.wgsl"),
+        include_str!("../../../shaders/merge.wgsl")
+    ),
+    // state, entropies, merged
+    storage: &[Access::Read, Access::Read, Access::Write],
+    overrides: &[],
+    shape: Shape::Single,
+    twin,
+};
+
+fn twin(v: &View<'_>) {
+    let (rule, state, entropies, mut merged) = (v.controls().rule(), v.words(0), v.f32(1), v.words_mut(2));
+    let tokens = state[word::TOKENS as usize];
+    let (mut run, mut patches) = (0, 0);
+    for i in 0..tokens {
+        let reason = rule.start(i, entropies[i as usize], run);
+        run = if reason.is_some() { 1 } else { run + 1 };
+        patches += u32::from(reason.is_some());
+        merged[2 * i as usize] = reason.map_or(0, |r| r as u32);
+        merged[2 * i as usize + 1] = patches - 1;
+    }
+    merged[2 * tokens as usize] = 0;
+    merged[2 * tokens as usize + 1] = patches;
+}
