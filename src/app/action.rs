@@ -2,6 +2,8 @@
 
 use eframe::egui::{self, Key, Modifiers, ThemePreference};
 
+use super::analyst::Attend;
+use crate::analysis::Region;
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
 use crate::patching::Mode;
@@ -69,8 +71,10 @@ pub enum Action {
     Image(String, Vec<u8>),
     /// Look at an image from the clipboard.
     Pasted(std::sync::Arc<egui::ColorImage>),
-    /// How many rows of the own image are kept when the rest is drawn.
-    KeepRows(usize),
+    /// Which square of the own image the models see: centre (shares of width and height) and zoom.
+    Crop([f32; 2], f32),
+    /// Which part of the own image is kept when the rest is drawn.
+    Keep(Region),
     /// Draw what is not kept of the own image.
     Complete,
     /// Save something.
@@ -89,6 +93,8 @@ pub enum Action {
     Keys(bool),
     /// Fetch the model (again).
     LoadModel,
+    /// Show what the inspected patch attends to, or not.
+    Attend(Option<Attend>),
     /// Put the message away.
     Dismiss,
     /// From now on run the model on the CPU.
@@ -143,7 +149,12 @@ impl Action {
             "seek" => Self::Seek(if value.is_empty() { None } else { Some(number(name, value)?) }),
             "select" => Self::Select(if value.is_empty() { None } else { Some(number(name, value)?) }),
             "open_image" => Self::OpenImage,
-            "keep_rows" => Self::KeepRows(number(name, value)?),
+            "keep_rows" => Self::Keep(Region::first_rows(number(name, value)?, config.map_or(64, ModelConfig::grid))),
+            "attend" => Self::Attend(if value.is_empty() || value == "false" {
+                None
+            } else {
+                Some(Attend { layer: value.parse().unwrap_or(0), head: None })
+            }),
             "complete" => Self::Complete,
             "export_png" => Self::Export(Export::Picture),
             "export_overlay" => Self::Export(Export::Overlay),

@@ -6,6 +6,7 @@ use eframe::egui::{
 
 use super::picture::Picture;
 use super::theme;
+use crate::analysis::Region;
 use crate::patching::{Patch, Patches};
 use crate::render::palette;
 
@@ -30,6 +31,8 @@ pub struct Look<'a> {
     pub selected: Option<usize>,
     /// Weight by which the patch in the inspector attends to each patch before it.
     pub attention: Option<&'a [f32]>,
+    /// The part of the own image that is kept.
+    pub kept: Option<&'a Region>,
     /// Seconds, for flashes.
     pub now: f64,
     /// Whether the next token is being drawn.
@@ -83,6 +86,9 @@ pub fn show(
         let r = cells.of(look.drawn).expand(1.0);
         painter.rect_stroke(r, CornerRadius::same(1), Stroke::new(2.5, Color32::BLACK), StrokeKind::Outside);
         painter.rect_stroke(r, CornerRadius::same(1), Stroke::new(1.5, theme::CURRENT), StrokeKind::Outside);
+    }
+    if let Some(kept) = look.kept {
+        dim_outside(&painter, &cells, kept);
     }
     if let Some(token) = look.selected.filter(|t| *t < look.drawn) {
         let r = cells.of(token);
@@ -201,6 +207,15 @@ fn flashes(painter: &egui::Painter, cells: &Cells, picture: &Picture, look: &Loo
 /// Whether a flash is still to be seen.
 pub fn is_flashing(picture: &Picture, now: f64) -> bool {
     picture.flashes.iter().any(|(_, born)| now - born < FLASH)
+}
+
+/// What is not kept of an own image is dimmed.
+fn dim_outside(painter: &egui::Painter, cells: &Cells, kept: &Region) {
+    let mut mesh = Mesh::default();
+    for token in (0..cells.grid * cells.grid).filter(|t| !kept.holds(*t, cells.grid)) {
+        mesh.add_colored_rect(cells.of(token), Color32::from_black_alpha(70));
+    }
+    painter.add(Shape::mesh(mesh));
 }
 
 /// Patches that the inspected patch attends to, the brighter the more; the rest is dimmed.

@@ -3,6 +3,7 @@
 use eframe::egui::{self, Ui};
 
 use super::action::{Action, Export};
+use super::analyst::Own;
 use super::{Facts, theme, threshold};
 use crate::patching::Mode;
 use crate::request::Live;
@@ -16,7 +17,7 @@ pub fn what(ui: &mut Ui, f: &Facts<'_>, search: &mut String, out: &mut Vec<Actio
         if ui.add(egui::DragValue::new(&mut seed).speed(0.1)).changed() {
             out.push(Action::Seed(seed));
         }
-        if ui.button("\u{1F3B2}").on_hover_text("Another seed (D)").clicked() {
+        if ui.button("Dice").on_hover_text("Another seed (D)").clicked() {
             out.push(Action::Dice);
         }
     });
@@ -25,7 +26,7 @@ pub fn what(ui: &mut Ui, f: &Facts<'_>, search: &mut String, out: &mut Vec<Actio
 fn class_picker(ui: &mut Ui, f: &Facts<'_>, search: &mut String, out: &mut Vec<Action>) {
     let chosen = f.class;
     let name = f.config.class_name(chosen);
-    let button = ui.add(egui::Button::new(format!("{name} \u{23F7}"))).on_hover_text("What to draw");
+    let button = ui.add(egui::Button::new(format!("{name}"))).on_hover_text("What to draw");
     egui::Popup::from_toggle_button_response(&button)
         .close_behavior(egui::PopupCloseBehavior::CloseOnClickOutside)
         .width(340.0)
@@ -69,20 +70,18 @@ fn class_button(ui: &mut Ui, f: &Facts<'_>, id: usize, name: &str, chosen: bool)
 pub fn transport(ui: &mut Ui, f: &Facts<'_>, out: &mut Vec<Action>) {
     let busy = f.stage.is_live();
     ui.horizontal_wrapped(|ui| {
-        let label = egui::RichText::new("\u{25B6} Generate").strong();
+        let label = egui::RichText::new("Generate").strong();
         let generate = egui::Button::new(label).fill(ui.visuals().selection.bg_fill);
         let answer = ui.add_enabled(f.ready, generate).on_hover_text("Draw a picture (G)");
         if answer.on_disabled_hover_text("The model is still being fetched").clicked() {
             out.push(Action::Generate);
         }
         let moving = f.stage.is_busy();
-        let (text, action) =
-            if f.stage.is_paused() { ("\u{25B6} Go on", Action::Resume) } else { ("\u{23F8} Pause", Action::Pause) };
+        let (text, action) = if f.stage.is_paused() { ("Go on", Action::Resume) } else { ("Pause", Action::Pause) };
         if ui.add_enabled(moving, egui::Button::new(text)).on_hover_text("Space").clicked() {
             out.push(action);
         }
-        if ui.add_enabled(moving, egui::Button::new("\u{23F9} Stop")).on_hover_text("Keep what is drawn (S)").clicked()
-        {
+        if ui.add_enabled(moving, egui::Button::new("Stop")).on_hover_text("Keep what is drawn (S)").clicked() {
             out.push(Action::Stop);
         }
         if ui.add_enabled(busy, egui::Button::new("+1 token")).on_hover_text("Draw one token, then hold (T)").clicked()
@@ -123,11 +122,7 @@ pub fn patching(ui: &mut Ui, f: &Facts<'_>, entropies: &[f32], out: &mut Vec<Act
         let value = egui::DragValue::new(&mut live.threshold).speed(0.01).range(-1.0..=most.max(20.0)).suffix(" nats");
         ui.add(value.fixed_decimals(2));
         let pinned = f.pinned.is_some();
-        if ui
-            .selectable_label(pinned, "\u{1F4CC}")
-            .on_hover_text("Keep this threshold beside the moving one (K)")
-            .clicked()
-        {
+        if ui.selectable_label(pinned, "Pin").on_hover_text("Keep this threshold beside the moving one (K)").clicked() {
             out.push(Action::Pin(!pinned));
         }
     });
@@ -240,25 +235,54 @@ pub fn view(ui: &mut Ui, f: &Facts<'_>, out: &mut Vec<Action>) {
 /// A person's own image: open, keep, complete.
 pub fn own(ui: &mut Ui, f: &Facts<'_>, out: &mut Vec<Action>) {
     ui.horizontal_wrapped(|ui| {
-        let open = egui::Button::new("\u{1F5C1} Open an image");
+        let open = egui::Button::new("Open an image");
         if ui.add_enabled(f.ready, open).on_hover_text("Or drop one here, or paste one (O)").clicked() {
             out.push(Action::OpenImage);
         }
     });
-    if f.own {
-        let mut rows = f.keep_rows;
-        ui.horizontal(|ui| {
-            ui.label("keep rows");
-            if ui.add(egui::Slider::new(&mut rows, 0..=f.config.grid())).changed() {
-                out.push(Action::KeepRows(rows));
-            }
-        });
+    if let (Some(own), true) = (f.image, f.own) {
+        crop(ui, f, own, out);
+        let grid = f.config.grid();
+        let mut keep = f.keep.clone();
+        for (name, range) in [("rows", &mut keep.rows), ("columns", &mut keep.columns)] {
+            ui.horizontal(|ui| {
+                ui.label(format!("keep {name}"));
+                let (mut low, mut high) = (range.start, range.end);
+                ui.spacing_mut().slider_width = 90.0;
+                ui.add(egui::RangeSlider::new(&mut low, &mut high, 0..=grid));
+                *range = low..high.max(low);
+            });
+        }
+        if keep != *f.keep {
+            out.push(Action::Keep(keep));
+        }
+        let all = f.keep.rows.len() >= grid && f.keep.columns.len() >= grid;
         let complete = egui::Button::new("Let the model draw the rest");
-        if ui.add_enabled(f.ready && rows < f.config.grid(), complete).clicked() {
+        let about = format!("Draws what is dimmed, as {}", f.config.class_name(f.class));
+        if ui.add_enabled(f.ready && !all, complete).on_hover_text(about).clicked() {
             out.push(Action::Complete);
         }
+        let quality = own.analysis.psnr_db.map_or_else(|| "perfect".to_owned(), |db| format!("{db:.1} dB"));
+        ui.label(theme::small(format!("tokenizer's reconstruction: {quality}")));
     } else {
         ui.label(theme::small("See how your own picture is cut into patches, or let the model complete it."));
+    }
+}
+
+/// Which square of the image the models see.
+fn crop(ui: &mut Ui, f: &Facts<'_>, own: &Own, out: &mut Vec<Action>) {
+    let ([mut x, mut y], mut zoom) = own.crop;
+    let before = ([x, y], zoom);
+    ui.add_enabled_ui(!f.looking, |ui| {
+        ui.spacing_mut().slider_width = 110.0;
+        ui.add(egui::Slider::new(&mut zoom, 1.0..=8.0).logarithmic(true).text("zoom").fixed_decimals(1));
+        if zoom > 1.0 || own.image.width() != own.image.height() {
+            ui.add(egui::Slider::new(&mut x, 0.0..=1.0).text("left to right").fixed_decimals(2));
+            ui.add(egui::Slider::new(&mut y, 0.0..=1.0).text("top to bottom").fixed_decimals(2));
+        }
+    });
+    if ([x, y], zoom) != before {
+        out.push(Action::Crop([x, y], zoom));
     }
 }
 
@@ -267,7 +291,7 @@ pub fn share(ui: &mut Ui, f: &Facts<'_>, out: &mut Vec<Action>) {
     let done = f.finished;
     ui.horizontal_wrapped(|ui| {
         if ui
-            .add_enabled(f.linkable, egui::Button::new("\u{1F517} Link"))
+            .add_enabled(f.linkable, egui::Button::new("Link"))
             .on_hover_text("Copy a link that draws this picture again (L)")
             .clicked()
         {

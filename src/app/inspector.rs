@@ -2,12 +2,15 @@
 
 use eframe::egui::{self, Ui};
 
+use super::action::Action;
+use super::analyst::Attend;
 use super::picture::{Source, why};
 use super::{Facts, theme};
 use crate::patching::Patches;
 
 /// Shows the inspected token, or what to do to see one.
-pub fn show(ui: &mut Ui, f: &Facts<'_>, patches: &Patches) {
+pub fn show(ui: &mut Ui, f: &Facts<'_>, patches: &Patches, out: &mut Vec<Action>) {
+    attention(ui, f, out);
     let Some(picture) = &f.stage.main else { return };
     let Some(token) = f.inspected.and_then(|t| picture.tokens.get(t)) else {
         ui.label(theme::small(
@@ -32,7 +35,7 @@ pub fn show(ui: &mut Ui, f: &Facts<'_>, patches: &Patches) {
         }
         if picture.source != Source::Run && !token.probability.is_finite() {
             line("drawn", "this image was read, not drawn", "no: read from your image".into());
-        } else if token.position < f.given {
+        } else if picture.request.forced.get(token.position).is_some_and(Option::is_some) {
             line("drawn", "kept from your image", "no: given".into());
         } else if token.probability.is_finite() {
             let about = "after guidance and temperature, before top-k and top-p";
@@ -85,6 +88,31 @@ pub fn show(ui: &mut Ui, f: &Facts<'_>, patches: &Patches) {
             }
         });
     }
+}
+
+/// Whose attention is shown.
+fn attention(ui: &mut Ui, f: &Facts<'_>, out: &mut Vec<Action>) {
+    let Some(config) = &f.config.dpar else { return };
+    ui.horizontal_wrapped(|ui| {
+        let mut on = f.attend.is_some();
+        let about = "Point at a token of a finished picture: patches that its patch attends to stay bright";
+        if ui.checkbox(&mut on, "attention").on_hover_text(about).changed() {
+            out.push(Action::Attend(on.then(Attend::default)));
+        }
+        let Some(attend) = f.attend else { return };
+        let (mut layer, mut head) = (attend.layer, attend.head.map_or(0, |h| h + 1));
+        ui.add(
+            egui::DragValue::new(&mut layer).range(0..=config.n_layer.saturating_sub(1)).prefix("layer ").speed(0.05),
+        );
+        let text = |v: f64, _: std::ops::RangeInclusive<usize>| {
+            if v < 1.0 { "all heads".to_owned() } else { format!("head {}", v as usize - 1) }
+        };
+        ui.add(egui::DragValue::new(&mut head).range(0..=config.n_head).speed(0.05).custom_formatter(text));
+        let now = Attend { layer, head: head.checked_sub(1) };
+        if now != attend {
+            out.push(Action::Attend(Some(now)));
+        }
+    });
 }
 
 fn percent(p: f32) -> String {

@@ -1,11 +1,11 @@
 //! One frame: where things are on a wide screen and on a narrow one, and what is published of it.
 
-use eframe::egui::{self, Align, Layout, Rect, ScrollArea, Ui};
-use web_time::{Duration, Instant};
+use eframe::egui::{self, Align, Layout, Rect, ScrollArea, ThemePreference, Ui};
+use web_time::Instant;
 
 use super::action::{Action, pressed};
 use super::canvas::{self, Look, Pointed};
-use super::mirror::{Beside, State, View};
+use super::mirror::PUBLISH;
 use super::picture::{Cost, Picture, Source};
 use super::stage::Slot;
 use super::stats::{self, Figures};
@@ -18,8 +18,6 @@ use crate::patching::Patches;
 const NARROW: f32 = 760.0;
 /// Below this width the inspector goes under the controls.
 const WIDE: f32 = 1080.0;
-/// The state is published this often at most.
-const PUBLISH: Duration = Duration::from_millis(100);
 
 impl App {
     /// Between frames, also while the window is hidden.
@@ -34,7 +32,7 @@ impl App {
         self.advance();
         self.settle(ctx);
         let flashing = self.stage.main.as_ref().is_some_and(|p| canvas::is_flashing(p, self.now()));
-        if self.stage.is_moving() || flashing {
+        if self.stage.is_moving() || flashing || self.tasks.thinking {
             ctx.request_repaint();
         } else if self.seek.is_some() || matches!(self.model, Model::Loading(..)) {
             ctx.request_repaint_after(PUBLISH);
@@ -74,13 +72,13 @@ impl App {
                 self.controls(ui, out);
                 if two {
                     ui.separator();
-                    self.facts_panel(ui);
+                    self.facts_panel(ui, out);
                 }
             });
         });
         if !two {
             egui::Panel::right("facts").exact_size(270.0).resizable(false).show(ui, |ui| {
-                ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| self.facts_panel(ui));
+                ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| self.facts_panel(ui, out));
             });
         }
         let plot = if size.y > 640.0 { 120.0 } else { 0.0 };
@@ -104,7 +102,7 @@ impl App {
                 self.timeline(ui, 0.0, out);
                 self.controls(ui, out);
                 ui.separator();
-                self.facts_panel(ui);
+                self.facts_panel(ui, out);
             });
         });
     }
@@ -127,10 +125,13 @@ impl App {
                 if ui.button("Tour").on_hover_text("What all this is, in ten steps (H)").clicked() {
                     out.push(Action::Tour(Some(0)));
                 }
-                egui::widgets::global_theme_preference_buttons(ui);
-                let theme = ui.ctx().options(|o| o.theme_preference);
-                if theme != self.settings.theme {
-                    out.push(Action::Theme(theme));
+                let (name, next) = match self.settings.theme {
+                    ThemePreference::System => ("Auto", ThemePreference::Light),
+                    ThemePreference::Light => ("Light", ThemePreference::Dark),
+                    ThemePreference::Dark => ("Dark", ThemePreference::System),
+                };
+                if ui.button(name).on_hover_text("Light, dark, or as the system has it (N)").clicked() {
+                    out.push(Action::Theme(next));
                 }
             });
         });
@@ -148,6 +149,14 @@ impl App {
                 None => ("opening the model".into(), 0.0),
             };
             ui.add(egui::ProgressBar::new(share).text(text).desired_height(18.0).animate(true));
+        }
+        if let Some(step) = self.baseline.as_ref().and_then(|(_, progress)| progress.get()) {
+            let share = step.done as f32 / step.total.max(1) as f32;
+            let text = format!("{} the baseline's weights", doing(&step.phase));
+            ui.add(egui::ProgressBar::new(share).text(text).desired_height(18.0));
+        }
+        if self.analyst.is_looking() {
+            ui.label("looking at your image ...");
         }
         if let Some((text, action)) = self.message.clone() {
             windows::message(ui, &text, action, out);
@@ -182,7 +191,7 @@ impl App {
         self.places.extend(places);
     }
 
-    fn facts_panel(&mut self, ui: &mut Ui) {
+    fn facts_panel(&mut self, ui: &mut Ui, out: &mut Vec<Action>) {
         let device = self.backend.name();
         let f = self.facts(&device);
         let mut places = Vec::new();
@@ -196,14 +205,14 @@ impl App {
                 stats::details(ui, &f, &figures, picture);
             });
             places.push((Place::Figures, rect.response.rect));
-            if let Some(other) = &self.stage.other {
+            if let Some(other) = self.stage.other.as_ref().filter(|p| p.source != Source::Original) {
                 ui.separator();
                 ui.label(egui::RichText::new("Fixed-length baseline").strong());
                 let patches = other.patches.clone();
                 stats::details(ui, &f, &self.figures(Slot::Other, other, &patches), other);
             }
             ui.separator();
-            let rect = ui.scope(|ui| inspector::show(ui, &f, &patches));
+            let rect = ui.scope(|ui| inspector::show(ui, &f, &patches, out));
             places.push((Place::Inspector, rect.response.rect));
         }
         self.places.extend(places);
@@ -220,11 +229,11 @@ impl App {
 
     /// The picture; and beside it the baseline's, or the same one under the pinned threshold.
     fn canvases(&mut self, ui: &mut Ui, room: egui::Vec2, out: &mut Vec<Action>) {
-        let Some(picture) = self.stage.main.take() else {
+        let Some(picture) = self.stage.main.clone() else {
             ui.centered_and_justified(|ui| ui.label("Choose a class and press Generate."));
             return;
         };
-        let patches = if picture.is_done() { self.patches_of(&picture) } else { picture.patches.clone() };
+        let patches = self.patches(&picture);
         let pinned = self.pinned.filter(|_| self.stage.other.is_none() && picture.is_done()).map(|threshold| {
             let live = crate::request::Live { threshold, ..self.live.clone() };
             picture.patches_under(&live.rule(picture.grid))
@@ -241,7 +250,10 @@ impl App {
             let title = self.title(&picture, &patches);
             pointed = self.canvas(ui, side, Slot::Main, &picture, &patches, &title);
             if let Some(other) = self.stage.other.clone() {
-                let title = format!("baseline: {} steps", other.tokens.len());
+                let title = match other.source {
+                    Source::Original => "your image".to_owned(),
+                    _ => format!("baseline: {} steps", other.tokens.len()),
+                };
                 self.canvas(ui, side, Slot::Other, &other, &other.patches, &title);
             } else if let Some(pinned) = &pinned {
                 let title = format!("pinned at {:.2} nats: {} patches", self.pinned.unwrap_or(0.0), pinned.count());
@@ -252,12 +264,12 @@ impl App {
         if let Some(token) = pointed.clicked {
             out.push(Action::Select((self.selected != Some(token)).then_some(token)));
         }
-        self.stage.main = Some(picture);
     }
 
     fn title(&self, picture: &Picture, patches: &Patches) -> String {
         let name = match &picture.source {
             Source::Own(name) => name.rsplit(['/', '\\']).next().unwrap_or(name).to_owned(),
+            Source::Original => "your image".to_owned(),
             Source::Recorded => format!("{}, recorded", self.config.class_name(picture.request.class)),
             Source::Run => format!("{}, seed {}", self.config.class_name(picture.request.class), picture.request.seed),
         };
@@ -291,7 +303,15 @@ impl App {
                 patches,
                 longest: self.live.p_max as usize,
                 selected,
-                attention: None,
+                attention: if slot == Slot::Main { self.attention.as_deref() } else { None },
+                kept: if slot == Slot::Main
+                    && self.own.is_some()
+                    && self.stage.main.as_ref().is_some_and(|p| matches!(p.source, Source::Own(_)))
+                {
+                    Some(&self.keep)
+                } else {
+                    None
+                },
                 now: self.now(),
                 running: !picture.is_done(),
             };
@@ -352,11 +372,7 @@ impl App {
         self.seek.unwrap_or(usize::MAX).min(picture.tokens.len())
     }
 
-    fn patches_of(&self, picture: &Picture) -> Patches {
-        picture.patches_under(&self.live.rule(picture.grid))
-    }
-
-    fn figures(&self, slot: Slot, picture: &Picture, patches: &Patches) -> Figures {
+    pub(super) fn figures(&self, slot: Slot, picture: &Picture, patches: &Patches) -> Figures {
         let drawn = self.seek.unwrap_or(usize::MAX).min(picture.tokens.len());
         let cost = Cost::of(&self.config, picture.request.generator);
         let measured = picture.source == Source::Run;
@@ -380,14 +396,16 @@ impl App {
             pinned: self.pinned,
             drawn: self.drawn(),
             inspected: self.hovered.or(self.selected),
-            given: main.map_or(0, |p| p.request.forced.iter().flatten().count()),
             moved: self.moved(),
             ready: studio.is_some(),
             finished: main.is_some_and(|p| p.is_done() && super::decoder::finished(p).is_some()),
             linkable: main
                 .is_some_and(|p| p.source != Source::Own(String::new()) && !matches!(p.source, Source::Own(_))),
             own: self.own.is_some(),
-            keep_rows: self.keep_rows,
+            image: self.own.as_ref(),
+            keep: &self.keep,
+            looking: self.analyst.is_looking(),
+            attend: self.attend,
             device,
             renderer: self.renderer,
             source: studio.map_or("built-in model", |s| s.files.source.as_str()),
@@ -430,92 +448,6 @@ impl App {
         }
         self.clock.last = Some(now);
         self.clock.frames += 1;
-    }
-
-    /// Publishes what has changed; whether more is to come.
-    fn publish(&mut self) -> bool {
-        if self.clock.publish.is_some_and(|at| at.elapsed() < PUBLISH) {
-            return true;
-        }
-        let state = self.state();
-        match serde_json::to_string(&state) {
-            Ok(json) if json != self.published => {
-                crate::platform::publish(&json);
-                self.published = json;
-                self.clock.publish = Some(Instant::now());
-            }
-            Ok(_) => {}
-            Err(e) => log::warn!("the state cannot be published: {e}"),
-        }
-        false
-    }
-
-    /// The app's state, as the page and tests see it.
-    pub fn state(&self) -> State {
-        let main = self.stage.main.as_ref();
-        let figures = main.map(|p| self.figures(Slot::Main, p, &self.patches(p))).unwrap_or_default();
-        let phase = match (&self.model, main) {
-            (Model::Failed(_), _) => "error",
-            (_, _) if self.stage.is_live() && self.stage.is_paused() => "paused",
-            (_, _) if self.stage.is_live() => "running",
-            (Model::Loading(..), _) if self.stage.is_busy() => "recording",
-            (Model::Loading(..), _) => "loading",
-            (_, Some(p)) if p.source == Source::Run && p.is_done() => "done",
-            (_, Some(_)) if self.stage.is_busy() => "recording",
-            _ => "ready",
-        };
-        State {
-            phase,
-            message: self.message.as_ref().map(|(text, _)| text.clone()),
-            device: self.backend.name(),
-            renderer: self.renderer.to_owned(),
-            model: if let Model::Ready(s) = &self.model { Some(s.files.hash.clone()) } else { None },
-            class: self.config.class_name(self.class),
-            seed: self.settings.seed,
-            threshold: self.live.threshold,
-            p_max: self.live.p_max,
-            mode: self.live.mode.name(),
-            token: figures.tokens,
-            tokens: main.map_or(0, |p| p.tokens.len()),
-            total: self.config.tokens(),
-            patches: figures.patches,
-            average_patch_length: figures.average,
-            ms_per_token: figures.ms_per_token,
-            steps_saved: figures.saved,
-            view: View {
-                grid: self.settings.grid,
-                heat: self.settings.heat,
-                theme: match self.settings.theme {
-                    egui::ThemePreference::Light => "light",
-                    egui::ThemePreference::Dark => "dark",
-                    egui::ThemePreference::System => "system",
-                },
-                compare: self.settings.compare,
-            },
-            compare: self.stage.other.as_ref().map(|p| {
-                let f = self.figures(Slot::Other, p, &p.patches);
-                Beside { tokens: f.tokens, patches: f.patches, ms_per_token: f.ms_per_token }
-            }),
-            ids: main.filter(|p| p.is_done()).map(|p| p.tokens.iter().map(|t| t.id).collect()),
-            link: self.link().unwrap_or_default(),
-            progress: if let Model::Loading(_, p) = &self.model { p.get() } else { None },
-            selfcheck: self.selfcheck.clone(),
-            frames: self.clock.frames,
-            longest_frame_ms: self.clock.longest_ms,
-            first_token_ms: self.clock.first_token_ms,
-            finished_ms: self.clock.finished_ms,
-            source: match main.map(|p| &p.source) {
-                Some(Source::Recorded) => "recorded",
-                Some(Source::Run) => "run",
-                Some(Source::Own(_)) => "own",
-                None => "none",
-            },
-            inspected: self.hovered.or(self.selected),
-            decoded: main.map_or(0, |p| p.frames.len()),
-            tour: self.tour,
-            classes: self.config.classes.clone(),
-            hint: (!self.launch.notice.is_empty()).then(|| self.launch.notice.clone()),
-        }
     }
 }
 

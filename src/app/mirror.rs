@@ -1,8 +1,16 @@
 //! The app's state for those who cannot see the canvas: the page's DOM mirror, tests, and `DPAR_STATE` on a computer.
 
+use eframe::egui;
 use serde::Serialize;
+use web_time::{Duration, Instant};
 
+use super::picture::Source;
+use super::stage::Slot;
+use super::{App, Model};
 use crate::platform::Step;
+
+/// The state is published this often at most.
+pub(super) const PUBLISH: Duration = Duration::from_millis(100);
 
 /// What is published. Every key is always there; `null` where it is not known.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -33,6 +41,8 @@ pub struct State {
     pub selfcheck: Option<String>,
     pub frames: u64,
     pub longest_frame_ms: f64,
+    pub regrid_ms: Option<f64>,
+    pub attention: bool,
     pub first_token_ms: Option<f64>,
     pub finished_ms: Option<f64>,
     pub source: &'static str,
@@ -60,4 +70,94 @@ pub struct Beside {
     pub tokens: usize,
     pub patches: usize,
     pub ms_per_token: Option<f64>,
+}
+
+impl App {
+    /// Publishes what has changed; whether more is to come.
+    pub(super) fn publish(&mut self) -> bool {
+        if self.clock.publish.is_some_and(|at| at.elapsed() < PUBLISH) {
+            return true;
+        }
+        let state = self.state();
+        match serde_json::to_string(&state) {
+            Ok(json) if json != self.published => {
+                crate::platform::publish(&json);
+                self.published = json;
+                self.clock.publish = Some(Instant::now());
+            }
+            Ok(_) => {}
+            Err(e) => log::warn!("the state cannot be published: {e}"),
+        }
+        false
+    }
+
+    /// The app's state, as the page and tests see it.
+    pub fn state(&self) -> State {
+        let main = self.stage.main.as_ref();
+        let figures = main.map(|p| self.figures(Slot::Main, p, &self.patches(p))).unwrap_or_default();
+        let phase = match (&self.model, main) {
+            (Model::Failed(_), _) => "error",
+            (_, _) if self.stage.is_live() && self.stage.is_paused() => "paused",
+            (_, _) if self.stage.is_live() => "running",
+            (Model::Loading(..), _) if self.stage.is_busy() => "recording",
+            (Model::Loading(..), _) => "loading",
+            (_, Some(p)) if p.source == Source::Run && p.is_done() => "done",
+            (_, Some(_)) if self.stage.is_busy() => "recording",
+            _ => "ready",
+        };
+        State {
+            phase,
+            message: self.message.as_ref().map(|(text, _)| text.clone()),
+            device: self.backend.name(),
+            renderer: self.renderer.to_owned(),
+            model: if let Model::Ready(s) = &self.model { Some(s.files.hash.clone()) } else { None },
+            class: self.config.class_name(self.class),
+            seed: self.settings.seed,
+            threshold: self.live.threshold,
+            p_max: self.live.p_max,
+            mode: self.live.mode.name(),
+            token: figures.tokens,
+            tokens: main.map_or(0, |p| p.tokens.len()),
+            total: self.config.tokens(),
+            patches: figures.patches,
+            average_patch_length: figures.average,
+            ms_per_token: figures.ms_per_token,
+            steps_saved: figures.saved,
+            view: View {
+                grid: self.settings.grid,
+                heat: self.settings.heat,
+                theme: match self.settings.theme {
+                    egui::ThemePreference::Light => "light",
+                    egui::ThemePreference::Dark => "dark",
+                    egui::ThemePreference::System => "system",
+                },
+                compare: self.settings.compare,
+            },
+            compare: self.stage.other.as_ref().map(|p| {
+                let f = self.figures(Slot::Other, p, &p.patches);
+                Beside { tokens: f.tokens, patches: f.patches, ms_per_token: f.ms_per_token }
+            }),
+            ids: main.filter(|p| p.is_done()).map(|p| p.tokens.iter().map(|t| t.id).collect()),
+            link: self.link().unwrap_or_default(),
+            progress: if let Model::Loading(_, p) = &self.model { p.get() } else { None },
+            selfcheck: self.selfcheck.clone(),
+            frames: self.clock.frames,
+            longest_frame_ms: self.clock.longest_ms,
+            regrid_ms: self.analyst.regrid_ms,
+            attention: self.attention.is_some(),
+            first_token_ms: self.clock.first_token_ms,
+            finished_ms: self.clock.finished_ms,
+            source: match main.map(|p| &p.source) {
+                Some(Source::Recorded) => "recorded",
+                Some(Source::Run) => "run",
+                Some(Source::Own(_) | Source::Original) => "own",
+                None => "none",
+            },
+            inspected: self.hovered.or(self.selected),
+            decoded: main.map_or(0, |p| p.frames.len()),
+            tour: self.tour,
+            classes: self.config.classes.clone(),
+            hint: (!self.launch.notice.is_empty()).then(|| self.launch.notice.clone()),
+        }
+    }
 }

@@ -5,12 +5,14 @@
 //! button, a key, a link, the tour, a screen reader and a test all take the same way.
 
 pub mod action;
+pub mod analyst;
 mod canvas;
 mod controls;
 mod decoder;
 mod inspector;
 mod layout;
 pub mod mirror;
+mod own;
 mod perform;
 pub mod picture;
 mod settings;
@@ -33,6 +35,7 @@ use web_time::Instant;
 pub use action::Action;
 pub use settings::Settings;
 
+use crate::analysis::Region;
 use crate::backend::{Backend, DeviceChoice};
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
@@ -40,6 +43,7 @@ use crate::gpu::{self, Gpu};
 use crate::patching::Patches;
 use crate::platform::{self, Progress, Task};
 use crate::request::{Live, Request};
+use analyst::{Analyst, Attend, Own};
 use decoder::Decoder;
 use stage::{Slot, Stage};
 use studio::{Studio, Wake};
@@ -114,8 +118,14 @@ pub struct App {
     seek: Option<usize>,
     selected: Option<usize>,
     hovered: Option<usize>,
-    keep_rows: usize,
-    own: Option<Vec<u32>>,
+    keep: Region,
+    own: Option<Own>,
+    analyst: Analyst,
+    attend: Option<Attend>,
+    /// What the inspected patch attends to, where that is known.
+    attention: Option<Vec<f32>>,
+    /// The baseline's weights on their way.
+    baseline: Option<(Task<Result<Vec<u8>>>, Progress)>,
     search: String,
     tour: Option<usize>,
     places: Vec<(tour::Place, egui::Rect)>,
@@ -160,8 +170,6 @@ pub struct Facts<'a> {
     pub drawn: usize,
     /// The token in the inspector.
     pub inspected: Option<usize>,
-    /// Tokens that were given, not drawn.
-    pub given: usize,
     /// Whether the threshold was moved away from the picture's own.
     pub moved: bool,
     /// Whether the model is ready.
@@ -172,8 +180,14 @@ pub struct Facts<'a> {
     pub linkable: bool,
     /// Whether the picture is a person's own.
     pub own: bool,
-    /// Rows of it that are kept.
-    pub keep_rows: usize,
+    /// What is known of it.
+    pub image: Option<&'a Own>,
+    /// What of it is kept.
+    pub keep: &'a Region,
+    /// Whether an image is being looked at.
+    pub looking: bool,
+    /// Whether attention is shown, and whose.
+    pub attend: Option<Attend>,
     /// Where the model runs.
     pub device: &'a str,
     /// What draws the window.
@@ -242,8 +256,12 @@ impl App {
             seek: None,
             selected: None,
             hovered: None,
-            keep_rows: 0,
+            keep: Region::first_rows(0, 0),
             own: None,
+            analyst: Analyst::default(),
+            attend: None,
+            attention: None,
+            baseline: None,
             search: String::new(),
             tour: None,
             places: Vec::new(),
@@ -304,6 +322,9 @@ impl App {
         if let Err(e) = outcome.and_then(|()| self.backend.lost().map_or(Ok(()), Err)) {
             self.failed(&e);
         }
+        if let Err(e) = self.think() {
+            self.failed(&e);
+        }
         self.collect();
         let first = self.stage.is_live() && self.stage.main.as_ref().is_some_and(|p| !p.tokens.is_empty());
         if first && self.clock.first_token_ms.is_none() {
@@ -323,6 +344,9 @@ impl App {
                 };
                 studio.prepare(crate::engine::Generator::Dpar, &self.wake);
                 self.textures.model(&self.config);
+                self.keep = Region::first_rows(self.config.grid() / 2, self.config.grid());
+                self.analyst = Analyst::default();
+                self.analyst.begin(&self.backend, &self.wake);
                 self.model = Model::Ready(Box::new(studio));
                 self.ready();
             }
@@ -346,9 +370,45 @@ impl App {
         }
     }
 
-    /// The patches to show for a picture: those of the moved threshold where its tokens are all there, else its own.
+    /// The slow thoughts: the grid under a moved threshold, attention, the self-test's verdict, an own image.
+    fn think(&mut self) -> Result<()> {
+        let moved = self.moved();
+        let rule = moved.then(|| self.live.rule(self.config.grid()));
+        let finished = self.stage.main.as_ref().filter(|p| p.is_done() && p.entropies().len() == p.tokens.len());
+        self.tasks.thinking = self.analyst.merge(finished, rule)?;
+        if let Some((ok, verdict)) = self.analyst.verdict() {
+            if !ok {
+                self.message = Some((verdict.clone(), Some(("Use the CPU", Action::UseCpu))));
+            }
+            self.selfcheck = Some(verdict);
+        }
+        if let Some(own) = self.analyst.own() {
+            match own {
+                Ok(own) => self.show_own(own),
+                Err(e) => self.message = Some((e.to_string(), None)),
+            }
+        }
+        self.attention = self.attention()?;
+        self.take_baseline()
+    }
+
+    /// What the inspected token's patch attends to, where that is wanted and known.
+    fn attention(&mut self) -> Result<Option<Vec<f32>>> {
+        let (Some(attend), Some(token)) = (self.attend, self.hovered.or(self.selected)) else { return Ok(None) };
+        let (Model::Ready(studio), Some(picture)) = (&self.model, &self.stage.main) else { return Ok(None) };
+        if !picture.is_done() || picture.request.generator != crate::engine::Generator::Dpar {
+            return Ok(None);
+        }
+        let patches = self.patches(picture);
+        let Some(patch) = patches.ids().get(token).copied() else { return Ok(None) };
+        self.analyst.attention(studio, picture, &patches, (attend, patch), &self.wake)
+    }
+
+    /// The patches to show for a picture: those of the moved threshold where its tokens are all there, else its own. The
+    /// merge kernel finds them; until it has, the grid stays as it was.
     fn patches(&self, picture: &picture::Picture) -> Patches {
-        if self.moved() { picture.patches_under(&self.live.rule(picture.grid)) } else { picture.patches.clone() }
+        let merged = if self.moved() { self.analyst.merged(picture) } else { None };
+        merged.unwrap_or_else(|| picture.patches.clone())
     }
 
     /// Whether the finished picture was drawn under other controls than those now set.

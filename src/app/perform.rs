@@ -18,6 +18,8 @@ pub struct Tasks {
     save: Option<Task<Result<Option<String>>>>,
     /// What comes with the built-in model.
     pub(super) extras: Option<Task<platform::Extras>>,
+    /// An answer of a slow thought is on its way.
+    pub thinking: bool,
     /// The window has to be opened again.
     pub close: bool,
     /// For the clipboard.
@@ -84,8 +86,10 @@ impl App {
                 self.tasks.open = Some(Task::spawn(move || wake(), work));
             }
             Action::Image(name, bytes) => return self.own_image(&name, bytes),
-            Action::Pasted(image) => return self.pasted(&image),
-            Action::KeepRows(rows) => self.keep_rows = rows.min(self.config.grid()),
+            Action::Pasted(image) => return self.pasted(image),
+            Action::Crop(center, zoom) => return self.crop(center, zoom),
+            Action::Keep(region) => self.keep = region,
+            Action::Attend(attend) => self.attend = attend,
             Action::Complete => return self.complete(),
             Action::Export(export) => return self.export(export),
             Action::CopyImage => {
@@ -188,6 +192,10 @@ impl App {
             return Err(Error::Request("the model is not there yet: wait for the download, or try it again".into()));
         };
         let compare = compare && self.config.baseline.is_some() && request.generator == Generator::Dpar;
+        if (compare || request.generator == Generator::Baseline) && studio.files.awaits_baseline() {
+            self.fetch_baseline();
+            return Ok(());
+        }
         self.stage.start(studio, requests(request, compare));
         self.seek = None;
         self.selected = None;
@@ -296,22 +304,6 @@ impl App {
         if std::mem::take(&mut self.tasks.close) {
             ctx.send_viewport_cmd(egui::ViewportCommand::Close);
         }
-    }
-
-    fn own_image(&mut self, name: &str, _bytes: Vec<u8>) -> Result<()> {
-        Err(Error::Request(format!("{name}: images of your own come with the next change")))
-    }
-
-    fn pasted(&mut self, _image: &ColorImage) -> Result<()> {
-        Err(Error::Request("images of your own come with the next change".into()))
-    }
-
-    fn complete(&mut self) -> Result<()> {
-        let codes = self.own.clone().ok_or_else(|| Error::Request("open an image of your own first".into()))?;
-        let kept = self.keep_rows * self.config.grid();
-        let forced = codes.iter().take(kept).map(|c| Some(*c)).collect();
-        let base = Request::new(&self.config, Generator::Dpar, self.class, self.settings.seed);
-        self.start(Request { live: self.live.clone(), forced, ..base }, false)
     }
 }
 

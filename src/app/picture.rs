@@ -21,8 +21,10 @@ pub enum Source {
     Recorded,
     /// A run of the model.
     Run,
-    /// A person's image, by name.
+    /// A person's image as the models see it, by name.
     Own(String),
+    /// A person's image itself, beside it.
+    Original,
 }
 
 /// A picture, its tokens and its patches.

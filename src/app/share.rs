@@ -20,7 +20,7 @@ use crate::trace::{Run, Trace};
 impl App {
     /// The link that draws the shown picture again, as the `#...` part of an address.
     pub(super) fn link(&self) -> Option<String> {
-        let picture = self.stage.main.as_ref().filter(|p| !matches!(p.source, Source::Own(_)))?;
+        let picture = self.stage.main.as_ref().filter(|p| matches!(p.source, Source::Run | Source::Recorded))?;
         let hash = if let Model::Ready(studio) = &self.model { studio.files.hash.clone() } else { String::new() };
         let view = View { grid: self.settings.grid, heat: self.settings.heat, compare: self.stage.other.is_some() };
         let link = Link { view: Some(view), token: self.seek, ..Link::of(&picture.request, &hash, &self.config) };
@@ -61,7 +61,7 @@ impl App {
     /// A finished picture as a file: its name and content.
     pub(super) fn file(&self, picture: &Picture, export: Export) -> Result<(String, Vec<u8>)> {
         let stem = match &picture.source {
-            Source::Own(_) => "own".to_owned(),
+            Source::Own(_) | Source::Original => "own".to_owned(),
             Source::Run | Source::Recorded => {
                 format!("{}-{}", self.config.class_name(picture.request.class), picture.request.seed)
             }

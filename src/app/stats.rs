@@ -70,7 +70,7 @@ pub fn details(ui: &mut Ui, f: &Facts<'_>, figures: &Figures, picture: &Picture)
     egui::Grid::new(("figures", picture.id)).num_columns(2).spacing([12.0, 3.0]).show(ui, |ui| {
         let mut line = |name: &str, about: &str, value: String| {
             ui.label(theme::small(name)).on_hover_text(about);
-            ui.label(value);
+            ui.add(egui::Label::new(value).truncate());
             ui.end_row();
         };
         line("tokens T", "tokens shown, of all the picture has", format!("{} of {}", figures.tokens, picture.total()));

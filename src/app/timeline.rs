@@ -12,11 +12,8 @@ pub fn show(ui: &mut Ui, f: &Facts<'_>, patches: &Patches, height: f32, out: &mu
     let Some(picture) = &f.stage.main else { return };
     let drawn = picture.tokens.len();
     ui.horizontal(|ui| {
-        let (text, about) = if f.stage.is_moving() {
-            ("\u{23F8}", "Hold (Space)")
-        } else {
-            ("\u{25B6}", "Go on, or play from here (Space)")
-        };
+        let (text, about) =
+            if f.stage.is_moving() { ("Pause", "Hold (Space)") } else { ("Play", "Go on, or play from here (Space)") };
         if ui.button(text).on_hover_text(about).clicked() {
             out.push(if f.stage.is_moving() {
                 Action::Pause

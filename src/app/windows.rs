@@ -116,7 +116,7 @@ pub fn message(ui: &mut Ui, text: &str, action: Option<(&str, Action)>, out: &mu
                 {
                     out.push(action);
                 }
-                if ui.button("\u{2715}").on_hover_text("Put this away (Esc)").clicked() {
+                if ui.button("OK").on_hover_text("Put this away (Esc)").clicked() {
                     out.push(Action::Dismiss);
                 }
             });

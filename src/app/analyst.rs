@@ -1,0 +1,232 @@
+//! Slow thoughts beside the frame: the grid under another threshold, a person's own image, attention, the self-test.
+
+use std::sync::Arc;
+
+use eframe::egui::ColorImage;
+use image::{DynamicImage, RgbImage};
+use web_time::Instant;
+
+use super::picture::Picture;
+use super::studio::{Studio, Wake};
+use crate::analysis::{Analysis, Analyzer, Crop, read_picture, square};
+use crate::backend::Backend;
+use crate::error::{Error, Result};
+use crate::merger::{Merged, Merger};
+use crate::model::Dpar;
+use crate::model::attention::AttentionMap;
+use crate::patching::{PatchRule, Patches};
+use crate::platform::{Task, finished};
+use crate::selfcheck::{SelfCheck, selfcheck};
+
+/// Which part of the patch transformer is looked at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Attend {
+    /// Layer, from 0.
+    pub layer: usize,
+    /// Head, from 0; `None` is the average of all.
+    pub head: Option<usize>,
+}
+
+/// A person's image.
+#[derive(Clone, Debug)]
+pub struct Own {
+    /// Its file's name.
+    pub name: String,
+    /// As it was read.
+    pub image: Arc<DynamicImage>,
+    /// Centre (shares of width and height) and zoom of the square that the models see.
+    pub crop: ([f32; 2], f32),
+    /// What they see.
+    pub square: Arc<RgbImage>,
+    /// What they make of it.
+    pub analysis: Arc<Analysis>,
+}
+
+type MapKey = (u64, usize, Vec<bool>);
+
+/// Everything that is thought about beside the frame.
+#[derive(Default)]
+pub struct Analyst {
+    merger: Option<Merger>,
+    opening: Option<Task<Result<Merger>>>,
+    image: Option<u64>,
+    asked: Option<(PatchRule, Instant)>,
+    merged: Option<(u64, Merged)>,
+    /// Milliseconds from the slider's event to the new grid, the last time.
+    pub regrid_ms: Option<f64>,
+    own: Option<Task<Result<Own>>>,
+    analyzer: Option<Arc<Analyzer>>,
+    dpar: Option<Arc<Dpar>>,
+    map: Option<(MapKey, AttentionMap)>,
+    mapping: Option<(MapKey, Task<Result<(Arc<Dpar>, AttentionMap)>>)>,
+    check: Option<Task<Result<SelfCheck>>>,
+}
+
+impl Analyst {
+    /// Opens the merge kernel and checks the GPU against the CPU.
+    pub fn begin(&mut self, backend: &Arc<Backend>, wake: &Wake) {
+        let (to, wake2) = (backend.clone(), wake.clone());
+        self.opening = Some(Task::spawn(move || wake2(), async move || Merger::new(&to).await));
+        if backend.gpu().is_some() {
+            let (on, wake) = (backend.clone(), wake.clone());
+            let check = async move || match on.gpu() {
+                Some(gpu) => selfcheck(gpu).await,
+                None => Err(Error::Internal("the GPU is gone before its check".into())),
+            };
+            self.check = Some(Task::spawn(move || wake(), check));
+        }
+    }
+
+    /// The self-test's verdict, when it has just been reached: whether all is well, and the sentence.
+    pub fn verdict(&mut self) -> Option<(bool, String)> {
+        match finished(&mut self.check)? {
+            Ok(check) if check.ok() => {
+                Some((true, format!("ok: GPU and CPU agree to {:.0e} ({:.0} ms)", check.worst_error, check.ms)))
+            }
+            Ok(check) => Some((false, check.verdict())),
+            Err(e) => Some((false, e.to_string())),
+        }
+    }
+
+    /// Keeps the grid of a finished picture in step with the rule. Returns whether an answer is on its way.
+    ///
+    /// # Errors
+    /// As [`Merger::poll`].
+    pub fn merge(&mut self, picture: Option<&Picture>, rule: Option<PatchRule>) -> Result<bool> {
+        if let Some(opened) = finished(&mut self.opening) {
+            self.merger = Some(opened?);
+        }
+        let Some(merger) = &mut self.merger else { return Ok(false) };
+        if let (Some(picture), Some(rule)) = (picture, rule) {
+            if self.image != Some(picture.id) {
+                merger.set_entropies(&picture.entropies())?;
+                (self.image, self.asked, self.merged) = (Some(picture.id), None, None);
+            }
+            if self.asked.is_none_or(|(asked, _)| asked != rule) {
+                merger.request(rule);
+                self.asked = Some((rule, Instant::now()));
+            }
+        }
+        if let (Some(merged), Some(image)) = (merger.poll()?, self.image) {
+            if let Some((asked, at)) = self.asked.filter(|(asked, _)| *asked == merged.rule) {
+                self.regrid_ms = Some(at.elapsed().as_secs_f64() * 1000.0);
+                let _ = asked;
+            }
+            self.merged = Some((image, merged));
+        }
+        Ok(merger.is_busy())
+    }
+
+    /// The newest grid that the merge kernel has found for a picture.
+    pub fn merged(&self, picture: &Picture) -> Option<Patches> {
+        self.merged.as_ref().filter(|(id, _)| *id == picture.id).map(|(_, merged)| merged.patches())
+    }
+
+    /// Starts to look at a file of a person's own.
+    pub fn read(&mut self, studio: &Studio, name: String, bytes: Vec<u8>, wake: &Wake) -> Result<()> {
+        self.look(studio, wake, ([0.5, 0.5], 1.0), move || {
+            let image = Arc::new(read_picture(&bytes, &name)?);
+            Ok((name, image))
+        })
+    }
+
+    /// Starts to look at an image from the clipboard.
+    pub fn paste(&mut self, studio: &Studio, image: Arc<ColorImage>, wake: &Wake) -> Result<()> {
+        self.look(studio, wake, ([0.5, 0.5], 1.0), move || {
+            let rgba = image.pixels.iter().flat_map(|p| p.to_srgba_unmultiplied()).collect();
+            let [width, height] = image.size.map(|n| n as u32);
+            let image = image::RgbaImage::from_raw(width, height, rgba).filter(|i| i.width() * i.height() > 0);
+            let bad = || Error::Image { file: "clipboard".into(), problem: "holds no picture".into() };
+            Ok(("from the clipboard".to_owned(), Arc::new(DynamicImage::ImageRgba8(image.ok_or_else(bad)?))))
+        })
+    }
+
+    /// Cuts another square out of the image that is there.
+    pub fn crop(&mut self, studio: &Studio, own: &Own, crop: ([f32; 2], f32), wake: &Wake) -> Result<()> {
+        let (name, image) = (own.name.clone(), own.image.clone());
+        self.look(studio, wake, crop, move || Ok((name, image)))
+    }
+
+    fn look<F>(&mut self, studio: &Studio, wake: &Wake, crop: ([f32; 2], f32), read: F) -> Result<()>
+    where
+        F: FnOnce() -> Result<(String, Arc<DynamicImage>)> + crate::platform::MaybeSend + 'static,
+    {
+        let analyzer = match &self.analyzer {
+            Some(analyzer) => analyzer.clone(),
+            None => {
+                let device = studio.backend.tensor_device()?;
+                let tokenizer = (*studio.tokenizer).clone();
+                self.analyzer.insert(Arc::new(Analyzer::new(&studio.files, tokenizer, &device)?)).clone()
+            }
+        };
+        let wake = wake.clone();
+        let work = async move || {
+            let (name, image) = read()?;
+            let part = Crop::around(image.width(), image.height(), crop.0, crop.1);
+            let square = Arc::new(square(&image, Some(part), analyzer.side() as u32));
+            let analysis = Arc::new(analyzer.analyse(&square).await?);
+            Ok(Own { name, image, crop, square, analysis })
+        };
+        self.own = Some(Task::spawn(move || wake(), work));
+        Ok(())
+    }
+
+    /// A person's image, when it has just been understood.
+    pub fn own(&mut self) -> Option<Result<Own>> {
+        finished(&mut self.own)
+    }
+
+    /// Whether an image is being looked at.
+    pub fn is_looking(&self) -> bool {
+        self.own.is_some()
+    }
+
+    /// What a patch attends to among the patches before it, as far as it is known; starts to find out if it is not.
+    ///
+    /// # Errors
+    /// As [`Dpar::attention`].
+    pub fn attention(
+        &mut self,
+        studio: &Studio,
+        picture: &Picture,
+        patches: &Patches,
+        (attend, patch): (Attend, usize),
+        wake: &Wake,
+    ) -> Result<Option<Vec<f32>>> {
+        if let Some((key, result)) = self.mapping.as_ref().and_then(|(key, task)| Some((key.clone(), task.take()?))) {
+            self.mapping = None;
+            let (dpar, map) = result?;
+            self.dpar = Some(dpar);
+            self.map = Some((key, map));
+        }
+        let key = (picture.id, attend.layer, patches.starts().to_vec());
+        if let Some((_, map)) = self.map.as_ref().filter(|(have, _)| *have == key) {
+            let row = match attend.head {
+                Some(head) => map.row(head, patch).to_vec(),
+                None => map.mean_row(patch),
+            };
+            // Column 0 is the class.
+            return Ok(Some(row.into_iter().skip(1).collect()));
+        }
+        if self.mapping.is_none() {
+            let (files, dpar, device) = (studio.files.clone(), self.dpar.clone(), studio.backend.tensor_device()?);
+            let (tokens, class): (Vec<u32>, _) = (picture.tokens.iter().map(|t| t.id).collect(), picture.request.class);
+            let (patches, wake) = (patches.clone(), wake.clone());
+            let work = async move || {
+                let dpar = match (dpar, &files.config.dpar, &files.dpar) {
+                    (Some(dpar), ..) => dpar,
+                    (None, Some(config), Some(checkpoint)) => Arc::new(Dpar::load(config, checkpoint, &device)?),
+                    _ => {
+                        return Err(Error::Request(
+                            "this model folder has no DPAR whose attention could be shown".into(),
+                        ));
+                    }
+                };
+                let map = dpar.attention(&tokens, class, &patches, attend.layer).await?;
+                Ok((dpar, map))
+            };
+            self.mapping = Some((key, Task::spawn(move || wake(), work)));
+        }
+        Ok(None)
+    }
+}

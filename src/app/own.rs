@@ -1,0 +1,127 @@
+//! A person's own image: read, shown as the models see it, completed; and the baseline's weights, which come late.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use eframe::egui::ColorImage;
+
+use super::action::Action;
+use super::analyst::Own;
+use super::picture::{Picture, Source};
+use super::{App, Model};
+use crate::analysis::keep;
+use crate::engine::Generator;
+use crate::error::{Error, Result};
+use crate::platform::{self, Progress, Task};
+use crate::request::Request;
+use crate::session::{Statistics, Token};
+
+fn no_model() -> Error {
+    Error::Request("the model is not there yet: wait for the download, or try it again".into())
+}
+
+impl App {
+    /// Looks at an image file.
+    pub(super) fn own_image(&mut self, name: &str, bytes: Vec<u8>) -> Result<()> {
+        let Model::Ready(studio) = &self.model else { return Err(no_model()) };
+        self.analyst.read(studio, name.to_owned(), bytes, &self.wake)
+    }
+
+    /// Looks at an image from the clipboard.
+    pub(super) fn pasted(&mut self, image: Arc<ColorImage>) -> Result<()> {
+        let Model::Ready(studio) = &self.model else { return Err(no_model()) };
+        self.analyst.paste(studio, image, &self.wake)
+    }
+
+    /// Looks at another square of the image that is there.
+    pub(super) fn crop(&mut self, center: [f32; 2], zoom: f32) -> Result<()> {
+        let (Model::Ready(studio), Some(own)) = (&self.model, &self.own) else { return Err(no_model()) };
+        self.analyst.crop(studio, own, (center, zoom), &self.wake)
+    }
+
+    /// Shows what the models make of the image, and the image beside it.
+    pub(super) fn show_own(&mut self, own: Own) {
+        let studio = if let Model::Ready(studio) = &mut self.model { Some(&mut **studio) } else { None };
+        self.stage.clear(studio);
+        let grid = self.config.grid();
+        let rule = self.live.rule(grid);
+        let request = Request {
+            live: self.live.clone(),
+            ..Request::new(&self.config, Generator::Dpar, self.config.num_classes(), self.settings.seed)
+        };
+        let mut picture = Picture::new(Source::Own(own.name.clone()), request, &self.config);
+        let (mut run, mut patch) = (0, 0);
+        for (position, (id, entropy)) in own.analysis.codes.iter().zip(&own.analysis.entropies).enumerate() {
+            let starts_patch = rule.start(position as u32, *entropy, run);
+            run = if starts_patch.is_some() { 1 } else { run + 1 };
+            patch += usize::from(starts_patch.is_some() && position > 0);
+            let (rank, probability, candidates) = (0, f32::NAN, Vec::new());
+            let token = Token {
+                position,
+                id: *id,
+                entropy: Some(*entropy),
+                starts_patch,
+                patch,
+                rank,
+                probability,
+                candidates,
+            };
+            picture.push(token, f64::NEG_INFINITY);
+        }
+        picture.frame(picture.tokens.len(), &own.analysis.reconstruction);
+        picture.statistics = Some(Statistics {
+            tokens: picture.tokens.len(),
+            patches: picture.patches.count(),
+            average_patch_length: picture.patches.average_length(),
+            elapsed: Duration::ZERO,
+            stopped: false,
+        });
+        let mut original = Picture::new(Source::Original, picture.request.clone(), &self.config);
+        original.request.generator = Generator::Baseline; // no patches on it
+        original.tokens.clone_from(&picture.tokens);
+        original.statistics.clone_from(&picture.statistics);
+        original.frame(picture.tokens.len(), &own.square);
+        (self.stage.main, self.stage.other) = (Some(picture), Some(original));
+        (self.seek, self.selected) = (None, None);
+        self.own = Some(own);
+    }
+
+    /// Draws what is not kept of the image.
+    pub(super) fn complete(&mut self) -> Result<()> {
+        let own = self.own.as_ref().ok_or_else(|| Error::Request("open an image of your own first".into()))?;
+        let forced = keep(&own.analysis.codes, self.config.grid(), &self.keep);
+        let base = Request::new(&self.config, Generator::Dpar, self.class, self.settings.seed);
+        self.start(Request { live: self.live.clone(), forced, ..base }, false)
+    }
+
+    /// Fetches the baseline's weights; the comparison follows when they are there.
+    pub(super) fn fetch_baseline(&mut self) {
+        if self.baseline.is_some() {
+            return;
+        }
+        let progress = Progress::default();
+        let (wake, to) = (self.wake.clone(), progress.clone());
+        self.baseline = Some((Task::spawn(move || wake(), move || platform::load_baseline(to)), progress));
+    }
+
+    /// Adds the baseline's weights to the model, and compares.
+    pub(super) fn take_baseline(&mut self) -> Result<()> {
+        let Some((task, _)) = &self.baseline else { return Ok(()) };
+        let Model::Ready(studio) = &mut self.model else { return Ok(()) };
+        // Engines being built hold the files; they are done in a moment.
+        let Some(files) = Arc::get_mut(&mut studio.files) else {
+            (self.wake)();
+            return Ok(());
+        };
+        let Some(bytes) = task.take() else { return Ok(()) };
+        self.baseline = None;
+        match bytes.and_then(|bytes| files.add_baseline(bytes)) {
+            Ok(()) => self.act(Action::Redraw),
+            Err(e) => {
+                self.settings.compare = false;
+                self.message = Some((e.to_string(), Some(("Try again", Action::Compare(true)))));
+            }
+        }
+        Ok(())
+    }
+}
