@@ -10,7 +10,11 @@ use std::fs;
 use std::path::Path;
 
 use cli_common::{TINY, devices, dpar, ok, text};
+use dpar::checkpoint::ModelFiles;
+use dpar::looks::Looks;
 use dpar::patching::{Mode, PatchRule};
+use dpar::record::Recording;
+use dpar::thumbnails::Thumbnails;
 use dpar::trace::Trace;
 use serde_json::Value;
 use tempfile::{TempDir, tempdir};
@@ -155,6 +159,48 @@ fn links_draw_the_same_picture() {
     let notes = text(&run.get_output().stderr);
     assert!(notes.contains("note: the link says \"zoom\"") && notes.contains("made with model 0123"), "{notes}");
     assert!(text(&run.get_output().stdout).contains("link       #class=1&seed=1&"));
+}
+
+#[test]
+fn animations_show_the_run() {
+    let dir = tempdir().unwrap();
+    let report = generate(&dir, "cpu", &["--out", "a.png", "--animation"]);
+    assert_eq!(report["files"]["animations"], serde_json::json!(["a.gif"]));
+    generate(&dir, "cpu", &["--out", "b.png", "--count", "2", "--baseline", "--animation", "b.gif"]);
+    assert_eq!(names(&dir), ["a.gif", "a.png", "b-1.gif", "b-2.gif", "b.png"]);
+    for (name, frames) in [("a.gif", 65), ("b-1.gif", 64), ("b-2.gif", 64)] {
+        let file = std::io::BufReader::new(fs::File::open(dir.path().join(name)).unwrap());
+        let decoder = image::codecs::gif::GifDecoder::new(file).unwrap();
+        assert_eq!(image::AnimationDecoder::into_frames(decoder).count(), frames, "{name}");
+    }
+}
+
+#[test]
+fn the_pictures_of_the_app_are_written_and_read() {
+    let dir = tempdir().unwrap();
+    let place = ["--model", TINY, "--device", "cpu"];
+    let run = |args: &[&str]| ok(&dir, &[args, &place as &[_]].concat());
+    let files = ModelFiles::load_dir(Path::new(TINY)).unwrap();
+    let read = |name: &str| fs::read(dir.path().join(name)).unwrap();
+
+    let said = run(&["record", "--class", "3", "--seed", "7", "--every", "16", "--out", "r"]);
+    assert!(said.contains("one every 16 tokens, 4 a run"), "{said}");
+    let sheet = |name: &str| Ok(std::borrow::Cow::Owned(read(&format!("r/{name}"))));
+    let recording = Recording::parse(&read("r/recording.json"), sheet).unwrap();
+    generate(&dir, "cpu", &["--class", "3", "--seed", "7", "--trace", "t.json", "--details", "--out", "p.png"]);
+    assert_eq!((&recording.model, &recording.dpar.run), (&files.hash, &trace(&dir, "t.json").runs[0]));
+    let picture = image::open(dir.path().join("p.png")).unwrap().to_rgb8();
+    assert_eq!(recording.dpar.frame(64).unwrap().image, picture);
+    assert!(recording.baseline.unwrap().run.baseline);
+
+    run(&["looks", "--out", "l.png"]);
+    assert!(Looks::parse(&read("l.png"), "l.png", &files.config).unwrap().tile(63).is_some());
+    run(&["thumbnails", "--out", "h.png"]);
+    let thumbnails = Thumbnails::parse(&read("h.png"), "h.png", &files.config).unwrap();
+    generate(&dir, "cpu", &["--class", "9", "--out", "p.png"]);
+    let picture = image::open(dir.path().join("p.png")).unwrap().to_rgb8();
+    assert_eq!(thumbnails.tile(9), Some(picture));
+    run(&["thumbnails", "--out", "h.png", "--seeds", "2"]);
 }
 
 #[test]

@@ -96,6 +96,12 @@ fn links() {
     generate(&dir, &["--link", "#class=1", "--cfg", "2"], 2, "cannot be used with");
     generate(&dir, &["--link", "#gen=baseline", "--overlay"], 2, "the fixed-length baseline has neither");
     generate(&dir, &["--details"], 2, "--trace");
+    generate(&dir, &["--animation", "a.png"], 2, "a.png: animations are written as GIF only");
+    generate(&dir, &["--animation", "missing/a.gif"], 1, "its folder does not exist");
+    let place = ["--model", TINY, "--device", "cpu"];
+    refused(&dir, &[&["record", "--class", "cat"], &place as &[_]].concat(), 2, "this model names no classes");
+    refused(&dir, &[&["looks", "--out", "l.jpg"], &place as &[_]].concat(), 2, "pictures are written as PNG only");
+    refused(&dir, &[&["thumbnails", "--out", "missing/h.png"], &place as &[_]].concat(), 1, "folder does not exist");
 }
 
 #[test]

@@ -7,7 +7,9 @@ use clap::Args;
 use dpar::analysis::{self, Region};
 use dpar::checkpoint::ModelFiles;
 use dpar::engine::Generator;
+use dpar::export::Animation;
 use dpar::link::Link;
+use dpar::record;
 use dpar::render::{self, OverlayInput};
 use dpar::request::{Live, Request};
 use dpar::trace::Trace;
@@ -16,7 +18,7 @@ use image::RgbImage;
 use pollster::block_on;
 
 use super::json::to_json;
-use super::output::{check_outputs, check_png, note, numbered, say};
+use super::output::{check_gif, check_outputs, check_png, note, numbered, say};
 use super::studio::{Drawing, Studio, load_model, open_backend, progress};
 use super::{Device, PatchArgs, PlaceArgs, picture, report};
 
@@ -64,6 +66,9 @@ pub struct GenerateArgs {
     /// FILE-1.png, FILE-2.png, ...
     #[arg(long, help_heading = "Output", value_name = "FILE", num_args = 0..=1, default_missing_value = BESIDE_OUT)]
     overlay: Option<PathBuf>,
+    /// Also write how the picture forms, patch by patch (GIF; without FILE: OUT.gif); of several pictures FILE-1.gif, ...
+    #[arg(long, help_heading = "Output", value_name = "FILE", num_args = 0..=1, default_missing_value = BESIDE_OUT)]
+    animation: Option<PathBuf>,
     /// Also write everything that was drawn (JSON; without FILE: OUT-trace.json), for `dpar replay`
     #[arg(long, help_heading = "Output", value_name = "FILE", num_args = 0..=1, default_missing_value = BESIDE_OUT)]
     trace: Option<PathBuf>,
@@ -123,6 +128,8 @@ pub struct Written {
     pub size: (u32, u32),
     /// One overlay per picture.
     pub overlays: Vec<String>,
+    /// One animation per picture.
+    pub animations: Vec<String>,
     /// The trace.
     pub trace: Option<String>,
 }
@@ -133,7 +140,7 @@ pub struct Written {
 /// Any [`dpar::Error`]; nothing has been written then, or only whole files.
 pub fn run(args: &GenerateArgs) -> Result<()> {
     let args = &named(args);
-    let overlays = check_files(args)?;
+    let per_picture = check_files(args)?;
     let files = load_model(args.place.model.as_deref())?;
     let requests = requests(args, &files)?;
     let given = match &args.complete {
@@ -160,7 +167,7 @@ pub fn run(args: &GenerateArgs) -> Result<()> {
     }
     bar.finish_and_clear();
 
-    let written = write(args, &studio, &pictures, &overlays)?;
+    let written = write(args, &studio, &pictures, &per_picture)?;
     say(&if args.json {
         report::json(&studio, &pictures, &written)?
     } else {
@@ -187,6 +194,7 @@ pub fn first_look() -> Result<()> {
         out: "dpar.png".into(),
         scale: None,
         overlay: Some("dpar-overlay.png".into()),
+        animation: None,
         trace: None,
         details: false,
         json: false,
@@ -197,29 +205,43 @@ pub fn first_look() -> Result<()> {
     Ok(())
 }
 
-/// The arguments with every file's name: `--overlay` and `--trace` without one are named after --out.
+/// The arguments with every file's name: `--overlay` and its kin without one are named after --out.
 fn named(args: &GenerateArgs) -> GenerateArgs {
     let name = |given: &Option<PathBuf>, ending: &str| {
         let stem = args.out.file_stem().unwrap_or_default().to_string_lossy();
-        let beside = || args.out.with_file_name(format!("{stem}-{ending}"));
+        let beside = || args.out.with_file_name(format!("{stem}{ending}"));
         given.clone().map(|path| if path.as_os_str() == BESIDE_OUT { beside() } else { path })
     };
-    GenerateArgs { overlay: name(&args.overlay, "overlay.png"), trace: name(&args.trace, "trace.json"), ..args.clone() }
+    GenerateArgs {
+        overlay: name(&args.overlay, "-overlay.png"),
+        animation: name(&args.animation, ".gif"),
+        trace: name(&args.trace, "-trace.json"),
+        ..args.clone()
+    }
 }
 
-/// Refuses outputs that cannot be written, before anything else; returns the overlay of every picture.
-fn check_files(args: &GenerateArgs) -> Result<Vec<PathBuf>> {
+/// The files that there is one of for each picture.
+struct PerPicture {
+    overlays: Vec<PathBuf>,
+    animations: Vec<PathBuf>,
+}
+
+/// Refuses outputs that cannot be written, before anything else.
+fn check_files(args: &GenerateArgs) -> Result<PerPicture> {
     check_overlay(args, args.baseline)?;
-    let overlays: Vec<PathBuf> = match &args.overlay {
+    let each = |path: &Option<PathBuf>| match path {
         None => Vec::new(),
         Some(path) if args.count == 1 => vec![path.clone()],
         Some(path) => (1..=args.count as usize).map(|n| numbered(path, n)).collect(),
     };
+    let files = PerPicture { overlays: each(&args.overlay), animations: each(&args.animation) };
     check_png(&args.out)?;
     args.overlay.as_deref().map_or(Ok(()), check_png)?;
-    let all: Vec<&Path> = [&args.out].into_iter().chain(&overlays).chain(&args.trace).map(PathBuf::as_path).collect();
+    args.animation.as_deref().map_or(Ok(()), check_gif)?;
+    let per_picture = files.overlays.iter().chain(&files.animations);
+    let all: Vec<&Path> = [&args.out].into_iter().chain(per_picture).chain(&args.trace).map(PathBuf::as_path).collect();
     check_outputs(&all, args.complete.as_deref())?;
-    Ok(overlays)
+    Ok(files)
 }
 
 fn check_overlay(args: &GenerateArgs, baseline: bool) -> Result<()> {
@@ -283,7 +305,7 @@ fn kept(args: &GenerateArgs, studio: &Studio) -> Option<String> {
     Some(format!("{rows} of {} rows of {}", studio.files.config.grid(), path.display()))
 }
 
-fn write(args: &GenerateArgs, studio: &Studio, pictures: &[Picture], overlays: &[PathBuf]) -> Result<Written> {
+fn write(args: &GenerateArgs, studio: &Studio, pictures: &[Picture], files: &PerPicture) -> Result<Written> {
     let images: Vec<RgbImage> = pictures.iter().map(|p| p.image.clone()).collect();
     let scale = args.scale.unwrap_or_else(|| enlargement(&images));
     let gap = if images.len() > 1 { 8 } else { 0 };
@@ -291,9 +313,13 @@ fn write(args: &GenerateArgs, studio: &Studio, pictures: &[Picture], overlays: &
     render::write_png(&args.out, &sheet)?;
     let mut written =
         Written { picture: args.out.display().to_string(), size: sheet.dimensions(), ..Written::default() };
-    for (path, picture) in overlays.iter().zip(pictures) {
+    for (path, picture) in files.overlays.iter().zip(pictures) {
         render::write_png(path, &overlay(studio, picture, kept(args, studio))?)?;
         written.overlays.push(path.display().to_string());
+    }
+    for (path, picture) in files.animations.iter().zip(pictures) {
+        platform::write_atomic(path, &animation(studio, picture)?)?;
+        written.animations.push(path.display().to_string());
     }
     if let Some(path) = &args.trace {
         let run = |p: &Picture| if args.details { p.drawing.run.clone() } else { p.drawing.run.clone().plain() };
@@ -311,6 +337,18 @@ fn enlargement(images: &[RgbImage]) -> u32 {
         [first, _, ..] => (256 / first.width().max(1)).max(1),
         _ => 1,
     }
+}
+
+/// Partial pictures of an animation, at most: each is a decode.
+const ANIMATION_FRAMES: usize = 32;
+
+fn animation(studio: &Studio, picture: &Picture) -> dpar::Result<Vec<u8>> {
+    let (grid, run) = (studio.files.config.grid(), &picture.drawing.run);
+    let every = run.tokens.len().div_ceil(ANIMATION_FRAMES);
+    let frames = block_on(record::frames(&studio.tokenizer, &run.tokens, grid, every))?;
+    studio.check_device()?;
+    let patches = (!run.baseline).then(|| picture.drawing.patches.clone());
+    Animation::new(frames, patches, run.live.rule(grid))?.finish()
 }
 
 fn overlay(studio: &Studio, picture: &Picture, kept: Option<String>) -> dpar::Result<RgbImage> {

@@ -5,6 +5,7 @@
 
 mod analyze;
 mod app;
+mod assets;
 mod bench;
 mod generate;
 mod info;
@@ -52,6 +53,12 @@ enum Command {
     Replay(replay::ReplayArgs),
     /// Measure what a picture costs and where the time goes
     Bench(bench::BenchArgs),
+    /// Record a run for the app to play before it has a model
+    Record(assets::RecordArgs),
+    /// Draw what each code of the codebook looks like
+    Looks(assets::LooksArgs),
+    /// Draw one small picture of each class
+    Thumbnails(assets::ThumbnailsArgs),
 }
 
 /// Which model, and where it runs.
@@ -137,6 +144,9 @@ fn run(cli: Cli) -> ExitCode {
         Some(Command::Info(args)) => info::run(&args),
         Some(Command::Replay(args)) => replay::run(&args),
         Some(Command::Bench(args)) => bench::run(&args),
+        Some(Command::Record(args)) => assets::record(&args),
+        Some(Command::Looks(args)) => assets::looks(&args),
+        Some(Command::Thumbnails(args)) => assets::thumbnails(&args),
     };
     let Err(error) = result else { return ExitCode::SUCCESS };
     output::complain(&format!("{error:#}"));

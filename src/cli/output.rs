@@ -96,15 +96,24 @@ pub fn check_outputs(outputs: &[&Path], input: Option<&Path>) -> Result<()> {
 /// # Errors
 /// [`Error::Request`].
 pub fn check_png(path: &Path) -> Result<()> {
-    let png = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("png"));
+    check_ending(path, "png", "pictures are written as PNG only")
+}
+
+/// As [`check_png`], for animations.
+///
+/// # Errors
+/// [`Error::Request`].
+pub fn check_gif(path: &Path) -> Result<()> {
+    check_ending(path, "gif", "animations are written as GIF only")
+}
+
+fn check_ending(path: &Path, ending: &str, only: &str) -> Result<()> {
+    let right = path.extension().is_some_and(|e| e.eq_ignore_ascii_case(ending));
     let special = path.metadata().is_ok_and(|m| !m.is_file() && !m.is_dir());
-    if png || special || path.is_dir() {
+    if right || special || path.is_dir() {
         return Ok(());
     }
-    Err(Error::Request(format!(
-        "{}: pictures are written as PNG only, choose a name that ends in .png",
-        path.display()
-    )))
+    Err(Error::Request(format!("{}: {only}, choose a name that ends in .{ending}", path.display())))
 }
 
 /// `picture.png` -> `picture-3.png`.

@@ -76,10 +76,13 @@ pub fn text(studio: &Studio, pictures: &[Picture], written: &Written, kept: Opti
     }
     let (width, height) = written.size;
     card.row("wrote", format!("{} ({width} x {height} pixels)", written.picture));
-    match written.overlays.as_slice() {
-        [] => {}
-        [one] => card.row("", format!("{one} (with patches and entropies)")),
-        [first, .., last] => card.row("", format!("{first} to {last} (with patches and entropies)")),
+    let each = [(&written.overlays, "with patches and entropies"), (&written.animations, "how it forms")];
+    for (files, what) in each {
+        match files.as_slice() {
+            [] => {}
+            [one] => card.row("", format!("{one} ({what})")),
+            [first, .., last] => card.row("", format!("{first} to {last} ({what})")),
+        }
     }
     if let Some(trace) = &written.trace {
         card.row("", format!("{trace} (trace; `dpar replay` draws it again)"));

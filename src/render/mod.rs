@@ -2,6 +2,7 @@
 //!
 //! Pure CPU and no state, so the command line and the app draw the same sheet from the same [`OverlayInput`].
 
+mod frame;
 mod legend;
 pub mod palette;
 mod panels;
@@ -15,6 +16,7 @@ use image::{ImageFormat, RgbImage, imageops};
 use crate::error::{Error, Result};
 use crate::patching::{Mode, PatchRule, Patches};
 use crate::platform;
+pub use frame::{FrameInput, frame};
 use legend::{KEY_HEIGHT, TITLE};
 use palette::{BACKGROUND, LINE};
 use panels::Cells;
@@ -70,7 +72,7 @@ pub fn overlay(input: &OverlayInput) -> Result<RgbImage> {
     let mut picture = panels::picture(input.picture, cells);
     let mut grid = picture.clone();
     let mut heat = picture.clone();
-    panels::patches(&mut grid, cells, &list, &classes);
+    panels::patches(&mut grid, cells, &list, &classes, panels::TINT_COVER);
     let threshold = if legend::has_threshold(rule) { rule.threshold } else { f32::INFINITY };
     panels::entropy(&mut heat, cells, entropies, max_nats, threshold);
     for panel in [&mut picture, &mut grid, &mut heat] {

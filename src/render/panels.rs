@@ -15,8 +15,8 @@ const HEAT_COVER: f32 = 0.82;
 /// like two values on a white and on a black background.
 const HEAT_CONTRAST: f32 = 0.5;
 const MID_GREY: Rgb<u8> = Rgb([128; 3]);
-/// How much of a patch's colour covers the picture.
-const TINT_COVER: f32 = 0.30;
+/// How much of a patch's colour covers the picture on an overlay.
+pub const TINT_COVER: f32 = 0.30;
 
 /// Where tokens lie on a panel.
 #[derive(Clone, Copy, Debug)]
@@ -69,13 +69,21 @@ pub fn hatch_undrawn(panel: &mut RgbImage, cells: Cells, drawn: usize) {
     }
 }
 
-/// Tints and outlines every patch. A patch that wraps over row ends is drawn as several pieces, open at the breaks.
-pub fn patches(panel: &mut RgbImage, cells: Cells, patches: &[Patch], classes: &[(usize, usize)]) {
+/// Outlines every patch and tints it, so that its colour makes up the share `cover`. A patch that wraps over row ends is
+/// drawn as several pieces, open at the breaks.
+pub fn patches(panel: &mut RgbImage, cells: Cells, patches: &[Patch], classes: &[(usize, usize)], cover: f32) {
     for patch in patches {
         let colour = length_colour(patch.len, classes);
         for piece in pieces(patch, cells.grid) {
-            outline(panel, cells, &piece, colour);
+            outline(panel, cells, &piece, colour, cover);
         }
+    }
+}
+
+/// Outlines one patch in `colour`, over whatever outline it has.
+pub fn mark(panel: &mut RgbImage, cells: Cells, patch: &Patch, colour: Rgb<u8>) {
+    for piece in pieces(patch, cells.grid) {
+        outline(panel, cells, &piece, colour, 0.0);
     }
 }
 
@@ -105,7 +113,7 @@ pub fn pieces(patch: &Patch, grid: u32) -> Vec<Piece> {
         .collect()
 }
 
-fn outline(panel: &mut RgbImage, cells: Cells, piece: &Piece, colour: Rgb<u8>) {
+fn outline(panel: &mut RgbImage, cells: Cells, piece: &Piece, colour: Rgb<u8>, cover: f32) {
     let (x0, x1) = (piece.from * cells.size, piece.to * cells.size);
     let (y0, y1) = (piece.row * cells.size, (piece.row + 1) * cells.size);
     let stroke = cells.stroke();
@@ -125,7 +133,7 @@ fn outline(panel: &mut RgbImage, cells: Cells, piece: &Piece, colour: Rgb<u8>) {
             } else if depth < 2 * stroke {
                 colour
             } else {
-                mix(desaturate(*pixel, 0.4), colour, TINT_COVER)
+                mix(desaturate(*pixel, 0.4 * cover / TINT_COVER), colour, cover)
             };
         }
     }
@@ -211,7 +219,7 @@ mod tests {
         let mut panel = grey(cells);
         let row = list(&[1, 1, 0, 1, 1, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1], 4);
         let classes = palette::length_classes(4);
-        patches(&mut panel, cells, &row, &classes);
+        patches(&mut panel, cells, &row, &classes, TINT_COVER);
         let middle = |x: u32| *panel.get_pixel(x, 20);
         let inside = mix(Rgb([128; 3]), length_colour(2, &classes), TINT_COVER);
         // Tokens 1 and 2 are one patch: columns 40..120. No line at 80, lines at both ends.
@@ -235,7 +243,7 @@ mod tests {
         assert_eq!(cut[1], Piece { row: 1, from: 0, to: 2, begins: false, ends: true });
         let cells = Cells { grid: 4, size: 40 };
         let mut panel = grey(cells);
-        patches(&mut panel, cells, &[patch], &palette::length_classes(4));
+        patches(&mut panel, cells, &[patch], &palette::length_classes(4), TINT_COVER);
         assert_ne!(*panel.get_pixel(159, 20), DARK);
         assert_ne!(*panel.get_pixel(0, 60), DARK);
         assert_eq!(*panel.get_pixel(80, 20), DARK);

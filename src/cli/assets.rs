@@ -1,0 +1,162 @@
+//! `dpar record`, `looks` and `thumbnails`: the pictures that the app shows before it has computed any.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use clap::Args;
+use dpar::checkpoint::ModelFiles;
+use dpar::engine::Generator;
+use dpar::looks::Looks;
+use dpar::record::{self, Recorded, Recording};
+use dpar::request::Request;
+use dpar::thumbnails::{Judge, Thumbnails};
+use dpar::{Error, platform};
+use image::RgbImage;
+use indicatif::ProgressBar;
+use pollster::block_on;
+
+use super::PlaceArgs;
+use super::output::{Card, check_outputs, check_png, say};
+use super::studio::{Studio, load_model, open_backend, progress};
+
+/// What to record.
+#[derive(Debug, Args)]
+pub struct RecordArgs {
+    /// Class name or number [default: the first class]
+    #[arg(long, value_name = "NAME|ID", allow_negative_numbers = true)]
+    class: Option<String>,
+    /// Seed
+    #[arg(long, value_name = "N", default_value_t = 1, allow_negative_numbers = true)]
+    seed: u32,
+    /// Tokens between two partial pictures
+    #[arg(long, value_name = "N", default_value_t = 8, allow_negative_numbers = true,
+          value_parser = clap::value_parser!(u32).range(1..=4096))]
+    every: u32,
+    /// Folder that gets recording.json, dpar.png and baseline.png
+    #[arg(long, value_name = "DIR", default_value = "recording")]
+    out: PathBuf,
+    #[command(flatten)]
+    place: PlaceArgs,
+}
+
+/// Where the looks go.
+#[derive(Debug, Args)]
+pub struct LooksArgs {
+    /// Sheet of what each code looks like (PNG)
+    #[arg(long, value_name = "FILE", default_value = "looks.png")]
+    out: PathBuf,
+    #[command(flatten)]
+    place: PlaceArgs,
+}
+
+/// Which thumbnails.
+#[derive(Debug, Args)]
+pub struct ThumbnailsArgs {
+    /// Pictures tried of each class, with the seeds 1, 2, ...; that which says most about its class is taken
+    #[arg(long, value_name = "N", default_value_t = 1, allow_negative_numbers = true,
+          value_parser = clap::value_parser!(u32).range(1..=64))]
+    seeds: u32,
+    /// Sheet of one picture a class (PNG)
+    #[arg(long, value_name = "FILE", default_value = "thumbnails.png")]
+    out: PathBuf,
+    #[command(flatten)]
+    place: PlaceArgs,
+}
+
+fn studio(place: &PlaceArgs) -> Result<Studio> {
+    Ok(Studio::new(load_model(place.model.as_deref())?, open_backend(place)?)?)
+}
+
+/// Draws with both generators and writes the recording.
+///
+/// # Errors
+/// Any [`dpar::Error`].
+pub fn record(args: &RecordArgs) -> Result<()> {
+    let mut studio = studio(&args.place)?;
+    let config = studio.files.config.clone();
+    let class = args.class.as_deref().map_or(Ok(0), |name| config.class(name))?;
+    let folder = |e: std::io::Error| Error::Output { file: args.out.display().to_string(), problem: e.to_string() };
+    std::fs::create_dir_all(&args.out).map_err(folder)?;
+    let bar = progress(2 * config.tokens());
+    let mut draw = |generator| {
+        let run = studio.draw(Request::new(&config, generator, class, args.seed), &bar)?.run;
+        let frames = record::frames(&studio.tokenizer, &run.tokens, config.grid(), args.every as usize);
+        Ok::<_, Error>(Recorded { frames: block_on(frames)?, run })
+    };
+    let dpar = draw(Generator::Dpar)?;
+    let baseline = config.baseline.is_some().then(|| draw(Generator::Baseline)).transpose()?;
+    studio.check_device()?;
+    bar.finish_and_clear();
+
+    let recording = Recording::new(&studio.files, dpar, baseline);
+    let mut card = Card::default();
+    card.row("class", config.class_name(class));
+    card.row("seed", args.seed.to_string());
+    card.row("pictures", format!("one every {} tokens, {} a run", args.every, recording.dpar.frames.len()));
+    for (n, (name, bytes)) in recording.files()?.into_iter().enumerate() {
+        let path = args.out.join(name);
+        platform::write_atomic(&path, &bytes)?;
+        card.row(if n == 0 { "wrote" } else { "" }, format!("{} ({} bytes)", path.display(), bytes.len()));
+    }
+    say(&card.text())?;
+    Ok(())
+}
+
+/// Decodes every code of the codebook.
+///
+/// # Errors
+/// Any [`dpar::Error`].
+pub fn looks(args: &LooksArgs) -> Result<()> {
+    check(&args.out)?;
+    let studio = studio(&args.place)?;
+    let looks = block_on(Looks::compute(&studio.tokenizer, &studio.files.config))?;
+    studio.check_device()?;
+    wrote(&args.out, &looks.sheet().png()?, &studio.files)
+}
+
+/// Draws every class.
+///
+/// # Errors
+/// Any [`dpar::Error`].
+pub fn thumbnails(args: &ThumbnailsArgs) -> Result<()> {
+    check(&args.out)?;
+    let mut studio = studio(&args.place)?;
+    let config = studio.files.config.clone();
+    let judge = Judge::load(&studio.files, &studio.backend.tensor_device()?)?;
+    let bar = progress(config.num_classes() * args.seeds as usize * config.tokens());
+    let pictures: dpar::Result<Vec<RgbImage>> =
+        (0..config.num_classes()).map(|class| best(&mut studio, &judge, class, args.seeds, &bar)).collect();
+    bar.finish_and_clear();
+    let thumbnails = Thumbnails::of(&pictures?, &config)?;
+    wrote(&args.out, &thumbnails.sheet().png()?, &studio.files)
+}
+
+/// Of the pictures with seeds 1 to `seeds`, the one that says most about its class; see [`Judge::evidence`].
+fn best(studio: &mut Studio, judge: &Judge, class: usize, seeds: u32, bar: &ProgressBar) -> dpar::Result<RgbImage> {
+    let mut best: Option<(f64, Vec<u32>)> = None;
+    for seed in 1..=seeds {
+        bar.set_prefix(format!("class {class}, seed {seed}  "));
+        let drawing = studio.draw(Request::new(&studio.files.config, judge.generator(), class, seed), bar)?;
+        let (run, patches) = (drawing.run, drawing.patches);
+        let score = if seeds == 1 { 0.0 } else { block_on(judge.evidence(&run.tokens, class, &patches))? };
+        if best.as_ref().is_none_or(|(before, _)| score > *before) {
+            best = Some((score, run.tokens));
+        }
+    }
+    let tokens = best.ok_or_else(|| Error::Internal("no seed was tried".into()))?.1;
+    studio.decode(&tokens)
+}
+
+fn check(out: &Path) -> dpar::Result<()> {
+    check_png(out)?;
+    check_outputs(&[out], None)
+}
+
+fn wrote(path: &Path, bytes: &[u8], files: &ModelFiles) -> Result<()> {
+    platform::write_atomic(path, bytes)?;
+    let mut card = Card::default();
+    card.row("model", format!("{} ({})", files.source, files.hash));
+    card.row("wrote", format!("{} ({} bytes)", path.display(), bytes.len()));
+    say(&card.text())?;
+    Ok(())
+}
