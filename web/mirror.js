@@ -62,7 +62,10 @@ export class Mirror {
   publish(json) {
     const state = JSON.parse(json);
     window.dparState = state;
-    for (const [key, value] of flat(state)) this.#row(key, value);
+    const now = new Map(flat(state));
+    for (const [key, value] of now) this.#row(key, value);
+    // What was an object (a comparison, a download) and is null now.
+    for (const key of this.#rows.keys()) if (!now.has(key)) this.#row(key, null);
     for (const field of this.#fields) field(state);
     this.#say(state);
   }
