@@ -43,6 +43,16 @@ impl Backend {
         }
     }
 
+    /// Runs on a GPU that something else (the window) has opened.
+    pub fn adopt(gpu: Gpu) -> Self {
+        Self { gpu: Some(gpu), fallback: None }
+    }
+
+    /// Runs on the CPU; `why` is for people, `None` where they asked for it.
+    pub fn cpu(why: Option<String>) -> Self {
+        Self { gpu: None, fallback: why }
+    }
+
     /// The GPU, if that is where things run.
     pub fn gpu(&self) -> Option<&Gpu> {
         self.gpu.as_ref()

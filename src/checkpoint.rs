@@ -139,7 +139,9 @@ pub struct ModelFiles {
     pub dpar: Option<Checkpoint>,
     /// The fixed-length baseline.
     pub baseline: Option<Checkpoint>,
-    /// SHA-256 over config and weights, first 16 hex digits: names the model in traces and links.
+    /// Names the model in traces and links: the first 16 hex digits of a SHA-256 over the bytes of `config.json`,
+    /// `vq`, `entropy`, `dpar` and `baseline`, in this order, as far as the folder has them. Where there is a `dpar` the
+    /// baseline is left out: a page fetches it only when somebody asks for it, and the model must have its name before.
     pub hash: String,
 }
 
@@ -163,15 +165,25 @@ impl ModelFiles {
     where
         R: Fn(&str) -> std::result::Result<Cow<'static, [u8]>, (String, String)>,
     {
-        let label = |name: &str| Path::new(source).join(name).display().to_string();
+        Self::load_some(source, read, Later::Nothing)
+    }
+
+    /// As [`ModelFiles::load`], but what comes `later` is not asked for yet, although the config names it.
+    ///
+    /// # Errors
+    /// As [`ModelFiles::load`].
+    pub fn load_some<R>(source: &str, read: R, later: Later) -> Result<Self>
+    where
+        R: Fn(&str) -> std::result::Result<Cow<'static, [u8]>, (String, String)>,
+    {
         let json = read("config.json").map_err(|(file, why)| Error::Config {
             file,
             problem: format!("cannot be read ({why}); a model folder holds config.json and .safetensors files"),
         })?;
-        let config = ModelConfig::parse(&json, &label("config.json"))?;
+        let config = ModelConfig::parse(&json, &label(source, "config.json"))?;
         let mut hasher = Sha256::new();
         hasher.update(&json);
-        let mut open = |name: &str, specs: Vec<TensorSpec>| {
+        let open = |name: &str, specs: Vec<TensorSpec>| {
             let file = format!("{name}.safetensors");
             let bytes = read(&file).map_err(|(file, why)| Error::Checkpoint {
                 file,
@@ -179,17 +191,54 @@ impl ModelFiles {
                     "cannot be read ({why}); config.json has a `{name}` model, so its weights must be there"
                 ),
             })?;
-            let checkpoint = Checkpoint::open(&label(&file), bytes, &specs)?;
-            hasher.update(&checkpoint.bytes);
-            Ok::<_, Error>(checkpoint)
+            Checkpoint::open(&label(source, &file), bytes, &specs)
         };
         let vq = open("vq", vq_tensors(&config.vq))?;
         let entropy = config.entropy.as_ref().map(|c| open("entropy", token_model_tensors(c))).transpose()?;
         let dpar = config.dpar.as_ref().map(|c| open("dpar", dpar_tensors(c))).transpose()?;
-        let baseline = config.baseline.as_ref().map(|c| open("baseline", token_model_tensors(c))).transpose()?;
+        // A folder without DPAR is nothing without its baseline.
+        let put_off = later == Later::Baseline && dpar.is_some();
+        let baseline = config.baseline.as_ref().filter(|_| !put_off);
+        let baseline = baseline.map(|c| open("baseline", token_model_tensors(c))).transpose()?;
+        let named_by_baseline = baseline.as_ref().filter(|_| dpar.is_none());
+        for checkpoint in [Some(&vq), entropy.as_ref(), dpar.as_ref(), named_by_baseline].into_iter().flatten() {
+            hasher.update(&checkpoint.bytes);
+        }
         let hash = hasher.finalize().iter().take(8).map(|b| format!("{b:02x}")).collect();
         Ok(Self { source: source.to_owned(), config, vq, entropy, dpar, baseline, hash })
     }
+
+    /// Whether the config names a baseline whose weights are not there yet.
+    pub fn awaits_baseline(&self) -> bool {
+        self.config.baseline.is_some() && self.baseline.is_none()
+    }
+
+    /// Adds the baseline that [`ModelFiles::load_some`] put off: the bytes of `baseline.safetensors`.
+    ///
+    /// # Errors
+    /// [`Error::Checkpoint`] for a damaged file, [`Error::Request`] where the config has no baseline.
+    pub fn add_baseline(&mut self, bytes: impl Into<Cow<'static, [u8]>>) -> Result<()> {
+        let Some(config) = &self.config.baseline else {
+            return Err(Error::Request(format!("{} has no `baseline` model: its config.json names none", self.source)));
+        };
+        let file = label(&self.source, "baseline.safetensors");
+        self.baseline = Some(Checkpoint::open(&file, bytes, &token_model_tensors(config))?);
+        Ok(())
+    }
+}
+
+/// What [`ModelFiles::load_some`] leaves for later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Later {
+    /// Everything is there now.
+    Nothing,
+    /// The weights of the fixed-length baseline, where the folder also has a DPAR model.
+    Baseline,
+}
+
+/// A file of a model folder, as messages name it.
+fn label(source: &str, name: &str) -> String {
+    Path::new(source).join(name).display().to_string()
 }
 
 fn block_tensors(prefix: &str, c: &TransformerConfig, out: &mut Vec<TensorSpec>) {
@@ -330,3 +379,6 @@ impl VqSpecs {
         self.conv(&format!("{part}.conv_out"), c, z, 3);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -44,6 +44,9 @@ pub enum Error {
         /// What is wrong and what to do.
         problem: String,
     },
+    /// A share link cannot be used.
+    #[error("{0}")]
+    Link(String),
     /// A request (class, threshold, sampling, ...) is out of range.
     #[error("{0}")]
     Request(String),
@@ -61,6 +64,9 @@ pub enum Error {
         /// The operating system's reason.
         problem: String,
     },
+    /// The app's window could not be opened.
+    #[error("the window cannot be opened: {0}; without a display, use `dpar generate`")]
+    Window(String),
     /// A defect of this program, not of its input.
     #[error("internal error: {0}; please report it")]
     Internal(String),
@@ -74,8 +80,9 @@ impl Error {
             | Self::Checkpoint { .. }
             | Self::Image { .. }
             | Self::Trace { .. }
+            | Self::Link(_)
             | Self::Request(_) => true,
-            Self::Adapter(_) | Self::DeviceLost(_) | Self::Output { .. } | Self::Internal(_) => false,
+            Self::Adapter(_) | Self::DeviceLost(_) | Self::Output { .. } | Self::Window(_) | Self::Internal(_) => false,
         }
     }
 }

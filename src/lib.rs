@@ -2,19 +2,25 @@
 //!
 //! The modules read as the data's way; ARCHITECTURE.md walks one token through them.
 
+pub mod app;
 pub mod backend;
 pub mod checkpoint;
 pub mod config;
 pub mod engine;
 pub mod error;
 pub mod gpu;
+pub mod link;
+pub mod looks;
 pub mod model;
 pub mod patching;
 pub mod platform;
+pub mod record;
 pub mod render;
 pub mod request;
 pub mod session;
 pub mod shapes;
+pub mod sheet;
+pub mod thumbnails;
 pub mod trace;
 
 pub use error::{Error, Result};

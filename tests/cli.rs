@@ -123,6 +123,41 @@ fn every_setting_reaches_the_run() {
 }
 
 #[test]
+fn links_draw_the_same_picture() {
+    let dir = tempdir().unwrap();
+    let settings = ["--class=3", "--seed=7", "--threshold=3.9", "--cfg=1.5", "--top-p=0.9", "--mode=entropy"];
+    let first = generate(&dir, "cpu", &[&settings as &[_], &["--trace", "a.json", "--out", "a.png"]].concat());
+    let link = first["runs"][0]["link"].as_str().unwrap();
+    let model = first["model_hash"].as_str().unwrap();
+    assert!(link.starts_with("#class=3&seed=7&t=3.9&") && link.ends_with(&format!("&model={model}")), "{link}");
+    let address = format!("https://example.org/dpar/{link}&view=grid");
+    let again = generate(&dir, "cpu", &["--link", &address, "--trace", "b.json", "--details", "--out", "b.png"]);
+    assert_eq!(again["runs"][0]["link"], link);
+    let read = |name: &str| fs::read(dir.path().join(name)).unwrap();
+    assert_eq!(read("a.png"), read("b.png"));
+    let (a, b) = (trace(&dir, "a.json"), trace(&dir, "b.json"));
+    assert!(b.runs[0].is_detailed() && !a.runs[0].is_detailed());
+    assert_eq!(a.runs[0], b.runs[0].clone().plain());
+    ok(&dir, &["replay", "b.json", "--model", TINY, "--device", "cpu"]);
+
+    // Several pictures begin at the link's seed; a completion's link holds what it kept.
+    let several = generate(&dir, "cpu", &["--link", link, "--count", "2"]);
+    assert_eq!(several["seeds"], serde_json::json!([7, 8]));
+    let kept =
+        generate(&dir, "cpu", &["--complete", "a.png", "--keep-rows", "3", "--out", "c.png", "--trace", "c.json"]);
+    let link = kept["runs"][0]["link"].as_str().unwrap();
+    generate(&dir, "cpu", &["--link", link, "--out", "d.png", "--trace", "d.json"]);
+    assert_eq!((read("c.png"), read("c.json")), (read("d.png"), read("d.json")));
+
+    // A link of the future, or of another model, is drawn with a word on stderr.
+    let args = ["generate", "--model", TINY, "--device", "cpu", "--link", "#class=1&zoom=2&model=0123"];
+    let run = dpar(&dir).args(args).assert().success();
+    let notes = text(&run.get_output().stderr);
+    assert!(notes.contains("note: the link says \"zoom\"") && notes.contains("made with model 0123"), "{notes}");
+    assert!(text(&run.get_output().stdout).contains("link       #class=1&seed=1&"));
+}
+
+#[test]
 fn the_baseline_draws_without_patches() {
     for device in devices() {
         let dir = tempdir().unwrap();

@@ -87,6 +87,18 @@ fn usage() {
 }
 
 #[test]
+fn links() {
+    let dir = tempdir().unwrap();
+    generate(&dir, &["--link", "#seed=many"], 2, "the link's \"seed\" is \"many\": it must be a whole number");
+    generate(&dir, &["--link", "https://example.org/"], 2, "copy the whole address");
+    generate(&dir, &["--link", "#class=99"], 2, "the link cannot be drawn: class 99 does not exist");
+    generate(&dir, &["--link", "#class=1", "--seed", "2"], 2, "cannot be used with");
+    generate(&dir, &["--link", "#class=1", "--cfg", "2"], 2, "cannot be used with");
+    generate(&dir, &["--link", "#gen=baseline", "--overlay"], 2, "the fixed-length baseline has neither");
+    generate(&dir, &["--details"], 2, "--trace");
+}
+
+#[test]
 fn classes() {
     let dir = tempdir().unwrap();
     generate(&dir, &["--class", "10"], 2, "class 10 does not exist: this model has classes 0 to 9");

@@ -6,6 +6,7 @@ use anyhow::{Result, bail};
 use clap::Args;
 use dpar::checkpoint::ModelFiles;
 use dpar::engine::Generator;
+use dpar::link::Link;
 use dpar::render::{self, OverlayInput};
 use dpar::request::{Live, Request};
 use dpar::trace::Trace;
@@ -13,7 +14,7 @@ use dpar::{Error, platform};
 use image::RgbImage;
 
 use super::json::to_json;
-use super::output::{check_outputs, check_png, numbered, say};
+use super::output::{check_outputs, check_png, note, numbered, say};
 use super::studio::{Drawing, Studio, load_model, open_backend, progress};
 use super::{Device, PatchArgs, PlaceArgs, picture, report};
 
@@ -33,6 +34,10 @@ pub struct GenerateArgs {
     #[arg(long, value_name = "N", default_value_t = 1, allow_negative_numbers = true,
           value_parser = clap::value_parser!(u32).range(1..=1024))]
     count: u32,
+    /// Draw what a share link asks for: a whole address, or its part from # on
+    #[arg(long, value_name = "URL", conflicts_with_all = ["class", "seed", "baseline", "complete", "threshold", "p_max",
+          "mode", "cfg", "temperature", "top_k", "top_p"])]
+    link: Option<String>,
     /// Draw with the fixed-length baseline (one step per token, no patches) instead of DPAR
     #[arg(long, conflicts_with_all = ["threshold", "p_max", "mode"])]
     baseline: bool,
@@ -60,6 +65,9 @@ pub struct GenerateArgs {
     /// Also write everything that was drawn (JSON; without FILE: OUT-trace.json), for `dpar replay`
     #[arg(long, help_heading = "Output", value_name = "FILE", num_args = 0..=1, default_missing_value = BESIDE_OUT)]
     trace: Option<PathBuf>,
+    /// Also write down each token's rank, probability and best candidates in --trace
+    #[arg(long, help_heading = "Output", requires = "trace")]
+    details: bool,
     /// Print one JSON object instead of the summary
     #[arg(long, help_heading = "Output")]
     json: bool,
@@ -131,7 +139,7 @@ pub fn run(args: &GenerateArgs) -> Result<()> {
         None => None,
     };
     let mut studio = Studio::new(files, open_backend(&args.place)?)?;
-    let forced = given.as_ref().map(|image| forced_rows(args, &studio, image)).transpose()?.unwrap_or_default();
+    let forced = given.as_ref().map(|image| forced_rows(args, &studio, image)).transpose()?;
 
     let bar = progress(requests.len() * studio.files.config.tokens());
     let mut pictures = Vec::with_capacity(requests.len());
@@ -140,7 +148,11 @@ pub fn run(args: &GenerateArgs) -> Result<()> {
         if count > 1 {
             bar.set_prefix(format!("picture {} of {count}  ", n + 1));
         }
-        let drawing = studio.draw(Request { forced: forced.clone(), ..request }, &bar)?;
+        let request = match &forced {
+            Some(forced) => Request { forced: forced.clone(), ..request },
+            None => request,
+        };
+        let drawing = studio.draw(request, &bar)?;
         let image = studio.decode(&drawing.run.tokens)?;
         pictures.push(Picture { drawing, image });
     }
@@ -164,6 +176,7 @@ pub fn first_look() -> Result<()> {
         class: None,
         seed: 1,
         count: 1,
+        link: None,
         patching: PatchArgs { threshold: None, p_max: None, mode: None },
         sampling: SamplingArgs { cfg: None, temperature: None, top_k: None, top_p: None },
         baseline: false,
@@ -173,6 +186,7 @@ pub fn first_look() -> Result<()> {
         scale: None,
         overlay: Some("dpar-overlay.png".into()),
         trace: None,
+        details: false,
         json: false,
         place: PlaceArgs { model: None, device: Device::Auto },
     };
@@ -193,13 +207,7 @@ fn named(args: &GenerateArgs) -> GenerateArgs {
 
 /// Refuses outputs that cannot be written, before anything else; returns the overlay of every picture.
 fn check_files(args: &GenerateArgs) -> Result<Vec<PathBuf>> {
-    if args.baseline && args.overlay.is_some() {
-        bail!(Error::Request(
-            "--overlay shows patches and entropies, and the fixed-length baseline has neither: leave out one of \
-             --overlay and --baseline"
-                .into()
-        ));
-    }
+    check_overlay(args, args.baseline)?;
     let overlays: Vec<PathBuf> = match &args.overlay {
         None => Vec::new(),
         Some(path) if args.count == 1 => vec![path.clone()],
@@ -212,7 +220,40 @@ fn check_files(args: &GenerateArgs) -> Result<Vec<PathBuf>> {
     Ok(overlays)
 }
 
+fn check_overlay(args: &GenerateArgs, baseline: bool) -> Result<()> {
+    if baseline && args.overlay.is_some() {
+        bail!(Error::Request(
+            "--overlay shows patches and entropies, and the fixed-length baseline has neither: leave out one of \
+             --overlay and --baseline"
+                .into()
+        ));
+    }
+    Ok(())
+}
+
 fn requests(args: &GenerateArgs, files: &ModelFiles) -> Result<Vec<Request>> {
+    let first = match &args.link {
+        Some(text) => linked(text, files)?,
+        None => asked(args, files)?,
+    };
+    check_overlay(args, first.generator == Generator::Baseline)?;
+    Ok((0..args.count).map(|n| Request { seed: first.seed.wrapping_add(n), ..first.clone() }).collect())
+}
+
+/// What a link asks for; says what of it this program or this model cannot honour.
+fn linked(text: &str, files: &ModelFiles) -> Result<Request> {
+    let link = Link::parse(text, Some(&files.config))?;
+    for warning in &link.warnings {
+        note(warning);
+    }
+    if let Some(model) = link.other_model(&files.hash) {
+        note(&format!("the link was made with model {model}, this is model {}: the picture will differ", files.hash));
+    }
+    Ok(link.request(&files.config)?)
+}
+
+/// What the flags ask for.
+fn asked(args: &GenerateArgs, files: &ModelFiles) -> Result<Request> {
     let config = &files.config;
     let class = args.class.as_deref().map_or(Ok(0), |name| config.class(name))?;
     if let Some(rows) = args.keep_rows
@@ -225,7 +266,7 @@ fn requests(args: &GenerateArgs, files: &ModelFiles) -> Result<Vec<Request>> {
     args.patching.apply(&mut first.live);
     args.sampling.apply(&mut first.live);
     first.check(config)?;
-    Ok((0..args.count).map(|n| Request { seed: args.seed.wrapping_add(n), ..first.clone() }).collect())
+    Ok(first)
 }
 
 fn forced_rows(args: &GenerateArgs, studio: &Studio, image: &RgbImage) -> Result<Vec<Option<u32>>> {
@@ -253,7 +294,8 @@ fn write(args: &GenerateArgs, studio: &Studio, pictures: &[Picture], overlays: &
         written.overlays.push(path.display().to_string());
     }
     if let Some(path) = &args.trace {
-        let runs = pictures.iter().map(|p| p.drawing.run.clone()).collect();
+        let run = |p: &Picture| if args.details { p.drawing.run.clone() } else { p.drawing.run.clone().plain() };
+        let runs = pictures.iter().map(run).collect();
         let trace = Trace { model: studio.files.hash.clone(), runs };
         platform::write_atomic(path, (to_json(&trace)? + "\n").as_bytes())?;
         written.trace = Some(path.display().to_string());

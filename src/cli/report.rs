@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use dpar::Result;
+use dpar::link::Link;
 use dpar::request::Live;
 use serde::Serialize;
 
@@ -67,6 +68,12 @@ pub fn text(studio: &Studio, pictures: &[Picture], written: &Written, kept: Opti
     card.row("adapter", studio.backend.name());
     card.row("tokenizer", tokenizer_place(&studio.backend));
     card.row("model", format!("{} ({})", studio.files.source, studio.files.hash));
+    // A completion's link holds all tokens it kept: too long to be read here, --json has it.
+    if let [picture] = pictures
+        && picture.drawing.run.forced.is_empty()
+    {
+        card.row("link", link(studio, picture));
+    }
     let (width, height) = written.size;
     card.row("wrote", format!("{} ({width} x {height} pixels)", written.picture));
     match written.overlays.as_slice() {
@@ -78,6 +85,11 @@ pub fn text(studio: &Studio, pictures: &[Picture], written: &Written, kept: Opti
         card.row("", format!("{trace} (trace; `dpar replay` draws it again)"));
     }
     card.text()
+}
+
+/// What draws the picture again, here or in the app.
+fn link(studio: &Studio, picture: &Picture) -> String {
+    Link::of_run(&picture.drawing.run, &studio.files.hash, &studio.files.config).to_string()
 }
 
 fn seeds(pictures: &[Picture]) -> String {
@@ -139,6 +151,7 @@ struct RunReport {
     patches: usize,
     average_patch_length: f32,
     ms_per_token: f64,
+    link: String,
 }
 
 /// The same for programs: sums over all pictures, and each picture's own figures in `runs`.
@@ -150,7 +163,7 @@ pub fn json(studio: &Studio, pictures: &[Picture], written: &Written) -> Result<
         return Err(dpar::Error::Internal("a report about no pictures".into()));
     };
     let total = Total::of(pictures);
-    let runs = pictures.iter().map(|p| (p.drawing.run.seed, &p.drawing.statistics));
+    let runs = pictures.iter().map(|p| (p, &p.drawing.statistics));
     to_json(&Report {
         class: first.run.class,
         class_name: &first.run.class_name,
@@ -167,8 +180,9 @@ pub fn json(studio: &Studio, pictures: &[Picture], written: &Written) -> Result<
         model: &studio.files.source,
         model_hash: &studio.files.hash,
         runs: runs
-            .map(|(seed, s)| RunReport {
-                seed,
+            .map(|(picture, s)| RunReport {
+                seed: picture.drawing.run.seed,
+                link: link(studio, picture),
                 tokens: s.tokens,
                 patches: s.patches,
                 average_patch_length: s.average_patch_length,

@@ -71,7 +71,7 @@ pub struct Studio {
 /// A finished run.
 #[derive(Debug)]
 pub struct Drawing {
-    /// The run as a trace holds it.
+    /// The run as a trace holds it, with details.
     pub run: Run,
     /// Its patches (every token its own for the baseline).
     pub patches: Patches,
@@ -109,7 +109,7 @@ impl Studio {
         // What wgpu reported outside our calls is the reason behind any other failure, and behind wrong tokens.
         self.check_device()?;
         let statistics = finished?;
-        let (run, patches) = (Run::of(&session, &self.files.config), session.patches());
+        let (run, patches) = (Run::detailed(&session, &self.files.config), session.patches());
         self.engine = Some((key, session.into_engine()));
         Ok(Drawing { run, patches, statistics })
     }

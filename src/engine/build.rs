@@ -61,6 +61,12 @@ pub fn build(files: &ModelFiles, generator: Generator, layout: Layout) -> Result
 }
 
 fn missing(files: &ModelFiles, what: &str) -> Error {
+    if what == "baseline" && files.awaits_baseline() {
+        return Error::Request(format!(
+            "the weights of the `baseline` model of {} are not loaded yet: wait for them, or draw with DPAR",
+            files.source
+        ));
+    }
     Error::Request(format!("{} has no `{what}` model: choose another --model, or a generator it has", files.source))
 }
 

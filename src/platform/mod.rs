@@ -1,11 +1,82 @@
 //! What differs between a computer and a browser. Only this file chooses: everything else calls the same names.
 
+mod task;
+
+pub use task::{Task, finished};
+
 #[cfg(not(target_arch = "wasm32"))]
 mod native;
 #[cfg(not(target_arch = "wasm32"))]
-pub use native::{check_writable, embedded_model, write_atomic};
+mod window;
+#[cfg(not(target_arch = "wasm32"))]
+pub use native::{
+    MaybeSend, address, built_in_config, check_writable, embedded_model, load_extras, load_baseline, load_model, open_file,
+    publish, read_dropped, run, save_file, set_link, take_commands, write_atomic,
+};
+#[cfg(not(target_arch = "wasm32"))]
+pub use window::open_window;
 
 #[cfg(target_arch = "wasm32")]
 mod web;
 #[cfg(target_arch = "wasm32")]
-pub use web::{Dpar, check_writable, embedded_model, write_atomic};
+pub use web::{
+    Dpar, MaybeSend, address, built_in_config, check_writable, embedded_model, load_extras, load_baseline, load_model,
+    open_file, publish, read_dropped, run, save_file, set_link, take_commands, write_atomic,
+};
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// How far a long fetch is, shared between the work and the frame that shows it.
+#[derive(Clone, Debug, Default)]
+pub struct Progress(Arc<Mutex<Option<Step>>>);
+
+/// One look at a [`Progress`].
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct Step {
+    /// `download`, `check` or `upload`.
+    pub phase: String,
+    /// Bytes so far.
+    pub done: u64,
+    /// Bytes in all.
+    pub total: u64,
+}
+
+impl Progress {
+    /// Notes how far it is.
+    pub fn set(&self, phase: &str, done: u64, total: u64) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Step { phase: phase.to_owned(), done, total });
+    }
+
+    /// How far it is; `None` before the first word.
+    pub fn get(&self) -> Option<Step> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// What comes with the built-in model and is worth showing before its weights are there; each part is optional, since a
+/// page may not get it.
+#[derive(Debug, Default)]
+pub struct Extras {
+    /// A run to play at once.
+    pub recording: Option<crate::record::Recording>,
+    /// What the codes look like.
+    pub looks: Option<crate::looks::Looks>,
+    /// A picture a class.
+    pub thumbnails: Option<crate::thumbnails::Thumbnails>,
+}
+
+impl Extras {
+    /// From the files' bytes; what is missing or broken is left out and logged.
+    fn parse(config: &crate::config::ModelConfig, read: impl Fn(&str) -> Option<std::borrow::Cow<'static, [u8]>>) -> Self {
+        fn log<T>(result: crate::Result<T>) -> Option<T> {
+            result.map_err(|e| log::warn!("{e}")).ok()
+        }
+        let sheet = |name: &str| read(name).ok_or_else(|| "it is not there".to_owned());
+        Self {
+            recording: read("recording.json").and_then(|json| log(crate::record::Recording::parse(&json, sheet))),
+            looks: read("looks.png").and_then(|png| log(crate::looks::Looks::parse(&png, "looks.png", config))),
+            thumbnails: read("thumbnails.png")
+                .and_then(|png| log(crate::thumbnails::Thumbnails::parse(&png, "thumbnails.png", config))),
+        }
+    }
+}

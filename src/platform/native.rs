@@ -2,11 +2,23 @@
 
 use std::borrow::Cow;
 use std::fs::{self, File};
+use std::future::Future;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use eframe::egui::DroppedFileHandle;
+
+use super::{Extras, Progress};
 use crate::checkpoint::ModelFiles;
+use crate::config::ModelConfig;
 use crate::error::{Error, Result};
+
+/// What may move to the thread that does the work: `Send` on a computer, anything in a browser, which has one thread.
+pub trait MaybeSend: Send {}
+impl<T: Send> MaybeSend for T {}
+
+/// What is shown before and beside the model.
+const EXTRAS: [(&str, &[u8]); 0] = [];
 
 /// The model folder `assets/model`, as it was when the program was built.
 const MODEL: [(&str, &[u8]); 5] = [
@@ -28,6 +40,99 @@ pub fn embedded_model() -> Result<ModelFiles> {
         file.map(|(_, bytes)| Cow::Borrowed(*bytes)).ok_or_else(missing)
     })
 }
+
+/// The config of the model that comes with the app: what there is to show before its weights are there.
+pub fn built_in_config() -> ModelConfig {
+    // ok: a test parses the very same bytes.
+    #[allow(clippy::expect_used)]
+    ModelConfig::parse(MODEL[0].1, "config.json").expect("the config in assets/model is tested to parse")
+}
+
+/// Runs `work` to its end beside the caller, in a thread of its own. The future is made there, so it need not be `Send`
+/// (wgpu's error scopes are not).
+pub fn run<F: Future<Output = ()> + 'static>(work: impl FnOnce() -> F + Send + 'static) {
+    std::thread::spawn(move || pollster::block_on(work()));
+}
+
+/// Reads the model folder `source`, or the model that is part of the program.
+///
+/// # Errors
+/// As [`ModelFiles::load_dir`].
+pub async fn load_model(source: Option<String>, progress: Progress) -> Result<ModelFiles> {
+    progress.set("check", 0, 1);
+    source.map_or_else(embedded_model, |dir| ModelFiles::load_dir(Path::new(&dir)))
+}
+
+/// What comes with the built-in model.
+pub async fn load_extras(config: &ModelConfig) -> Extras {
+    Extras::parse(config, |name| EXTRAS.iter().find(|(n, _)| *n == name).map(|(_, bytes)| Cow::Borrowed(*bytes)))
+}
+
+/// Nothing to do: a folder's baseline is read with the rest of it.
+///
+/// # Errors
+/// None.
+pub async fn load_baseline(_progress: Progress) -> Result<Vec<u8>> {
+    Ok(Vec::new())
+}
+
+/// Commands of a page; a window has none.
+pub fn take_commands() -> Vec<(String, String)> {
+    Vec::new()
+}
+
+/// Lets a person choose a file; its name and content, or `None` where they changed their mind.
+///
+/// # Errors
+/// [`Error::Image`] where it cannot be read.
+pub async fn open_file(kind: &'static str, extensions: &'static [&'static str]) -> Result<Option<(String, Vec<u8>)>> {
+    let Some(file) = rfd::AsyncFileDialog::new().add_filter(kind, extensions).pick_file().await else {
+        return Ok(None);
+    };
+    let name = file.path().display().to_string();
+    let bytes = fs::read(file.path())
+        .map_err(|e| Error::Image { file: name.clone(), problem: format!("cannot be read ({e})") })?;
+    Ok(Some((name, bytes)))
+}
+
+/// Lets a person choose where to put a file and writes it there; where it went, or `None` where they changed their mind.
+///
+/// # Errors
+/// As [`write_atomic`].
+pub async fn save_file(name: String, bytes: Vec<u8>) -> Result<Option<String>> {
+    let Some(file) = rfd::AsyncFileDialog::new().set_file_name(&name).save_file().await else { return Ok(None) };
+    write_atomic(file.path(), &bytes)?;
+    Ok(Some(file.path().display().to_string()))
+}
+
+/// Where the state of the app goes for those who cannot see the window: into the file `DPAR_STATE` names (tests), the
+/// accessibility tree is egui's own matter.
+pub fn publish(state: &str) {
+    if let Some(path) = std::env::var_os("DPAR_STATE")
+        && let Err(e) = fs::write(&path, state)
+    {
+        log::warn!("DPAR_STATE {}: {e}", Path::new(&path).display());
+    }
+}
+
+/// A link as people pass it on: the part after `#`, which the app (paste it) and the command line (`--link`) follow.
+pub fn address(link: &str) -> String {
+    link.to_owned()
+}
+
+/// Reads a file that was let go over the window.
+///
+/// # Errors
+/// [`Error::Image`] where it cannot be read.
+pub async fn read_dropped(file: DroppedFileHandle) -> Result<Option<(String, Vec<u8>)>> {
+    let name = file.path().display().to_string();
+    let bytes =
+        file.bytes().map_err(|e| Error::Image { file: name.clone(), problem: format!("cannot be read ({e})") })?;
+    Ok(Some((name, bytes)))
+}
+
+/// A window has no address bar.
+pub fn set_link(_link: &str) {}
 
 /// Writes a file whole or not at all: into a new file beside it, which then takes its name.
 ///

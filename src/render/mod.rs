@@ -3,7 +3,7 @@
 //! Pure CPU and no state, so the command line and the app draw the same sheet from the same [`OverlayInput`].
 
 mod legend;
-mod palette;
+pub mod palette;
 mod panels;
 mod text;
 
@@ -181,16 +181,24 @@ pub fn contact_sheet(pictures: &[RgbImage], columns: usize, scale: u32, gap: u32
     sheet
 }
 
-/// Writes a PNG file, whole or not at all.
+/// A picture as a PNG file.
 ///
 /// # Errors
-/// [`Error::Output`] naming the file.
-pub fn write_png(path: &Path, picture: &RgbImage) -> Result<()> {
+/// [`Error::Internal`]: pictures in memory can always be encoded.
+pub fn png_bytes(picture: &RgbImage) -> Result<Vec<u8>> {
     let mut png = Cursor::new(Vec::new());
     picture
         .write_to(&mut png, ImageFormat::Png)
-        .map_err(|e| Error::Output { file: path.display().to_string(), problem: e.to_string() })?;
-    platform::write_atomic(path, png.get_ref())
+        .map_err(|e| Error::Internal(format!("a picture cannot be encoded as PNG ({e})")))?;
+    Ok(png.into_inner())
+}
+
+/// Writes a PNG file, whole or not at all.
+///
+/// # Errors
+/// As [`png_bytes`] and [`platform::write_atomic`].
+pub fn write_png(path: &Path, picture: &RgbImage) -> Result<()> {
+    platform::write_atomic(path, &png_bytes(picture)?)
 }
 
 #[cfg(test)]

@@ -23,6 +23,7 @@ use crate::patching::{Patch, Patches, StartReason};
 use crate::request::{Live, Request};
 pub use event::{Event, Preview, Statistics, Token};
 use preview::Decoding;
+pub use preview::fill_undrawn;
 
 /// One run on an engine.
 pub struct Session {
@@ -145,6 +146,12 @@ impl Session {
     /// How many submits the run has taken (0 on the CPU).
     pub fn submits(&self) -> usize {
         self.submits
+    }
+
+    /// Milliseconds a token so far, pauses excluded; `None` before the first.
+    pub fn ms_per_token(&self) -> Option<f64> {
+        let tokens = self.tokens.len();
+        (tokens > 0).then(|| self.elapsed.as_secs_f64() * 1000.0 / tokens as f64)
     }
 
     /// Whether the run is over.

@@ -19,7 +19,7 @@ impl Session {
         let drawn = self.tokens.len();
         let due = drawn >= self.previewed + self.preview_every.max(1) || (self.done && drawn > self.previewed);
         if self.decoding.is_none() && self.preview_every > 0 && due {
-            let (tokenizer, codes, grid) = (tokenizer.clone(), self.canvas(), self.grid);
+            let (tokenizer, codes, grid) = (tokenizer.clone(), self.codes(), self.grid);
             let decode = async move { tokenizer.decode_image(&codes, grid).await };
             self.decoding = Some((drawn, Box::pin(decode)));
         }
@@ -35,14 +35,19 @@ impl Session {
         }
     }
 
-    /// All T codes: undrawn ones repeat the token above them (the newest one in the first row), so that the drawn part
-    /// is decoded next to something like itself.
-    fn canvas(&self) -> Vec<u32> {
-        let mut codes: Vec<u32> = self.tokens.iter().map(|t| t.id).collect();
-        while codes.len() < self.total() {
-            let at = codes.len();
-            codes.push(if at >= self.grid { codes[at - self.grid] } else { codes.last().copied().unwrap_or(0) });
-        }
-        codes
+    /// All T codes of the picture so far, see [`fill_undrawn`].
+    pub fn codes(&self) -> Vec<u32> {
+        fill_undrawn(self.tokens.iter().map(|t| t.id).collect(), self.grid, self.total())
     }
+}
+
+/// The first codes of a picture (raster order, `grid` a row) and a guess for the rest, `total` in all: undrawn codes
+/// repeat the one above them (the newest one in the first row), so that the drawn part is decoded next to something like
+/// itself. Viewers cover the guess.
+pub fn fill_undrawn(mut codes: Vec<u32>, grid: usize, total: usize) -> Vec<u32> {
+    while codes.len() < total {
+        let at = codes.len();
+        codes.push(if at >= grid { codes[at - grid] } else { codes.last().copied().unwrap_or(0) });
+    }
+    codes
 }

@@ -1,5 +1,6 @@
 //! Files in a browser: chosen through an input element, saved as downloads.
 
+use eframe::egui::DroppedFileHandle;
 use js_sys::{Array, Promise, Uint8Array};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
@@ -32,6 +33,17 @@ pub async fn open_file(_kind: &'static str, extensions: &'static [&'static str])
     let Some(file) = input.files().and_then(|files| files.get(0)) else { return Ok(None) };
     let bytes = read(&file).await.map_err(|e| bad(&file.name(), &e))?;
     Ok(Some((file.name(), bytes)))
+}
+
+/// Reads a file that was let go over the page.
+///
+/// # Errors
+/// [`Error::Image`] where it cannot be read.
+pub async fn read_dropped(file: DroppedFileHandle) -> Result<Option<(String, Vec<u8>)>> {
+    let name = file.path().display().to_string();
+    let bytes = file.bytes_async().await;
+    let bytes = bytes.map_err(|e| Error::Image { file: name.clone(), problem: format!("cannot be read ({e})") })?;
+    Ok(Some((name, bytes)))
 }
 
 async fn read(file: &File) -> std::result::Result<Vec<u8>, JsValue> {

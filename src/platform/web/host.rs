@@ -23,8 +23,6 @@ extern "C" {
     /// Why there is no GPU and what to do about it; empty where there is one.
     #[wasm_bindgen(method, getter)]
     pub fn notice(this: &Host) -> String;
-    #[wasm_bindgen(method, getter, js_name = modelHash)]
-    fn model_hash(this: &Host) -> String;
     #[wasm_bindgen(method, catch, js_name = loadModel)]
     async fn load_model(
         this: &Host,
@@ -37,17 +35,6 @@ extern "C" {
     fn publish(this: &Host, json: &str);
     #[wasm_bindgen(method)]
     fn crashed(this: &Host, message: &str);
-}
-
-/// How far the page is with a fetch.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Step {
-    /// `check` (what an earlier visit kept) or `download`.
-    pub phase: String,
-    /// Bytes so far.
-    pub done: u64,
-    /// Bytes in all.
-    pub total: u64,
 }
 
 #[derive(Default)]
@@ -102,11 +89,6 @@ pub fn take_commands() -> Vec<(String, String)> {
     PAGE.with_borrow_mut(|page| page.commands.drain(..).collect())
 }
 
-/// The model's hash by the page's manifest: known before the model is there.
-pub fn model_hash() -> Option<String> {
-    host().map(|h| h.model_hash()).filter(|hash| !hash.is_empty())
-}
-
 /// Gives the app's state (JSON) to the page, for its text panel and the tests.
 pub fn publish(state: &str) {
     if let Some(host) = host() {
@@ -130,11 +112,18 @@ pub fn cancel_fetch() {
     }
 }
 
-/// Writes `link` (without `#`) into the address bar, without a new entry in the history.
+/// A link as people pass it on: this page's address with it.
+pub fn address(link: &str) -> String {
+    let here = web_sys::window().and_then(|w| w.location().href().ok()).unwrap_or_default();
+    let page = here.split('#').next().unwrap_or_default();
+    format!("{page}#{}", link.trim_start_matches('#'))
+}
+
+/// Writes `link` (with or without `#`) into the address bar, without a new entry in the history.
 pub fn set_link(link: &str) {
     let Some(window) = web_sys::window() else { return };
     let Ok(history) = window.history() else { return };
-    if let Err(e) = history.replace_state_with_url(&JsValue::NULL, "", Some(&format!("#{link}"))) {
+    if let Err(e) = history.replace_state_with_url(&JsValue::NULL, "", Some(&format!("#{}", link.trim_start_matches('#')))) {
         // Browsers limit how often: the next change brings the address up to date.
         log::debug!("the address was not changed: {}", sentence(&e));
     }
@@ -144,11 +133,11 @@ pub fn set_link(link: &str) {
 ///
 /// # Errors
 /// [`Error::Checkpoint`] with the page's sentence.
-pub async fn fetch(names: &[&str], progress: impl Fn(Step) + 'static) -> Result<HashMap<String, Vec<u8>>> {
+pub async fn fetch(names: &[&str], progress: impl Fn(String, u64, u64) + 'static) -> Result<HashMap<String, Vec<u8>>> {
     let bad = |problem: String| Error::Checkpoint { file: "model".into(), problem };
     let host = host().ok_or_else(|| bad("there is no page to fetch it".into()))?;
     let heard = Closure::<dyn FnMut(String, f64, f64)>::new(move |phase: String, done: f64, total: f64| {
-        progress(Step { phase, done: done as u64, total: total as u64 });
+        progress(phase, done as u64, total as u64);
     });
     let wanted = names.iter().map(|name| (*name).to_owned()).collect();
     let found = host.load_model(wanted, &heard).await.map_err(|e| bad(sentence(&e)))?;

@@ -5,26 +5,39 @@
 
 mod files;
 mod host;
-mod interim;
 mod start;
 
+use std::collections::HashMap;
 use std::future::Future;
 use std::path::Path;
 
-use crate::checkpoint::ModelFiles;
+use super::{Extras, Progress};
+use crate::checkpoint::{Later, ModelFiles};
+use crate::config::ModelConfig;
 use crate::error::{Error, Result};
 
-pub use files::{open_file, save_file};
-pub use host::{Host, Step, fetch, model_hash, publish, set_link, take_commands};
+pub use files::{open_file, read_dropped, save_file};
+pub use host::{Host, address, publish, set_link, take_commands};
 pub use start::Dpar;
 
 /// What may move to where the work is done: anything, a page has one thread.
 pub trait MaybeSend {}
 impl<T> MaybeSend for T {}
 
-/// The files of the model, as the page's manifest names them.
-const MODEL: [&str; 5] =
-    ["config.json", "vq.safetensors", "entropy.safetensors", "dpar.safetensors", "baseline.safetensors"];
+/// The files that are fetched at once; the baseline's follow when someone compares.
+const MODEL: [&str; 4] = ["config.json", "vq.safetensors", "entropy.safetensors", "dpar.safetensors"];
+/// The baseline's weights.
+const BASELINE: &str = "baseline.safetensors";
+/// What is shown before and beside the model.
+const EXTRAS: [&str; 5] = ["recording.json", "dpar.png", "baseline.png", "looks.png", "thumbnails.png"];
+
+/// The config of the model that comes with the app: what there is to show before its weights are there.
+pub fn built_in_config() -> ModelConfig {
+    const CONFIG: &[u8] = include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/assets/model/config.json"));
+    // ok: a test parses the very same bytes.
+    #[allow(clippy::expect_used)]
+    ModelConfig::parse(CONFIG, "config.json").expect("the config in assets/model is tested to parse")
+}
 
 /// Always an error: 36 MB of weights do not belong inside the wasm file, the page fetches them beside it.
 ///
@@ -42,18 +55,43 @@ pub fn embedded_model() -> Result<ModelFiles> {
 /// # Errors
 /// [`Error::Checkpoint`] with the page's sentence where a download fails or is cancelled, else as
 /// [`ModelFiles::load`].
-pub async fn fetch_model(progress: impl Fn(Step) + 'static) -> Result<ModelFiles> {
-    let mut files = fetch(&MODEL, progress).await?;
-    let files = std::cell::RefCell::new(&mut files);
-    ModelFiles::load("model", |name| {
-        let taken = files.borrow_mut().remove(name);
-        taken.map(Into::into).ok_or_else(|| (name.to_owned(), "the page did not fetch it".to_owned()))
-    })
+pub async fn load_model(_source: Option<String>, progress: Progress) -> Result<ModelFiles> {
+    let files = host::fetch(&MODEL, move |phase, done, total| progress.set(&phase, done, total)).await?;
+    let files = std::cell::RefCell::new(files);
+    ModelFiles::load_some(
+        "built-in model",
+        |name| {
+            let taken = files.borrow_mut().remove(name);
+            taken.map(Into::into).ok_or_else(|| (name.to_owned(), "the page did not fetch it".to_owned()))
+        },
+        Later::Baseline,
+    )
+}
+
+/// Fetches the baseline's weights.
+///
+/// # Errors
+/// As [`load_model`].
+pub async fn load_baseline(progress: Progress) -> Result<Vec<u8>> {
+    let files = host::fetch(&[BASELINE], move |phase, done, total| progress.set(&phase, done, total)).await?;
+    files.into_values().next().ok_or_else(|| Error::Internal("the page fetched nothing".into()))
+}
+
+/// What comes with the built-in model; parts that cannot be fetched are left out.
+pub async fn load_extras(config: &ModelConfig) -> Extras {
+    let files = match host::fetch(&EXTRAS, |_, _, _| {}).await {
+        Ok(files) => files,
+        Err(e) => {
+            log::warn!("{e}");
+            HashMap::new()
+        }
+    };
+    Extras::parse(config, |name| files.get(name).map(|bytes| bytes.clone().into()))
 }
 
 /// Runs `work` to its end beside the caller: between frames.
-pub fn run(work: impl Future<Output = ()> + 'static) {
-    wasm_bindgen_futures::spawn_local(work);
+pub fn run<F: Future<Output = ()> + 'static>(work: impl FnOnce() -> F + 'static) {
+    wasm_bindgen_futures::spawn_local(work());
 }
 
 /// Always an error: a page cannot write to a path.

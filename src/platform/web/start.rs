@@ -8,6 +8,8 @@ use wasm_bindgen::prelude::*;
 use web_sys::HtmlCanvasElement;
 
 use super::host::{self, Host};
+use crate::app::{App, Launch};
+use crate::backend::DeviceChoice;
 use crate::gpu;
 
 /// The app on a page.
@@ -97,5 +99,12 @@ fn open_app(
     host: &Host,
 ) -> Result<Box<dyn eframe::App>, Box<dyn std::error::Error + Send + Sync>> {
     host::wake_with(&cc.egui_ctx);
-    Ok(Box::new(super::interim::Interim::new(cc, host, &address_hash())?))
+    let link = address_hash();
+    let launch = Launch {
+        link: (!link.is_empty()).then_some(link),
+        device: if host.cpu() { DeviceChoice::Cpu } else { DeviceChoice::Auto },
+        notice: host.notice(),
+        ..Launch::default()
+    };
+    Ok(Box::new(App::new(cc, launch)))
 }

@@ -1,0 +1,294 @@
+//! What to draw and how: class, seed, transport, threshold, sampling.
+
+use eframe::egui::{self, Ui};
+
+use super::action::{Action, Export};
+use super::{Facts, theme, threshold};
+use crate::patching::Mode;
+use crate::request::Live;
+
+/// Class, seed and the large button.
+pub fn what(ui: &mut Ui, f: &Facts<'_>, search: &mut String, out: &mut Vec<Action>) {
+    ui.horizontal_wrapped(|ui| {
+        class_picker(ui, f, search, out);
+        let mut seed = f.settings.seed;
+        ui.label("seed").on_hover_text("The same seed draws the same picture again, on this GPU, always.");
+        if ui.add(egui::DragValue::new(&mut seed).speed(0.1)).changed() {
+            out.push(Action::Seed(seed));
+        }
+        if ui.button("\u{1F3B2}").on_hover_text("Another seed (D)").clicked() {
+            out.push(Action::Dice);
+        }
+    });
+}
+
+fn class_picker(ui: &mut Ui, f: &Facts<'_>, search: &mut String, out: &mut Vec<Action>) {
+    let chosen = f.class;
+    let name = f.config.class_name(chosen);
+    let button = ui.add(egui::Button::new(format!("{name} \u{23F7}"))).on_hover_text("What to draw");
+    egui::Popup::from_toggle_button_response(&button)
+        .close_behavior(egui::PopupCloseBehavior::CloseOnClickOutside)
+        .width(340.0)
+        .show(|ui| {
+            let field =
+                ui.add(egui::TextEdit::singleline(search).hint_text("search classes").desired_width(f32::INFINITY));
+            if ui.memory(|m| m.focused().is_none()) {
+                field.request_focus();
+            }
+            egui::ScrollArea::vertical().max_height(360.0).show(ui, |ui| {
+                ui.horizontal_wrapped(|ui| {
+                    let wanted = search.trim().to_lowercase();
+                    let mut any = false;
+                    for id in 0..f.config.num_classes().min(1000) {
+                        let name = f.config.class_name(id);
+                        if !name.to_lowercase().contains(&wanted) {
+                            continue;
+                        }
+                        any = true;
+                        if class_button(ui, f, id, &name, id == chosen).clicked() {
+                            out.push(Action::Class(id));
+                            search.clear();
+                            ui.close();
+                        }
+                    }
+                    if !any {
+                        ui.label(format!("no class has \"{wanted}\" in its name"));
+                    }
+                });
+            });
+        });
+}
+
+fn class_button(ui: &mut Ui, f: &Facts<'_>, id: usize, name: &str, chosen: bool) -> egui::Response {
+    let Some((texture, uv)) = f.thumbnail(id) else { return ui.selectable_label(chosen, name) };
+    let image = egui::Image::new((texture, egui::vec2(64.0, 64.0))).uv(uv);
+    ui.add(egui::Button::image(image).selected(chosen)).on_hover_text(name)
+}
+
+/// Generate, pause, steps, stop.
+pub fn transport(ui: &mut Ui, f: &Facts<'_>, out: &mut Vec<Action>) {
+    let busy = f.stage.is_live();
+    ui.horizontal_wrapped(|ui| {
+        let label = egui::RichText::new("\u{25B6} Generate").strong();
+        let generate = egui::Button::new(label).fill(ui.visuals().selection.bg_fill);
+        let answer = ui.add_enabled(f.ready, generate).on_hover_text("Draw a picture (G)");
+        if answer.on_disabled_hover_text("The model is still being fetched").clicked() {
+            out.push(Action::Generate);
+        }
+        let moving = f.stage.is_busy();
+        let (text, action) =
+            if f.stage.is_paused() { ("\u{25B6} Go on", Action::Resume) } else { ("\u{23F8} Pause", Action::Pause) };
+        if ui.add_enabled(moving, egui::Button::new(text)).on_hover_text("Space").clicked() {
+            out.push(action);
+        }
+        if ui.add_enabled(moving, egui::Button::new("\u{23F9} Stop")).on_hover_text("Keep what is drawn (S)").clicked()
+        {
+            out.push(Action::Stop);
+        }
+        if ui.add_enabled(busy, egui::Button::new("+1 token")).on_hover_text("Draw one token, then hold (T)").clicked()
+        {
+            out.push(Action::StepToken);
+        }
+        if ui
+            .add_enabled(busy, egui::Button::new("+1 patch"))
+            .on_hover_text("Draw until the next patch begins (P)")
+            .clicked()
+        {
+            out.push(Action::StepPatch);
+        }
+    });
+    ui.horizontal(|ui| {
+        ui.label("speed");
+        // Logarithmic, with "as fast as it goes" at the right end.
+        let mut speed = if f.settings.speed <= 0.0 { 1000.0 } else { f.settings.speed };
+        let slider = egui::Slider::new(&mut speed, 1.0..=1000.0)
+            .logarithmic(true)
+            .custom_formatter(|v, _| if v >= 999.0 { "full".to_owned() } else { format!("{v:.0} tokens/s") });
+        if ui.add(slider).on_hover_text("Tokens a second at most").changed() {
+            out.push(Action::Speed(if speed >= 999.0 { 0.0 } else { speed }));
+        }
+    });
+}
+
+/// The threshold with its histogram, P_max and mode.
+pub fn patching(ui: &mut Ui, f: &Facts<'_>, entropies: &[f32], out: &mut Vec<Action>) {
+    let defaults = Live::of(f.config);
+    let most = (f.config.vocab() as f32).ln();
+    let mut live = f.live.clone();
+    ui.horizontal(|ui| {
+        ui.label(egui::RichText::new("Threshold \u{03B8}").strong()).on_hover_text(
+            "A token whose entropy is above \u{03B8} starts a new patch. Lower: more patches, more steps of the big \
+             transformer. Higher: fewer. It may be moved at any time, also while a picture is drawn.",
+        );
+        let value = egui::DragValue::new(&mut live.threshold).speed(0.01).range(-1.0..=most.max(20.0)).suffix(" nats");
+        ui.add(value.fixed_decimals(2));
+        let pinned = f.pinned.is_some();
+        if ui
+            .selectable_label(pinned, "\u{1F4CC}")
+            .on_hover_text("Keep this threshold beside the moving one (K)")
+            .clicked()
+        {
+            out.push(Action::Pin(!pinned));
+        }
+    });
+    threshold::slider(ui, &mut live.threshold, f.pinned, defaults.threshold, most, entropies)
+        .on_hover_text("How uncertain the entropy model is about every token of this picture. Drag the line.");
+    ui.horizontal(|ui| {
+        let mut limit = live.p_max;
+        ui.label("P_max").on_hover_text("The most tokens a patch may hold; 0 is no limit");
+        ui.add(egui::Slider::new(&mut limit, 0..=16).clamping(egui::SliderClamping::Edits));
+        live.p_max = limit;
+    });
+    ui.horizontal(|ui| {
+        ui.label("mode").on_hover_text("How boundaries are chosen");
+        egui::ComboBox::from_id_salt("mode").selected_text(mode_name(live.mode)).show_ui(ui, |ui| {
+            for (_, mode) in Mode::NAMES {
+                ui.selectable_value(&mut live.mode, mode, mode_name(mode)).on_hover_text(mode_about(mode));
+            }
+        });
+        if ui
+            .add_enabled(live != defaults, egui::Button::new("reset"))
+            .on_hover_text("The model's own settings")
+            .clicked()
+        {
+            live = defaults.clone();
+        }
+    });
+    if live.mode == Mode::Static && live.p_max == 0 {
+        live.p_max = defaults.p_max.max(2);
+    }
+    if live != *f.live {
+        out.push(Action::Live(live));
+    }
+    if f.moved {
+        ui.horizontal_wrapped(|ui| {
+            if ui
+                .add_enabled(f.ready, egui::Button::new("Redraw at this threshold"))
+                .on_hover_text("Same seed (R)")
+                .clicked()
+            {
+                out.push(Action::Redraw);
+            }
+            ui.label(theme::small("the grid shows how these tokens would merge"));
+        });
+    }
+}
+
+fn mode_name(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Token => "every token",
+        Mode::Static => "fixed length",
+        Mode::Entropy => "entropy",
+        Mode::EntropyRowBoundary => "entropy + rows",
+    }
+}
+
+fn mode_about(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Token => "Every token is a patch: no merging",
+        Mode::Static => "Patches of exactly P_max tokens, whatever they show",
+        Mode::Entropy => "A patch starts where the entropy is above the threshold",
+        Mode::EntropyRowBoundary => "As entropy, and every row starts a patch: the paper's choice",
+    }
+}
+
+/// Guidance, temperature, top-k, top-p.
+pub fn sampling(ui: &mut Ui, f: &Facts<'_>, out: &mut Vec<Action>) {
+    let mut live = f.live.clone();
+    let s = &mut live.sampling;
+    egui::Grid::new("sampling").num_columns(2).show(ui, |ui| {
+        ui.label("guidance").on_hover_text("Classifier-free guidance: how much the class counts. 1 is off.");
+        ui.add(egui::Slider::new(&mut s.cfg_scale, 0.0..=8.0).fixed_decimals(1));
+        ui.end_row();
+        ui.label("temperature").on_hover_text("Below 1: safer tokens. 0: always the most probable one.");
+        ui.add(egui::Slider::new(&mut s.temperature, 0.0..=2.0).fixed_decimals(2));
+        ui.end_row();
+        ui.label("top-k").on_hover_text("Draw from the k most probable tokens only. 0 is off.");
+        ui.add(egui::Slider::new(&mut s.top_k, 0..=f.config.vocab()).logarithmic(true));
+        ui.end_row();
+        ui.label("top-p").on_hover_text("Draw from the most probable tokens that make up this mass. 1 is off.");
+        ui.add(egui::Slider::new(&mut s.top_p, 0.0..=1.0).fixed_decimals(2));
+        ui.end_row();
+    });
+    if s.temperature > 0.0 && s.temperature < 0.01 {
+        s.temperature = 0.0;
+    }
+    if live != *f.live {
+        out.push(Action::Live(live));
+    }
+}
+
+/// What is shown over the picture.
+pub fn view(ui: &mut Ui, f: &Facts<'_>, out: &mut Vec<Action>) {
+    ui.horizontal_wrapped(|ui| {
+        let (mut grid, mut heat, mut compare) = (f.settings.grid, f.settings.heat, f.settings.compare);
+        if ui.checkbox(&mut grid, "patches").on_hover_text("Patch borders, coloured by length (B)").changed() {
+            out.push(Action::Grid(grid));
+        }
+        if ui.checkbox(&mut heat, "entropy").on_hover_text("How uncertain the entropy model was (E)").changed() {
+            out.push(Action::Heat(heat));
+        }
+        let has = f.config.baseline.is_some();
+        let check = ui.add_enabled(has, egui::Checkbox::new(&mut compare, "compare with baseline"));
+        let about = "Draw the same class and seed with the fixed-length model beside DPAR (C)";
+        if check.on_hover_text(about).on_disabled_hover_text("This model folder has no baseline").changed() {
+            out.push(Action::Compare(compare));
+        }
+    });
+}
+
+/// A person's own image: open, keep, complete.
+pub fn own(ui: &mut Ui, f: &Facts<'_>, out: &mut Vec<Action>) {
+    ui.horizontal_wrapped(|ui| {
+        let open = egui::Button::new("\u{1F5C1} Open an image");
+        if ui.add_enabled(f.ready, open).on_hover_text("Or drop one here, or paste one (O)").clicked() {
+            out.push(Action::OpenImage);
+        }
+    });
+    if f.own {
+        let mut rows = f.keep_rows;
+        ui.horizontal(|ui| {
+            ui.label("keep rows");
+            if ui.add(egui::Slider::new(&mut rows, 0..=f.config.grid())).changed() {
+                out.push(Action::KeepRows(rows));
+            }
+        });
+        let complete = egui::Button::new("Let the model draw the rest");
+        if ui.add_enabled(f.ready && rows < f.config.grid(), complete).clicked() {
+            out.push(Action::Complete);
+        }
+    } else {
+        ui.label(theme::small("See how your own picture is cut into patches, or let the model complete it."));
+    }
+}
+
+/// Take it away.
+pub fn share(ui: &mut Ui, f: &Facts<'_>, out: &mut Vec<Action>) {
+    let done = f.finished;
+    ui.horizontal_wrapped(|ui| {
+        if ui
+            .add_enabled(f.linkable, egui::Button::new("\u{1F517} Link"))
+            .on_hover_text("Copy a link that draws this picture again (L)")
+            .clicked()
+        {
+            out.push(Action::CopyLink);
+        }
+        if ui
+            .add_enabled(done, egui::Button::new("Copy"))
+            .on_hover_text("Put the picture on the clipboard (Ctrl C)")
+            .clicked()
+        {
+            out.push(Action::CopyImage);
+        }
+        for (text, about, export) in [
+            ("PNG", "Save the picture (Ctrl S)", Export::Picture),
+            ("PNG + patches", "Save the picture with its patches and entropies", Export::Overlay),
+            ("GIF", "Save the run as an animation", Export::Animation),
+            ("JSON", "Save the run as data: `dpar replay` draws it again", Export::Trace),
+        ] {
+            if ui.add_enabled(done, egui::Button::new(text)).on_hover_text(about).clicked() {
+                out.push(Action::Export(export));
+            }
+        }
+    });
+}

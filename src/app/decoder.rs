@@ -1,0 +1,122 @@
+//! Partial pictures: decodes what is drawn so far beside the frame, as often as it is worth it.
+
+use std::sync::Arc;
+
+use image::RgbImage;
+use web_time::{Duration, Instant};
+
+use super::picture::Picture;
+use super::stage::{Slot, Stage};
+use super::studio::{Studio, Wake};
+use crate::error::Result;
+use crate::platform::Task;
+
+/// Tokens between two partial pictures at least.
+const EVERY: usize = 8;
+/// Decoding may take this share of the time while a run goes on.
+const SHARE: f64 = 0.2;
+/// How long the cursor must rest before the picture under it is decoded exactly.
+const REST: Duration = Duration::from_millis(120);
+
+/// Decodes one picture at a time.
+#[derive(Default)]
+pub struct Decoder {
+    job: Option<Job>,
+    took: Duration,
+    ended: Option<Instant>,
+    cursor: Option<(usize, Instant)>,
+}
+
+struct Job {
+    picture: u64,
+    slot: Slot,
+    tokens: usize,
+    started: Instant,
+    task: Task<Result<RgbImage>>,
+}
+
+impl Decoder {
+    /// Takes a finished decode and starts the next one that is worth it.
+    ///
+    /// # Errors
+    /// As [`crate::model::Tokenizer::decode_image`].
+    pub fn advance(
+        &mut self,
+        stage: &mut Stage,
+        studio: Option<&Studio>,
+        seek: Option<usize>,
+        wake: &Wake,
+    ) -> Result<()> {
+        if let Some((job, result)) = self.job.as_ref().and_then(|job| job.task.take().map(|r| (job, r))) {
+            self.took = job.started.elapsed();
+            self.ended = Some(Instant::now());
+            let (picture, slot, tokens) = (job.picture, job.slot, job.tokens);
+            self.job = None;
+            let image = result?;
+            if let Some(to) = stage.picture_mut(slot).filter(|p| p.id == picture) {
+                to.frame(tokens, &image);
+            }
+        }
+        let rested = self.rested(seek);
+        let Some(studio) = studio.filter(|_| self.job.is_none()) else { return Ok(()) };
+        let wanted = [Slot::Main, Slot::Other]
+            .into_iter()
+            .filter_map(|slot| Some((slot, self.wanted(stage.picture(slot)?, seek, rested)?)))
+            .next();
+        if let Some((slot, tokens)) = wanted
+            && let Some(picture) = stage.picture(slot)
+        {
+            let (tokenizer, codes, grid) = (studio.tokenizer.clone(), picture.codes(tokens), picture.grid);
+            let (picture, wake) = (picture.id, wake.clone());
+            let task = Task::spawn(move || wake(), async move || tokenizer.decode_image(&codes, grid).await);
+            self.job = Some(Job { picture, slot, tokens, started: Instant::now(), task });
+        }
+        Ok(())
+    }
+
+    /// Whether the cursor has rested where it is; so that dragging it does not decode every token on the way.
+    fn rested(&mut self, seek: Option<usize>) -> bool {
+        match (seek, self.cursor) {
+            (None, _) => {
+                self.cursor = None;
+                false
+            }
+            (Some(at), Some((was, since))) if at == was => since.elapsed() >= REST,
+            (Some(at), _) => {
+                self.cursor = Some((at, Instant::now()));
+                false
+            }
+        }
+    }
+
+    /// Whether a decode is under way or waits for the cursor to rest.
+    pub fn is_busy(&self) -> bool {
+        self.job.is_some()
+    }
+
+    /// How many tokens of a picture to decode now, if any.
+    fn wanted(&self, picture: &Picture, seek: Option<usize>, rested: bool) -> Option<usize> {
+        let drawn = picture.tokens.len();
+        if drawn == 0 {
+            return None;
+        }
+        if picture.is_done() && !picture.frames.contains_key(&drawn) {
+            return Some(drawn);
+        }
+        if let Some(at) = seek.filter(|at| rested && (1..=drawn).contains(at) && !picture.frames.contains_key(at)) {
+            return Some(at);
+        }
+        if picture.is_done() {
+            return None;
+        }
+        let newest = picture.frames.keys().next_back().copied().unwrap_or(0);
+        let pause = self.took.mul_f64((1.0 - SHARE) / SHARE);
+        let due = self.ended.is_none_or(|ended| ended.elapsed() >= pause);
+        (due && drawn >= newest + EVERY).then_some(drawn)
+    }
+}
+
+/// A picture's frame of exactly its drawn tokens, as an image: what is saved and copied.
+pub fn finished(picture: &Picture) -> Option<Arc<eframe::egui::ColorImage>> {
+    picture.frames.get(&picture.tokens.len()).cloned()
+}

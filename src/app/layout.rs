@@ -1,0 +1,521 @@
+//! One frame: where things are on a wide screen and on a narrow one, and what is published of it.
+
+use eframe::egui::{self, Align, Layout, Rect, ScrollArea, Ui};
+use web_time::{Duration, Instant};
+
+use super::action::{Action, pressed};
+use super::canvas::{self, Look, Pointed};
+use super::mirror::{Beside, State, View};
+use super::picture::{Cost, Picture, Source};
+use super::stage::Slot;
+use super::stats::{self, Figures};
+use super::tour::Place;
+use super::{App, Facts, Model, Settings, controls, inspector, theme, timeline, tour, windows};
+use crate::engine::Generator;
+use crate::patching::Patches;
+
+/// Below this width, in points, everything is in one column.
+const NARROW: f32 = 760.0;
+/// Below this width the inspector goes under the controls.
+const WIDE: f32 = 1080.0;
+/// The state is published this often at most.
+const PUBLISH: Duration = Duration::from_millis(100);
+
+impl App {
+    /// Between frames, also while the window is hidden.
+    pub fn tick(&mut self, ctx: &egui::Context) {
+        self.advance();
+        self.settle(ctx);
+        let flashing = self.stage.main.as_ref().is_some_and(|p| canvas::is_flashing(p, self.now()));
+        if self.stage.is_moving() || flashing {
+            ctx.request_repaint();
+        } else if self.seek.is_some() || matches!(self.model, Model::Loading(..)) {
+            ctx.request_repaint_after(PUBLISH);
+        }
+        if self.publish() {
+            ctx.request_repaint_after(PUBLISH);
+        }
+    }
+
+    /// The frame.
+    pub fn show(&mut self, ui: &mut Ui) {
+        self.time_frame();
+        let ctx = ui.ctx().clone();
+        let mut out: Vec<Action> = pressed(&ctx).into_iter().filter_map(|does| self.key(does)).collect();
+        self.dropped(&ctx, &mut out);
+        self.upload(&ctx);
+        self.places.clear();
+        let size = ctx.content_rect().size();
+        if size.x < NARROW {
+            self.narrow(ui, &mut out);
+        } else {
+            self.wide(ui, size, &mut out);
+        }
+        self.over(&ctx, &mut out);
+        for action in out {
+            self.act(action);
+            ctx.request_repaint();
+        }
+        self.settle(&ctx);
+    }
+
+    fn wide(&mut self, ui: &mut Ui, size: egui::Vec2, out: &mut Vec<Action>) {
+        egui::Panel::top("top").show(ui, |ui| self.top(ui, out));
+        let two = size.x < WIDE;
+        egui::Panel::left("controls").exact_size(312.0).resizable(false).show(ui, |ui| {
+            ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
+                self.controls(ui, out);
+                if two {
+                    ui.separator();
+                    self.facts_panel(ui);
+                }
+            });
+        });
+        if !two {
+            egui::Panel::right("facts").exact_size(270.0).resizable(false).show(ui, |ui| {
+                ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| self.facts_panel(ui));
+            });
+        }
+        let plot = if size.y > 640.0 { 120.0 } else { 0.0 };
+        egui::Panel::bottom("time").show(ui, |ui| {
+            ui.add_space(4.0);
+            self.timeline(ui, plot, out);
+            ui.add_space(4.0);
+        });
+        egui::CentralPanel::default().show(ui, |ui| {
+            let room = ui.available_size();
+            self.canvases(ui, room, out);
+        });
+    }
+
+    fn narrow(&mut self, ui: &mut Ui, out: &mut Vec<Action>) {
+        egui::Panel::top("top").show(ui, |ui| self.top(ui, out));
+        egui::CentralPanel::default().show(ui, |ui| {
+            ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
+                let side = ui.available_width().min(ui.ctx().content_rect().height() * 0.55);
+                self.canvases(ui, egui::vec2(ui.available_width(), side), out);
+                self.timeline(ui, 0.0, out);
+                self.controls(ui, out);
+                ui.separator();
+                self.facts_panel(ui);
+            });
+        });
+    }
+
+    fn top(&mut self, ui: &mut Ui, out: &mut Vec<Action>) {
+        ui.horizontal(|ui| {
+            ui.label(egui::RichText::new("DPAR").strong().size(17.0))
+                .on_hover_text("See where an image model spends its compute");
+            let narrow = ui.available_width() < NARROW - 120.0;
+            if !narrow {
+                ui.label(theme::small("see where an image model spends its compute"));
+            }
+            ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+                if ui.button("?").on_hover_text("Keys").clicked() {
+                    out.push(Action::Keys(!self.keys));
+                }
+                if ui.button("About").clicked() {
+                    out.push(Action::About(!self.about));
+                }
+                if ui.button("Tour").on_hover_text("What all this is, in ten steps (H)").clicked() {
+                    out.push(Action::Tour(Some(0)));
+                }
+                egui::widgets::global_theme_preference_buttons(ui);
+                let theme = ui.ctx().options(|o| o.theme_preference);
+                if theme != self.settings.theme {
+                    out.push(Action::Theme(theme));
+                }
+            });
+        });
+        if let Model::Loading(_, progress) = &self.model {
+            let step = progress.get();
+            let (text, share) = match &step {
+                Some(s) if s.total > 1 => {
+                    let mb = |n: u64| n as f64 / 1e6;
+                    (
+                        format!("{} the model: {:.1} of {:.1} MB", doing(&s.phase), mb(s.done), mb(s.total)),
+                        s.done as f32 / s.total as f32,
+                    )
+                }
+                Some(s) => (format!("{} the model", doing(&s.phase)), 0.5),
+                None => ("opening the model".into(), 0.0),
+            };
+            ui.add(egui::ProgressBar::new(share).text(text).desired_height(18.0).animate(true));
+        }
+        if let Some((text, action)) = self.message.clone() {
+            windows::message(ui, &text, action, out);
+        }
+    }
+
+    fn controls(&mut self, ui: &mut Ui, out: &mut Vec<Action>) {
+        ui.spacing_mut().item_spacing.y = 7.0;
+        let mut search = std::mem::take(&mut self.search);
+        let entropies = self.stage.main.as_ref().map(Picture::entropies).unwrap_or_default();
+        let mut places = Vec::new();
+        {
+            let device = self.backend.name();
+            let f = self.facts(&device);
+            let mut part = |ui: &mut Ui, place: Place, add: &mut dyn FnMut(&mut Ui)| {
+                let rect = ui.scope(|ui| add(ui)).response.rect;
+                places.push((place, rect));
+            };
+            part(ui, Place::What, &mut |ui| controls::what(ui, &f, &mut search, out));
+            part(ui, Place::Transport, &mut |ui| controls::transport(ui, &f, out));
+            ui.separator();
+            part(ui, Place::Threshold, &mut |ui| controls::patching(ui, &f, &entropies, out));
+            ui.separator();
+            part(ui, Place::View, &mut |ui| controls::view(ui, &f, out));
+            egui::CollapsingHeader::new("Sampling").show(ui, |ui| controls::sampling(ui, &f, out));
+            ui.separator();
+            part(ui, Place::Own, &mut |ui| controls::own(ui, &f, out));
+            ui.separator();
+            part(ui, Place::Share, &mut |ui| controls::share(ui, &f, out));
+        }
+        self.search = search;
+        self.places.extend(places);
+    }
+
+    fn facts_panel(&mut self, ui: &mut Ui) {
+        let device = self.backend.name();
+        let f = self.facts(&device);
+        let mut places = Vec::new();
+        if let Some(picture) = &self.stage.main {
+            let patches = self.patches(picture);
+            let figures = self.figures(Slot::Main, picture, &patches);
+            let rect = ui.scope(|ui| {
+                if picture.request.generator == Generator::Dpar {
+                    stats::headline(ui, &figures);
+                }
+                stats::details(ui, &f, &figures, picture);
+            });
+            places.push((Place::Figures, rect.response.rect));
+            if let Some(other) = &self.stage.other {
+                ui.separator();
+                ui.label(egui::RichText::new("Fixed-length baseline").strong());
+                let patches = other.patches.clone();
+                stats::details(ui, &f, &self.figures(Slot::Other, other, &patches), other);
+            }
+            ui.separator();
+            let rect = ui.scope(|ui| inspector::show(ui, &f, &patches));
+            places.push((Place::Inspector, rect.response.rect));
+        }
+        self.places.extend(places);
+    }
+
+    fn timeline(&mut self, ui: &mut Ui, plot: f32, out: &mut Vec<Action>) {
+        let device = self.backend.name();
+        let f = self.facts(&device);
+        let Some(picture) = &self.stage.main else { return };
+        let patches = self.patches(picture);
+        let rect = ui.scope(|ui| timeline::show(ui, &f, &patches, plot, out)).response.rect;
+        self.places.push((Place::Timeline, rect));
+    }
+
+    /// The picture; and beside it the baseline's, or the same one under the pinned threshold.
+    fn canvases(&mut self, ui: &mut Ui, room: egui::Vec2, out: &mut Vec<Action>) {
+        let Some(picture) = self.stage.main.take() else {
+            ui.centered_and_justified(|ui| ui.label("Choose a class and press Generate."));
+            return;
+        };
+        let patches = if picture.is_done() { self.patches_of(&picture) } else { picture.patches.clone() };
+        let pinned = self.pinned.filter(|_| self.stage.other.is_none() && picture.is_done()).map(|threshold| {
+            let live = crate::request::Live { threshold, ..self.live.clone() };
+            picture.patches_under(&live.rule(picture.grid))
+        });
+        let count = if self.stage.other.is_some() || pinned.is_some() { 2.0 } else { 1.0 };
+        let side = ((room.x - 14.0 * (count - 1.0)) / count).min(room.y - 26.0).max(64.0);
+        let spare = ((room.x - side * count - 14.0 * (count - 1.0)) / 2.0).max(0.0);
+        let top = ((room.y - side - 26.0) / 2.0).max(0.0);
+        ui.add_space(top);
+        let mut pointed = Pointed::default();
+        ui.horizontal_top(|ui| {
+            ui.spacing_mut().item_spacing.x = 14.0;
+            ui.add_space((spare - 7.0).max(0.0));
+            let title = self.title(&picture, &patches);
+            pointed = self.canvas(ui, side, Slot::Main, &picture, &patches, &title);
+            if let Some(other) = self.stage.other.clone() {
+                let title = format!("baseline: {} steps", other.tokens.len());
+                self.canvas(ui, side, Slot::Other, &other, &other.patches, &title);
+            } else if let Some(pinned) = &pinned {
+                let title = format!("pinned at {:.2} nats: {} patches", self.pinned.unwrap_or(0.0), pinned.count());
+                self.canvas(ui, side, Slot::Main, &picture, pinned, &title);
+            }
+        });
+        self.hovered = pointed.hovered;
+        if let Some(token) = pointed.clicked {
+            out.push(Action::Select((self.selected != Some(token)).then_some(token)));
+        }
+        self.stage.main = Some(picture);
+    }
+
+    fn title(&self, picture: &Picture, patches: &Patches) -> String {
+        let name = match &picture.source {
+            Source::Own(name) => name.rsplit(['/', '\\']).next().unwrap_or(name).to_owned(),
+            Source::Recorded => format!("{}, recorded", self.config.class_name(picture.request.class)),
+            Source::Run => format!("{}, seed {}", self.config.class_name(picture.request.class), picture.request.seed),
+        };
+        let drawn = self.drawn_of(picture);
+        let count = patches.starts().iter().take(drawn).filter(|s| **s).count();
+        format!("{name}: {count} patches for {drawn} tokens")
+    }
+
+    fn canvas(
+        &mut self,
+        ui: &mut Ui,
+        side: f32,
+        slot: Slot,
+        picture: &Picture,
+        patches: &Patches,
+        title: &str,
+    ) -> Pointed {
+        let answer = ui.vertical(|ui| {
+            ui.set_width(side);
+            ui.add(egui::Label::new(egui::RichText::new(title).strong()).truncate());
+            let drawn = if slot == Slot::Main {
+                self.drawn_of(picture)
+            } else {
+                picture.tokens.len().min(self.seek.unwrap_or(usize::MAX))
+            };
+            let (selected, grid) = (self.hovered.or(self.selected).filter(|_| slot == Slot::Main), self.settings.grid);
+            let look = Look {
+                drawn,
+                grid: grid && picture.request.generator == Generator::Dpar,
+                heat: self.settings.heat,
+                patches,
+                longest: self.live.p_max as usize,
+                selected,
+                attention: None,
+                now: self.now(),
+                running: !picture.is_done(),
+            };
+            canvas::show(ui, side, picture, self.textures.image(slot), self.textures.heat(slot), &look, title)
+        });
+        let (response, pointed) = answer.inner;
+        if slot == Slot::Main {
+            self.places.push((Place::Canvas, response.rect));
+        }
+        pointed
+    }
+
+    /// What lies over everything: tour, keys, about.
+    fn over(&mut self, ctx: &egui::Context, out: &mut Vec<Action>) {
+        if self.keys {
+            windows::keys(ctx, out);
+        }
+        if self.about {
+            let device = self.backend.name();
+            windows::about(ctx, &self.facts(&device), self.selfcheck.as_deref(), out);
+        }
+        if let Some(stop) = self.tour {
+            let place = tour::STOPS.get(stop).map(|s| s.place);
+            let target = self.places.iter().find(|(p, _)| Some(*p) == place).map(|(_, rect)| *rect);
+            let screen = ctx.content_rect();
+            tour::show(ctx, stop, target.map(|r| r.intersect(screen)).filter(Rect::is_positive), out);
+        }
+        if ctx.input(|i| !i.raw.hovered_files.is_empty()) {
+            let painter = ctx.layer_painter(egui::LayerId::new(egui::Order::Foreground, egui::Id::unique("drop")));
+            let screen = ctx.content_rect();
+            painter.rect_filled(screen, 0.0, egui::Color32::from_black_alpha(160));
+            let font = egui::FontId::proportional(22.0);
+            painter.text(
+                screen.center(),
+                egui::Align2::CENTER_CENTER,
+                "Let go to see this picture's patches",
+                font,
+                egui::Color32::WHITE,
+            );
+        }
+    }
+
+    fn upload(&mut self, ctx: &egui::Context) {
+        for slot in [Slot::Main, Slot::Other] {
+            if let Some(picture) = self.stage.picture(slot) {
+                let drawn = picture.tokens.len().min(self.seek.unwrap_or(usize::MAX));
+                self.textures.update(ctx, slot, picture, drawn, self.settings.heat);
+            }
+        }
+    }
+
+    /// Tokens shown: the cursor, or all that are drawn.
+    pub(super) fn drawn(&self) -> usize {
+        self.stage.main.as_ref().map_or(0, |p| self.drawn_of(p))
+    }
+
+    fn drawn_of(&self, picture: &Picture) -> usize {
+        self.seek.unwrap_or(usize::MAX).min(picture.tokens.len())
+    }
+
+    fn patches_of(&self, picture: &Picture) -> Patches {
+        picture.patches_under(&self.live.rule(picture.grid))
+    }
+
+    fn figures(&self, slot: Slot, picture: &Picture, patches: &Patches) -> Figures {
+        let drawn = self.seek.unwrap_or(usize::MAX).min(picture.tokens.len());
+        let cost = Cost::of(&self.config, picture.request.generator);
+        let measured = picture.source == Source::Run;
+        let ms = match (&picture.statistics, self.stage.session(slot)) {
+            (Some(s), _) if measured => Some(s.ms_per_token()),
+            (_, Some(session)) => session.ms_per_token(),
+            _ => None,
+        };
+        Figures::of(picture, patches, drawn, cost, ms)
+    }
+
+    pub(super) fn facts<'a>(&'a self, device: &'a str) -> Facts<'a> {
+        let main = self.stage.main.as_ref();
+        let studio = if let Model::Ready(studio) = &self.model { Some(studio) } else { None };
+        Facts {
+            config: &self.config,
+            live: &self.live,
+            settings: &self.settings,
+            stage: &self.stage,
+            class: self.class,
+            pinned: self.pinned,
+            drawn: self.drawn(),
+            inspected: self.hovered.or(self.selected),
+            given: main.map_or(0, |p| p.request.forced.iter().flatten().count()),
+            moved: self.moved(),
+            ready: studio.is_some(),
+            finished: main.is_some_and(|p| p.is_done() && super::decoder::finished(p).is_some()),
+            linkable: main
+                .is_some_and(|p| p.source != Source::Own(String::new()) && !matches!(p.source, Source::Own(_))),
+            own: self.own.is_some(),
+            keep_rows: self.keep_rows,
+            device,
+            renderer: self.renderer,
+            source: studio.map_or("built-in model", |s| s.files.source.as_str()),
+            hash: studio.map(|s| s.files.hash.as_str()),
+            textures: &self.textures,
+        }
+    }
+
+    pub(super) fn remembered(&self) -> Settings {
+        let live =
+            if let Model::Ready(s) = &self.model { Some((s.files.hash.clone(), self.live.clone())) } else { None };
+        Settings { live: live.or_else(|| self.settings.live.clone()), ..self.settings.clone() }
+    }
+
+    fn dropped(&mut self, ctx: &egui::Context, out: &mut Vec<Action>) {
+        let files = ctx.input_mut(|i| std::mem::take(&mut i.raw.dropped_files));
+        if let Some(file) = files.into_iter().next() {
+            self.read_dropped(file);
+        }
+        let pasted = ctx.input(|i| {
+            i.events
+                .iter()
+                .find_map(|e| if let egui::Event::PasteImage(image) = e { Some(image.clone()) } else { None })
+        });
+        if let Some(image) = pasted {
+            out.push(Action::Pasted(image));
+        }
+        let text = ctx.input(|i| {
+            i.events.iter().find_map(|e| if let egui::Event::Paste(text) = e { Some(text.clone()) } else { None })
+        });
+        if let Some(text) = text.filter(|t| !ctx.text_edit_focused() && t.contains("seed=")) {
+            out.push(Action::Link(text));
+        }
+    }
+
+    fn time_frame(&mut self) {
+        let now = Instant::now();
+        if let (Some(last), true) = (self.clock.last, self.stage.is_moving()) {
+            self.clock.longest_ms = self.clock.longest_ms.max((now - last).as_secs_f64() * 1000.0);
+        }
+        self.clock.last = Some(now);
+        self.clock.frames += 1;
+    }
+
+    /// Publishes what has changed; whether more is to come.
+    fn publish(&mut self) -> bool {
+        if self.clock.publish.is_some_and(|at| at.elapsed() < PUBLISH) {
+            return true;
+        }
+        let state = self.state();
+        match serde_json::to_string(&state) {
+            Ok(json) if json != self.published => {
+                crate::platform::publish(&json);
+                self.published = json;
+                self.clock.publish = Some(Instant::now());
+            }
+            Ok(_) => {}
+            Err(e) => log::warn!("the state cannot be published: {e}"),
+        }
+        false
+    }
+
+    /// The app's state, as the page and tests see it.
+    pub fn state(&self) -> State {
+        let main = self.stage.main.as_ref();
+        let figures = main.map(|p| self.figures(Slot::Main, p, &self.patches(p))).unwrap_or_default();
+        let phase = match (&self.model, main) {
+            (Model::Failed(_), _) => "error",
+            (_, _) if self.stage.is_live() && self.stage.is_paused() => "paused",
+            (_, _) if self.stage.is_live() => "running",
+            (Model::Loading(..), _) if self.stage.is_busy() => "recording",
+            (Model::Loading(..), _) => "loading",
+            (_, Some(p)) if p.source == Source::Run && p.is_done() => "done",
+            (_, Some(_)) if self.stage.is_busy() => "recording",
+            _ => "ready",
+        };
+        State {
+            phase,
+            message: self.message.as_ref().map(|(text, _)| text.clone()),
+            device: self.backend.name(),
+            renderer: self.renderer.to_owned(),
+            model: if let Model::Ready(s) = &self.model { Some(s.files.hash.clone()) } else { None },
+            class: self.config.class_name(self.class),
+            seed: self.settings.seed,
+            threshold: self.live.threshold,
+            p_max: self.live.p_max,
+            mode: self.live.mode.name(),
+            token: figures.tokens,
+            tokens: main.map_or(0, |p| p.tokens.len()),
+            total: self.config.tokens(),
+            patches: figures.patches,
+            average_patch_length: figures.average,
+            ms_per_token: figures.ms_per_token,
+            steps_saved: figures.saved,
+            view: View {
+                grid: self.settings.grid,
+                heat: self.settings.heat,
+                theme: match self.settings.theme {
+                    egui::ThemePreference::Light => "light",
+                    egui::ThemePreference::Dark => "dark",
+                    egui::ThemePreference::System => "system",
+                },
+                compare: self.settings.compare,
+            },
+            compare: self.stage.other.as_ref().map(|p| {
+                let f = self.figures(Slot::Other, p, &p.patches);
+                Beside { tokens: f.tokens, patches: f.patches, ms_per_token: f.ms_per_token }
+            }),
+            ids: main.filter(|p| p.is_done()).map(|p| p.tokens.iter().map(|t| t.id).collect()),
+            link: self.link().unwrap_or_default(),
+            progress: if let Model::Loading(_, p) = &self.model { p.get() } else { None },
+            selfcheck: self.selfcheck.clone(),
+            frames: self.clock.frames,
+            longest_frame_ms: self.clock.longest_ms,
+            first_token_ms: self.clock.first_token_ms,
+            finished_ms: self.clock.finished_ms,
+            source: match main.map(|p| &p.source) {
+                Some(Source::Recorded) => "recorded",
+                Some(Source::Run) => "run",
+                Some(Source::Own(_)) => "own",
+                None => "none",
+            },
+            inspected: self.hovered.or(self.selected),
+            decoded: main.map_or(0, |p| p.frames.len()),
+            tour: self.tour,
+            classes: self.config.classes.clone(),
+            hint: (!self.launch.notice.is_empty()).then(|| self.launch.notice.clone()),
+        }
+    }
+}
+
+fn doing(phase: &str) -> &'static str {
+    match phase {
+        "download" => "fetching",
+        "check" => "checking",
+        _ => "putting onto the device",
+    }
+}

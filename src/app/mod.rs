@@ -1,0 +1,396 @@
+//! The app: the same on the desktop and in the browser. It consumes what [`crate::session`] has to say and computes
+//! nothing of DPAR itself.
+//!
+//! Panels are functions of [`Facts`] that push [`Action`]s; [`App::act`] is the only place that carries them out. So a
+//! button, a key, a link, the tour, a screen reader and a test all take the same way.
+
+pub mod action;
+mod canvas;
+mod controls;
+mod decoder;
+mod inspector;
+mod layout;
+pub mod mirror;
+mod perform;
+pub mod picture;
+mod settings;
+mod share;
+pub mod stage;
+mod stats;
+mod studio;
+mod textures;
+pub mod theme;
+pub mod threshold;
+mod timeline;
+pub mod tour;
+mod windows;
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use eframe::egui;
+use web_time::Instant;
+
+pub use action::Action;
+pub use settings::Settings;
+
+use crate::backend::{Backend, DeviceChoice};
+use crate::config::ModelConfig;
+use crate::error::{Error, Result};
+use crate::gpu::{self, Gpu};
+use crate::patching::Patches;
+use crate::platform::{self, Progress, Task};
+use crate::request::{Live, Request};
+use decoder::Decoder;
+use stage::{Slot, Stage};
+use studio::{Studio, Wake};
+use textures::Textures;
+
+/// How the app is opened.
+#[derive(Clone, Debug, Default)]
+pub struct Launch {
+    /// A link to follow at once.
+    pub link: Option<String>,
+    /// Where the model runs.
+    pub device: DeviceChoice,
+    /// A model folder; `None` is the one that comes with the app.
+    pub model: Option<String>,
+    /// Said at once, where something is not as hoped for (no GPU).
+    pub notice: String,
+    /// What outlives the window.
+    pub kept: Kept,
+}
+
+/// What outlives a window whose device was lost: the run, so that the next window goes on with it.
+#[derive(Clone, Debug, Default)]
+pub struct Kept(Arc<Mutex<KeptState>>);
+
+#[derive(Debug, Default)]
+struct KeptState {
+    reopen: bool,
+    request: Option<Request>,
+}
+
+impl Kept {
+    /// Keeps a run and asks for a new window.
+    pub fn keep(&self, request: Option<Request>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = KeptState { reopen: true, request };
+    }
+
+    /// Whether a new window was asked for; once.
+    pub fn take_reopen(&self) -> bool {
+        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner).reopen)
+    }
+
+    fn take_request(&self) -> Option<Request> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).request.take()
+    }
+}
+
+/// Where the model is.
+enum Model {
+    /// Being fetched.
+    Loading(Task<Result<Studio>>, Progress),
+    /// Not there; why.
+    Failed(String),
+    /// Ready.
+    Ready(Box<Studio>),
+}
+
+/// The app.
+pub struct App {
+    launch: Launch,
+    settings: Settings,
+    live: Live,
+    class: usize,
+    pinned: Option<f32>,
+    config: Arc<ModelConfig>,
+    backend: Arc<Backend>,
+    renderer: &'static str,
+    model: Model,
+    stage: Stage,
+    decoder: Decoder,
+    textures: Textures,
+    message: Option<(String, Option<(&'static str, Action)>)>,
+    seek: Option<usize>,
+    selected: Option<usize>,
+    hovered: Option<usize>,
+    keep_rows: usize,
+    own: Option<Vec<u32>>,
+    search: String,
+    tour: Option<usize>,
+    places: Vec<(tour::Place, egui::Rect)>,
+    about: bool,
+    keys: bool,
+    selfcheck: Option<String>,
+    tasks: perform::Tasks,
+    /// Where the cursor goes when the run is over.
+    after: Option<usize>,
+    wake: Wake,
+    opened: Instant,
+    clock: Clock,
+    published: String,
+}
+
+/// What the bench and the tests want to know about time.
+#[derive(Debug, Default)]
+struct Clock {
+    frames: u64,
+    last: Option<Instant>,
+    longest_ms: f64,
+    first_token_ms: Option<f64>,
+    finished_ms: Option<f64>,
+    publish: Option<Instant>,
+}
+
+/// What panels see.
+pub struct Facts<'a> {
+    /// Shapes, classes, defaults.
+    pub config: &'a ModelConfig,
+    /// The controls in force.
+    pub live: &'a Live,
+    /// What is remembered.
+    pub settings: &'a Settings,
+    /// Pictures and runs.
+    pub stage: &'a Stage,
+    /// The chosen class.
+    pub class: usize,
+    /// The pinned threshold, in nats.
+    pub pinned: Option<f32>,
+    /// Tokens shown: the cursor, or all that are drawn.
+    pub drawn: usize,
+    /// The token in the inspector.
+    pub inspected: Option<usize>,
+    /// Tokens that were given, not drawn.
+    pub given: usize,
+    /// Whether the threshold was moved away from the picture's own.
+    pub moved: bool,
+    /// Whether the model is ready.
+    pub ready: bool,
+    /// Whether the picture is finished and decoded.
+    pub finished: bool,
+    /// Whether a link can draw the picture again.
+    pub linkable: bool,
+    /// Whether the picture is a person's own.
+    pub own: bool,
+    /// Rows of it that are kept.
+    pub keep_rows: usize,
+    /// Where the model runs.
+    pub device: &'a str,
+    /// What draws the window.
+    pub renderer: &'a str,
+    /// Where the model came from.
+    pub source: &'a str,
+    /// The model's hash.
+    pub hash: Option<&'a str>,
+    textures: &'a Textures,
+}
+
+impl Facts<'_> {
+    /// A class's thumbnail: texture and place in it.
+    pub fn thumbnail(&self, class: usize) -> Option<(egui::TextureId, egui::Rect)> {
+        self.textures.thumbnail(class)
+    }
+
+    /// What a code looks like: texture and place in it.
+    pub fn tile(&self, id: u32) -> Option<(egui::TextureId, egui::Rect)> {
+        self.textures.tile(id)
+    }
+}
+
+impl App {
+    /// Opens the app in a window (or page) that eframe has made.
+    pub fn new(cc: &eframe::CreationContext<'_>, launch: Launch) -> Self {
+        let backend = adopt(cc, &launch);
+        let renderer = if cc.wgpu_render_state.is_some() { "wgpu" } else { "OpenGL" };
+        let mut settings: Settings = cc.storage.and_then(|s| eframe::get_value(s, settings::KEY)).unwrap_or_default();
+        if !(0.0..=1000.0).contains(&settings.speed) {
+            settings.speed = 0.0;
+        }
+        theme::install(&cc.egui_ctx);
+        cc.egui_ctx.set_theme(settings.theme);
+        Self::with(&cc.egui_ctx, launch, settings, backend, renderer)
+    }
+
+    /// The app on any egui context: tests use it without a window.
+    pub fn with(
+        ctx: &egui::Context,
+        launch: Launch,
+        settings: Settings,
+        backend: Backend,
+        renderer: &'static str,
+    ) -> Self {
+        let waker = ctx.clone();
+        let wake: Wake = Arc::new(move || waker.request_repaint());
+        let backend = Arc::new(backend);
+        let config = Arc::new(platform::built_in_config());
+        let live = Live::of(&config);
+        let message = (!launch.notice.is_empty()).then(|| (launch.notice.clone(), None));
+        let mut app = Self {
+            model: Model::Failed(String::new()),
+            class: settings.class.as_deref().and_then(|name| config.class(name).ok()).unwrap_or(0),
+            textures: Textures::new(&config),
+            launch,
+            settings,
+            live,
+            pinned: None,
+            config,
+            backend,
+            renderer,
+            stage: Stage::default(),
+            decoder: Decoder::default(),
+            message,
+            seek: None,
+            selected: None,
+            hovered: None,
+            keep_rows: 0,
+            own: None,
+            search: String::new(),
+            tour: None,
+            places: Vec::new(),
+            about: false,
+            keys: false,
+            selfcheck: None,
+            tasks: perform::Tasks::default(),
+            after: None,
+            wake,
+            opened: Instant::now(),
+            clock: Clock::default(),
+            published: String::new(),
+        };
+        app.load_model();
+        app.play_recording();
+        app
+    }
+
+    fn load_model(&mut self) {
+        let progress = Progress::default();
+        let (source, backend, wake) = (self.launch.model.clone(), self.backend.clone(), self.wake.clone());
+        let task = Task::spawn(move || wake(), {
+            let progress = progress.clone();
+            move || Studio::load(source, backend, progress)
+        });
+        self.model = Model::Loading(task, progress);
+    }
+
+    fn studio(&mut self) -> Option<&mut Studio> {
+        match &mut self.model {
+            Model::Ready(studio) => Some(studio),
+            Model::Loading(..) | Model::Failed(_) => None,
+        }
+    }
+
+    /// Seconds since the app was opened.
+    fn now(&self) -> f64 {
+        self.opened.elapsed().as_secs_f64()
+    }
+
+    /// Everything that happens between frames.
+    fn advance(&mut self) {
+        if let Model::Loading(task, _) = &self.model
+            && let Some(loaded) = task.take()
+        {
+            self.loaded(loaded);
+        }
+        let (now, speed, wake) = (self.now(), self.settings.speed, self.wake.clone());
+        let studio = match &mut self.model {
+            Model::Ready(studio) => Some(&mut **studio),
+            Model::Loading(..) | Model::Failed(_) => None,
+        };
+        let mut outcome = self.stage.advance(studio, &wake, now, speed);
+        if outcome.is_ok() {
+            let studio = if let Model::Ready(studio) = &self.model { Some(&**studio) } else { None };
+            outcome = self.decoder.advance(&mut self.stage, studio, self.seek, &wake);
+        }
+        if let Err(e) = outcome.and_then(|()| self.backend.lost().map_or(Ok(()), Err)) {
+            self.failed(&e);
+        }
+        self.collect();
+        let first = self.stage.is_live() && self.stage.main.as_ref().is_some_and(|p| !p.tokens.is_empty());
+        if first && self.clock.first_token_ms.is_none() {
+            self.clock.first_token_ms = Some(1000.0 * now);
+        }
+    }
+
+    fn loaded(&mut self, loaded: Result<Studio>) {
+        match loaded {
+            Ok(mut studio) => {
+                let (class, hash) = (self.config.class_name(self.class), studio.files.hash.clone());
+                self.config = Arc::new(studio.files.config.clone());
+                self.class = self.config.class(&class).unwrap_or(0);
+                self.live = match self.settings.live.take() {
+                    Some((model, live)) if model == hash && live.check().is_ok() => live,
+                    _ => Live::of(&self.config),
+                };
+                studio.prepare(crate::engine::Generator::Dpar, &self.wake);
+                self.textures.model(&self.config);
+                self.model = Model::Ready(Box::new(studio));
+                self.ready();
+            }
+            Err(e) => {
+                self.message = Some((e.to_string(), Some(("Try again", Action::LoadModel))));
+                self.model = Model::Failed(e.to_string());
+            }
+        }
+    }
+
+    /// A run failed: says so, and where the device was lost goes on with a new one.
+    fn failed(&mut self, e: &Error) {
+        let go_on = self.stage.session(Slot::Main).filter(|s| !s.is_done()).map(crate::session::Session::continuation);
+        self.stage.clear(None);
+        if matches!(e, Error::DeviceLost(_)) {
+            self.launch.kept.keep(go_on);
+            self.message = Some((format!("{e}. The window opens again and the picture goes on."), None));
+            self.tasks.close = true;
+        } else {
+            self.message = Some((e.to_string(), None));
+        }
+    }
+
+    /// The patches to show for a picture: those of the moved threshold where its tokens are all there, else its own.
+    fn patches(&self, picture: &picture::Picture) -> Patches {
+        if self.moved() { picture.patches_under(&self.live.rule(picture.grid)) } else { picture.patches.clone() }
+    }
+
+    /// Whether the finished picture was drawn under other controls than those now set.
+    fn moved(&self) -> bool {
+        self.stage.main.as_ref().is_some_and(|p| {
+            let (a, b) = (p.last_live(), &self.live);
+            p.is_done() && (a.threshold, a.p_max, a.mode) != (b.threshold, b.p_max, b.mode)
+        })
+    }
+}
+
+/// The window's device, or the CPU where that is wanted or the window has none that can run the engine.
+fn adopt(cc: &eframe::CreationContext<'_>, launch: &Launch) -> Backend {
+    if launch.device == DeviceChoice::Cpu {
+        return Backend::cpu(None);
+    }
+    let Some(state) = &cc.wgpu_render_state else { return Backend::cpu(Some(launch.notice.clone())) };
+    if let Err(e) = gpu::check(&state.adapter) {
+        return Backend::cpu(Some(e.to_string()));
+    }
+    Backend::adopt(Gpu::adopt(state.instance.clone(), state.adapter.clone(), state.device.clone(), state.queue.clone()))
+}
+
+impl eframe::App for App {
+    fn logic(&mut self, ctx: &egui::Context, _frame: &mut eframe::Frame) {
+        self.tick(ctx);
+    }
+
+    fn ui(&mut self, ui: &mut egui::Ui, _frame: &mut eframe::Frame) {
+        self.show(ui);
+    }
+
+    fn save(&mut self, storage: &mut dyn eframe::Storage) {
+        eframe::set_value(storage, settings::KEY, &self.remembered());
+    }
+
+    fn persist_egui_memory(&self) -> bool {
+        false // panel sizes of another screen do more harm than good
+    }
+
+    #[cfg(target_arch = "wasm32")]
+    fn as_any_mut(&mut self) -> Option<&mut dyn std::any::Any> {
+        Some(self)
+    }
+}

@@ -1,0 +1,325 @@
+//! Carries actions out. Nothing else changes the app.
+
+use eframe::egui::{self, ColorImage, ThemePreference};
+
+use super::action::{Action, Does, Export};
+use super::picture::Source;
+use super::stage::{Slot, requests};
+use super::{App, Model, decoder, tour};
+use crate::engine::Generator;
+use crate::error::{Error, Result};
+use crate::platform::{self, Task, finished};
+use crate::request::{Live, Request};
+
+/// Work under way beside the frame, and what it leaves for the next one.
+#[derive(Default)]
+pub struct Tasks {
+    pub(super) open: Option<Task<Result<Option<(String, Vec<u8>)>>>>,
+    save: Option<Task<Result<Option<String>>>>,
+    /// The window has to be opened again.
+    pub close: bool,
+    /// For the clipboard.
+    pub copy: Option<Copy>,
+    /// Actions that came from elsewhere (the page).
+    pub queue: Vec<Action>,
+    theme: Option<ThemePreference>,
+}
+
+/// What goes to the clipboard with the next frame.
+pub enum Copy {
+    /// Text.
+    Text(String),
+    /// A picture.
+    Image(ColorImage),
+}
+
+impl App {
+    /// Carries one action out; what cannot be done is said in the message line.
+    pub fn act(&mut self, action: Action) {
+        if let Err(e) = self.perform(action) {
+            self.message = Some((e.to_string(), None));
+        }
+    }
+
+    fn perform(&mut self, action: Action) -> Result<()> {
+        match action {
+            Action::Generate => return self.generate(self.class, self.settings.seed),
+            Action::Redraw => return self.redraw(),
+            Action::Play => self.play_again(),
+            Action::Pause => self.stage.pause(),
+            Action::Resume => self.stage.resume(),
+            Action::Stop => self.stage.stop(),
+            Action::StepToken => self.stage.step_token(),
+            Action::StepPatch => self.stage.step_patch(),
+            Action::Dice => self.settings.seed = dice(),
+            Action::Class(class) => {
+                self.class = class;
+                self.settings.class = Some(self.config.class_name(class));
+            }
+            Action::Seed(seed) => self.settings.seed = seed,
+            Action::Live(live) => return self.set_live(live),
+            Action::Pin(on) => self.pinned = on.then_some(self.live.threshold),
+            Action::Grid(on) => self.settings.grid = on,
+            Action::Heat(on) => self.settings.heat = on,
+            Action::Compare(on) => self.compare(on)?,
+            Action::Theme(theme) => {
+                self.settings.theme = theme;
+                self.tasks.theme = Some(theme);
+            }
+            Action::Speed(speed) => {
+                self.settings.speed = if speed.is_finite() { speed.clamp(0.0, 1000.0) } else { 0.0 };
+                if self.stage.is_moving() {
+                    self.stage.resume();
+                }
+            }
+            Action::Seek(at) => {
+                self.seek = at.filter(|at| self.stage.main.as_ref().is_some_and(|p| *at < p.tokens.len()))
+            }
+            Action::Select(token) => self.selected = token,
+            Action::OpenImage => {
+                let wake = self.wake.clone();
+                let work = || platform::open_file("pictures", &["png", "jpg", "jpeg", "webp", "gif", "bmp"]);
+                self.tasks.open = Some(Task::spawn(move || wake(), work));
+            }
+            Action::Image(name, bytes) => return self.own_image(&name, bytes),
+            Action::Pasted(image) => return self.pasted(&image),
+            Action::KeepRows(rows) => self.keep_rows = rows.min(self.config.grid()),
+            Action::Complete => return self.complete(),
+            Action::Export(export) => return self.export(export),
+            Action::CopyImage => {
+                let image = self.stage.main.as_ref().and_then(decoder::finished).ok_or_else(|| nothing("copy"))?;
+                self.tasks.copy = Some(Copy::Image((*image).clone()));
+                self.say("the picture is on the clipboard");
+            }
+            Action::CopyLink => {
+                let link = self.link().ok_or_else(|| nothing("link to"))?;
+                self.tasks.copy = Some(Copy::Text(platform::address(&link)));
+                self.say("a link that draws this picture again is on the clipboard");
+            }
+            Action::Link(link) => return self.follow(&link),
+            Action::Tour(stop) => self.tour_to(stop),
+            Action::About(on) => self.about = on,
+            Action::Keys(on) => self.keys = on,
+            Action::LoadModel => {
+                if !matches!(self.model, Model::Ready(_)) {
+                    self.message = None;
+                    self.load_model();
+                }
+            }
+            Action::Dismiss => self.message = None,
+            Action::UseCpu => {
+                self.launch.device = crate::backend::DeviceChoice::Cpu;
+                self.launch.kept.keep(None);
+                self.tasks.close = true;
+            }
+        }
+        Ok(())
+    }
+
+    /// What a key means now.
+    pub(super) fn key(&self, does: Does) -> Option<Action> {
+        let drawn = self.drawn() as isize;
+        let grid = self.config.grid() as isize;
+        let total = self.stage.main.as_ref().map_or(0, |p| p.tokens.len()) as isize;
+        let seek = |to: isize| Some(Action::Seek((to < total).then_some(to.max(0) as usize)));
+        let threshold = |by: f32| {
+            let live = Live { threshold: ((self.live.threshold + by) * 100.0).round() / 100.0, ..self.live.clone() };
+            Some(Action::Live(live))
+        };
+        match does {
+            Does::Generate => Some(Action::Generate),
+            Does::Again => Some(Action::Redraw),
+            Does::Dice => Some(Action::Dice),
+            Does::Toggle if self.stage.is_moving() => Some(Action::Pause),
+            Does::Toggle if self.stage.is_paused() => Some(Action::Resume),
+            Does::Toggle => Some(Action::Play),
+            Does::Stop => Some(Action::Stop),
+            Does::StepToken => Some(Action::StepToken),
+            Does::StepPatch => Some(Action::StepPatch),
+            Does::Back => seek(drawn - 1),
+            Does::Forward => seek(drawn + 1),
+            Does::Up => seek(drawn - grid),
+            Does::Down => seek(drawn + grid),
+            Does::First => seek(0),
+            Does::Last => Some(Action::Seek(None)),
+            Does::Lower => threshold(-super::threshold::STEP),
+            Does::Raise => threshold(super::threshold::STEP),
+            Does::Pin => Some(Action::Pin(self.pinned.is_none())),
+            Does::Grid => Some(Action::Grid(!self.settings.grid)),
+            Does::Heat => Some(Action::Heat(!self.settings.heat)),
+            Does::Compare => Some(Action::Compare(!self.settings.compare)),
+            Does::Open => Some(Action::OpenImage),
+            Does::Save => Some(Action::Export(Export::Picture)),
+            Does::Link => Some(Action::CopyLink),
+            Does::Copy => Some(Action::CopyImage),
+            Does::Theme => Some(Action::Theme(match self.settings.theme {
+                ThemePreference::System => ThemePreference::Light,
+                ThemePreference::Light => ThemePreference::Dark,
+                ThemePreference::Dark => ThemePreference::System,
+            })),
+            Does::Tour => Some(Action::Tour(if self.tour.is_some() { None } else { Some(0) })),
+            Does::Keys => Some(Action::Keys(!self.keys)),
+            Does::Close if self.keys => Some(Action::Keys(false)),
+            Does::Close if self.about => Some(Action::About(false)),
+            Does::Close if self.tour.is_some() => Some(Action::Tour(None)),
+            Does::Close if self.message.is_some() => Some(Action::Dismiss),
+            Does::Close => Some(Action::Select(None)),
+        }
+    }
+
+    pub(super) fn say(&mut self, text: &str) {
+        self.message = Some((text.to_owned(), None));
+    }
+
+    fn generate(&mut self, class: usize, seed: u32) -> Result<()> {
+        let request = Request { live: self.live.clone(), ..Request::new(&self.config, Generator::Dpar, class, seed) };
+        self.own = None;
+        self.start(request, self.settings.compare)
+    }
+
+    pub(super) fn start(&mut self, mut request: Request, compare: bool) -> Result<()> {
+        if self.config.dpar.is_none() {
+            request.generator = Generator::Baseline;
+        }
+        request.check(&self.config)?;
+        let Model::Ready(studio) = &mut self.model else {
+            return Err(Error::Request("the model is not there yet: wait for the download, or try it again".into()));
+        };
+        let compare = compare && self.config.baseline.is_some() && request.generator == Generator::Dpar;
+        self.stage.start(studio, requests(request, compare));
+        self.seek = None;
+        self.selected = None;
+        Ok(())
+    }
+
+    /// The shown picture's class and seed again, under the present controls.
+    fn redraw(&mut self) -> Result<()> {
+        let Some(picture) = &self.stage.main else { return self.generate(self.class, self.settings.seed) };
+        if let Source::Own(_) = picture.source {
+            return self.complete();
+        }
+        let request = Request { live: self.live.clone(), schedule: Vec::new(), ..picture.request.clone() };
+        (self.class, self.settings.seed) = (request.class.min(self.config.num_classes() - 1), request.seed);
+        let compare = self.stage.other.is_some();
+        self.start(request, compare)
+    }
+
+    /// From the cursor on (or from the start, at the end) the finished picture plays again.
+    fn play_again(&mut self) {
+        let Some(picture) = self.stage.main.clone() else { return };
+        let (Some(statistics), false) = (picture.statistics.clone(), self.stage.is_busy()) else { return };
+        let from = self.seek.unwrap_or(0);
+        let tokens = picture.tokens.clone();
+        self.seek = None;
+        self.stage.play(Slot::Main, picture, tokens, statistics, from, self.now());
+        if let Some(other) = self.stage.other.clone()
+            && let Some(statistics) = other.statistics.clone()
+        {
+            let tokens = other.tokens.clone();
+            self.stage.play(Slot::Other, other, tokens, statistics, from, self.now());
+        }
+    }
+
+    fn set_live(&mut self, live: Live) -> Result<()> {
+        live.check()?;
+        self.stage.set_live(&live)?;
+        self.live = live;
+        Ok(())
+    }
+
+    fn compare(&mut self, on: bool) -> Result<()> {
+        if on && self.config.baseline.is_none() {
+            return Err(Error::Request("this model folder has no baseline to compare with".into()));
+        }
+        self.settings.compare = on;
+        if !on {
+            if !self.stage.is_live() {
+                self.stage.other = None;
+            }
+        } else if self.stage.other.is_none()
+            && self.studio().is_some()
+            && self.stage.main.is_some()
+            && self.own.is_none()
+        {
+            return self.redraw();
+        }
+        Ok(())
+    }
+
+    fn tour_to(&mut self, stop: Option<usize>) {
+        self.tour = stop.filter(|n| *n < tour::STOPS.len());
+        self.settings.toured = true;
+        if let Some(n) = self.tour {
+            for action in (tour::STOPS[n].does)(&Live::of(&self.config)) {
+                self.act(action);
+            }
+        }
+    }
+
+    fn export(&mut self, export: Export) -> Result<()> {
+        let picture = self.stage.main.as_ref().filter(|p| p.is_done()).ok_or_else(|| nothing("save"))?;
+        let (name, bytes) = self.file(picture, export)?;
+        let wake = self.wake.clone();
+        self.tasks.save = Some(Task::spawn(move || wake(), move || platform::save_file(name, bytes)));
+        Ok(())
+    }
+
+    /// Picks up what dialogs have brought.
+    pub(super) fn collect(&mut self) {
+        match finished(&mut self.tasks.open) {
+            Some(Ok(Some((name, bytes)))) => self.act(Action::Image(name, bytes)),
+            Some(Err(e)) => self.message = Some((e.to_string(), None)),
+            Some(Ok(None)) | None => {}
+        }
+        match finished(&mut self.tasks.save) {
+            Some(Ok(Some(path))) => self.say(&format!("saved {path}")),
+            Some(Err(e)) => self.message = Some((e.to_string(), None)),
+            Some(Ok(None)) | None => {}
+        }
+        for action in std::mem::take(&mut self.tasks.queue) {
+            self.act(action);
+        }
+    }
+
+    /// What only a frame can do: the clipboard, the theme, closing.
+    pub(super) fn settle(&mut self, ctx: &egui::Context) {
+        match self.tasks.copy.take() {
+            Some(Copy::Text(text)) => ctx.copy_text(text),
+            Some(Copy::Image(image)) => ctx.copy_image(image),
+            None => {}
+        }
+        if let Some(theme) = self.tasks.theme.take() {
+            ctx.set_theme(theme);
+        }
+        if std::mem::take(&mut self.tasks.close) {
+            ctx.send_viewport_cmd(egui::ViewportCommand::Close);
+        }
+    }
+
+    fn own_image(&mut self, name: &str, _bytes: Vec<u8>) -> Result<()> {
+        Err(Error::Request(format!("{name}: images of your own come with the next change")))
+    }
+
+    fn pasted(&mut self, _image: &ColorImage) -> Result<()> {
+        Err(Error::Request("images of your own come with the next change".into()))
+    }
+
+    fn complete(&mut self) -> Result<()> {
+        let codes = self.own.clone().ok_or_else(|| Error::Request("open an image of your own first".into()))?;
+        let kept = self.keep_rows * self.config.grid();
+        let forced = codes.iter().take(kept).map(|c| Some(*c)).collect();
+        let base = Request::new(&self.config, Generator::Dpar, self.class, self.settings.seed);
+        self.start(Request { live: self.live.clone(), forced, ..base }, false)
+    }
+}
+
+fn nothing(what: &str) -> Error {
+    Error::Request(format!("there is no finished picture to {what} yet"))
+}
+
+/// A seed nobody chose: from the clock, small enough to read out.
+fn dice() -> u32 {
+    let now = web_time::SystemTime::now().duration_since(web_time::UNIX_EPOCH).map_or(0, |d| d.as_nanos());
+    // Fibonacci hashing spreads neighbouring times apart.
+    ((now as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 44) as u32 % 1_000_000
+}

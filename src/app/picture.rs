@@ -1,0 +1,219 @@
+//! One picture and how it came about: what is shown, whether it is recorded, being drawn, or a person's own.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use eframe::egui::{Color32, ColorImage};
+use image::RgbImage;
+
+use crate::config::{ModelConfig, TransformerConfig};
+use crate::engine::Generator;
+use crate::looks::Looks;
+use crate::patching::{PatchRule, Patches, StartReason};
+use crate::request::{Live, Request};
+use crate::session::{Event, Statistics, Token};
+
+/// Where a picture comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// A recorded run that came with the app.
+    Recorded,
+    /// A run of the model.
+    Run,
+    /// A person's image, by name.
+    Own(String),
+}
+
+/// A picture, its tokens and its patches.
+#[derive(Clone, Debug)]
+pub struct Picture {
+    /// Tells textures and decodes of different pictures apart.
+    pub id: u64,
+    /// Where it comes from.
+    pub source: Source,
+    /// What was asked for.
+    pub request: Request,
+    /// Tokens so far.
+    pub tokens: Vec<Token>,
+    /// Patches so far.
+    pub patches: Patches,
+    /// Decoded pictures by the number of tokens they show.
+    pub frames: BTreeMap<usize, Arc<ColorImage>>,
+    /// Figures of the finished run.
+    pub statistics: Option<Statistics>,
+    /// First token and birth (seconds) of the patches that are new enough to flash.
+    pub flashes: Vec<(usize, f64)>,
+    /// Grid side g.
+    pub grid: usize,
+}
+
+static NEXT: AtomicU64 = AtomicU64::new(1);
+
+impl Picture {
+    /// Nothing drawn yet.
+    pub fn new(source: Source, request: Request, config: &ModelConfig) -> Self {
+        let grid = config.grid();
+        Self {
+            id: NEXT.fetch_add(1, Ordering::Relaxed),
+            source,
+            request,
+            tokens: Vec::new(),
+            patches: Patches::from_starts(Vec::new(), grid as u32),
+            frames: BTreeMap::new(),
+            statistics: None,
+            flashes: Vec::new(),
+            grid,
+        }
+    }
+
+    /// Tokens of the finished picture, T.
+    pub fn total(&self) -> usize {
+        self.grid * self.grid
+    }
+
+    /// Whether all is there that will be.
+    pub fn is_done(&self) -> bool {
+        self.statistics.is_some()
+    }
+
+    /// Takes an event of its run, `now` in seconds.
+    pub fn accept(&mut self, event: Event, now: f64) {
+        match event {
+            Event::Token(token) => self.push(token, now),
+            Event::PatchClosed(_) => {}
+            Event::Preview(preview) => self.frame(preview.tokens, &preview.image),
+            Event::Done(statistics) => self.statistics = Some(statistics),
+        }
+    }
+
+    /// Adds a token.
+    pub fn push(&mut self, token: Token, now: f64) {
+        if token.starts_patch.is_some() {
+            self.flashes.retain(|(_, born)| now - born < 1.0);
+            self.flashes.push((token.position, now));
+        }
+        self.tokens.push(token);
+        let starts = self.tokens.iter().map(|t| t.starts_patch.is_some()).collect();
+        self.patches = Patches::from_starts(starts, self.grid as u32);
+    }
+
+    /// Adds a decoded picture of the first `tokens` tokens.
+    pub fn frame(&mut self, tokens: usize, image: &RgbImage) {
+        self.frames.insert(tokens, Arc::new(to_egui(image)));
+    }
+
+    /// The controls in force at the end.
+    pub fn last_live(&self) -> &Live {
+        self.request.schedule.last().map_or(&self.request.live, |(_, live)| live)
+    }
+
+    /// Entropies in nats of the tokens so far; empty for the baseline.
+    pub fn entropies(&self) -> Vec<f32> {
+        self.tokens.iter().filter_map(|t| t.entropy).collect()
+    }
+
+    /// The patches the tokens so far would have under another rule; their own for the baseline, which has no entropies.
+    pub fn patches_under(&self, rule: &PatchRule) -> Patches {
+        let entropies = self.entropies();
+        if entropies.len() == self.tokens.len() { rule.patches(&entropies) } else { self.patches.clone() }
+    }
+
+    /// Codes of all T positions when the first `drawn` are known: the others repeat the token above, so that what is
+    /// drawn is decoded next to something like itself.
+    pub fn codes(&self, drawn: usize) -> Vec<u32> {
+        let mut codes: Vec<u32> = self.tokens.iter().take(drawn).map(|t| t.id).collect();
+        while codes.len() < self.total() {
+            let at = codes.len();
+            codes.push(if at >= self.grid { codes[at - self.grid] } else { codes.last().copied().unwrap_or(0) });
+        }
+        codes
+    }
+
+    /// What the first `drawn` tokens look like: the newest decoded picture that shows no more than them, and for the
+    /// tokens since then what their codes look like alone. Undrawn pixels are left transparent.
+    pub fn compose(&self, drawn: usize, side: usize, looks: Option<&Looks>) -> ColorImage {
+        let (shown, mut image) = match self.frames.range(..=drawn).next_back() {
+            Some((n, frame)) => (*n, (**frame).clone()),
+            None => (0, ColorImage::filled([side, side], Color32::TRANSPARENT)),
+        };
+        let width = image.size[0];
+        let cell = width / self.grid.max(1);
+        for position in 0..self.total() {
+            let tile = match (position >= shown && position < drawn, looks) {
+                (true, Some(looks)) => looks.tile(self.tokens[position].id),
+                (true, None) => None,
+                (false, _) if position < drawn => continue,
+                (false, _) => None,
+            };
+            let (x0, y0) = (position % self.grid * cell, position / self.grid * cell);
+            for y in 0..cell {
+                for x in 0..cell {
+                    let pixel = tile.as_ref().and_then(|t| t.get_pixel_checked(x as u32, y as u32));
+                    image.pixels[(y0 + y) * width + x0 + x] =
+                        pixel.map_or(Color32::TRANSPARENT, |p| Color32::from_rgb(p.0[0], p.0[1], p.0[2]));
+                }
+            }
+        }
+        image
+    }
+
+    /// The entropy of every token as a colour, one pixel a token; undrawn ones are transparent.
+    pub fn heat(&self, drawn: usize, most: f32) -> ColorImage {
+        let mut image = ColorImage::filled([self.grid, self.grid], Color32::TRANSPARENT);
+        for token in self.tokens.iter().take(drawn) {
+            if let Some(e) = token.entropy {
+                let [r, g, b] = crate::render::palette::heat(e / most).0;
+                image.pixels[token.position] = Color32::from_rgb(r, g, b);
+            }
+        }
+        image
+    }
+}
+
+/// What runs cost, counted in layers: one layer on one token or patch is one step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cost {
+    /// Layers that run for every token (entropy model, patch encoder, patch decoder; or the whole baseline).
+    pub per_token: usize,
+    /// Layers that run for every patch (the patch transformer).
+    pub per_patch: usize,
+}
+
+impl Cost {
+    /// Of one of a model folder's generators, if it has it.
+    pub fn of(config: &ModelConfig, generator: Generator) -> Option<Self> {
+        let layers = |c: &TransformerConfig| c.n_layer;
+        match generator {
+            Generator::Baseline => config.baseline.as_ref().map(|c| Self { per_token: layers(c), per_patch: 0 }),
+            Generator::Dpar => config.dpar.as_ref().map(|c| Self {
+                per_token: config.entropy.as_ref().map_or(0, layers)
+                    + c.n_local_encoder_layers
+                    + c.n_local_decoder_layers,
+                per_patch: c.n_layer,
+            }),
+        }
+    }
+
+    /// Layer-steps of so many tokens in so many patches.
+    pub fn steps(self, tokens: usize, patches: usize) -> usize {
+        self.per_token * tokens + self.per_patch * patches
+    }
+}
+
+/// Why a patch begins, in words.
+pub fn why(reason: StartReason) -> &'static str {
+    match reason {
+        StartReason::First => "first tokens always start one",
+        StartReason::Row => "a new row begins",
+        StartReason::Entropy => "its entropy is above the threshold",
+        StartReason::Full => "the patch before it is full",
+        StartReason::Every => "every token is a patch",
+    }
+}
+
+/// An image for the screen.
+pub fn to_egui(image: &RgbImage) -> ColorImage {
+    let size = [image.width() as usize, image.height() as usize];
+    ColorImage::from_rgb(size, image.as_raw())
+}

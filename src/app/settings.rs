@@ -1,0 +1,49 @@
+//! What the app remembers from one visit to the next.
+
+use eframe::egui::ThemePreference;
+use serde::{Deserialize, Serialize};
+
+use crate::request::Live;
+
+/// Key in eframe's storage (a file on a computer, local storage in a browser).
+pub const KEY: &str = "dpar";
+
+/// What is remembered. Unknown or broken values fall back to these defaults, field by field.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Settings {
+    /// The chosen class by name, as numbers differ between models.
+    pub class: Option<String>,
+    /// The chosen seed.
+    pub seed: u32,
+    /// The controls, and the model they were set for.
+    pub live: Option<(String, Live)>,
+    /// Patch outlines.
+    pub grid: bool,
+    /// Entropies as colours.
+    pub heat: bool,
+    /// The baseline beside DPAR.
+    pub compare: bool,
+    /// Tokens a second at most; 0 is as fast as it goes.
+    pub speed: f32,
+    /// Light, dark, or as the system.
+    pub theme: ThemePreference,
+    /// Whether the tour was seen or put away.
+    pub toured: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            class: None,
+            seed: 1,
+            live: None,
+            grid: true,
+            heat: false,
+            compare: false,
+            speed: 0.0,
+            theme: ThemePreference::System,
+            toured: false,
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! Pictures on the screen: uploaded when they change, and only then.
+
+use eframe::egui::{self, ColorImage, Rect, TextureHandle, TextureOptions, pos2};
+
+use super::picture::Picture;
+use super::stage::Slot;
+use crate::config::ModelConfig;
+use crate::looks::Looks;
+use crate::sheet::{Layout, Sheet};
+
+/// What a texture shows: picture, tokens, frame below them, frames in all.
+type Key = (u64, usize, usize);
+
+#[derive(Default)]
+struct Shown {
+    image: Option<(Key, TextureHandle)>,
+    heat: Option<(Key, TextureHandle)>,
+}
+
+/// The textures.
+pub struct Textures {
+    main: Shown,
+    other: Shown,
+    looks: Option<Looks>,
+    tiles: Option<TextureHandle>,
+    thumbnails: Option<(TextureHandle, Layout)>,
+    side: usize,
+    vocab: usize,
+}
+
+impl Textures {
+    /// Nothing uploaded yet.
+    pub fn new(config: &ModelConfig) -> Self {
+        let mut textures = Self {
+            main: Shown::default(),
+            other: Shown::default(),
+            looks: None,
+            tiles: None,
+            thumbnails: None,
+            side: 0,
+            vocab: 0,
+        };
+        textures.model(config);
+        textures
+    }
+
+    /// Another model's sizes.
+    pub fn model(&mut self, config: &ModelConfig) {
+        (self.side, self.vocab) = (config.image_size(), config.vocab());
+    }
+
+    /// What the codes look like, where that is known.
+    pub fn set_looks(&mut self, ctx: &egui::Context, looks: Looks) {
+        let sheet = super::picture::to_egui(looks.sheet().pixels());
+        self.tiles = Some(ctx.load_texture("looks", sheet, TextureOptions::NEAREST));
+        self.looks = Some(looks);
+    }
+
+    /// A picture per class.
+    pub fn set_thumbnails(&mut self, ctx: &egui::Context, sheet: &Sheet) {
+        let image = super::picture::to_egui(sheet.pixels());
+        self.thumbnails = Some((ctx.load_texture("thumbnails", image, TextureOptions::LINEAR), sheet.layout()));
+    }
+
+    /// Uploads what a slot shows of its picture, where that has changed.
+    pub fn update(&mut self, ctx: &egui::Context, slot: Slot, picture: &Picture, drawn: usize, heat: bool) {
+        let frame = picture.frames.range(..=drawn).next_back().map_or(0, |(n, _)| *n);
+        let key = (picture.id, drawn, frame + 1);
+        let shown = if slot == Slot::Main { &mut self.main } else { &mut self.other };
+        let side = self.side.max(picture.grid);
+        let options = if side >= 192 { TextureOptions::LINEAR } else { TextureOptions::NEAREST };
+        put(ctx, &mut shown.image, key, options, || picture.compose(drawn, side, self.looks.as_ref()));
+        if heat {
+            let most = (self.vocab.max(2) as f32).ln();
+            put(ctx, &mut shown.heat, key, TextureOptions::NEAREST, || picture.heat(drawn, most));
+        }
+    }
+
+    /// A slot's picture.
+    pub fn image(&self, slot: Slot) -> Option<&TextureHandle> {
+        let shown = if slot == Slot::Main { &self.main } else { &self.other };
+        shown.image.as_ref().map(|(_, t)| t)
+    }
+
+    /// A slot's entropies.
+    pub fn heat(&self, slot: Slot) -> Option<&TextureHandle> {
+        let shown = if slot == Slot::Main { &self.main } else { &self.other };
+        shown.heat.as_ref().map(|(_, t)| t)
+    }
+
+    /// A class's thumbnail.
+    pub fn thumbnail(&self, class: usize) -> Option<(egui::TextureId, Rect)> {
+        let (texture, layout) = self.thumbnails.as_ref()?;
+        cell(class, *layout).map(|uv| (texture.id(), uv))
+    }
+
+    /// What a code looks like.
+    pub fn tile(&self, id: u32) -> Option<(egui::TextureId, Rect)> {
+        let (texture, looks) = (self.tiles.as_ref()?, self.looks.as_ref()?);
+        cell(id as usize, looks.sheet().layout()).map(|uv| (texture.id(), uv))
+    }
+}
+
+/// Tile `n` of a sheet, in texture coordinates.
+fn cell(n: usize, layout: Layout) -> Option<Rect> {
+    let n = u32::try_from(n).ok().filter(|n| *n < layout.count)?;
+    let (width, height) = layout.size();
+    let (x, y) = layout.corner(n);
+    let (w, h) = (width as f32, height as f32);
+    let side = layout.side as f32;
+    Some(Rect::from_min_size(pos2(x as f32 / w, y as f32 / h), egui::vec2(side / w, side / h)))
+}
+
+fn put(
+    ctx: &egui::Context,
+    slot: &mut Option<(Key, TextureHandle)>,
+    key: Key,
+    options: TextureOptions,
+    image: impl FnOnce() -> ColorImage,
+) {
+    match slot {
+        Some((shown, _)) if *shown == key => {}
+        Some((shown, texture)) => {
+            *shown = key;
+            texture.set(image(), options);
+        }
+        None => *slot = Some((key, ctx.load_texture("picture", image(), options))),
+    }
+}

@@ -1,0 +1,97 @@
+use super::*;
+use crate::engine::{Generator, Layout, build};
+
+const TINY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tiny");
+
+type Found = std::result::Result<Cow<'static, [u8]>, (String, String)>;
+
+/// The small model's folder, with `change` made to the files that are read.
+fn reader(change: impl Fn(&str, &mut Vec<u8>)) -> impl Fn(&str) -> Found {
+    move |name| {
+        let mut bytes = std::fs::read(Path::new(TINY).join(name)).unwrap();
+        change(name, &mut bytes);
+        Ok(Cow::Owned(bytes))
+    }
+}
+
+/// Flips the last bit of the last weight.
+fn flip(bytes: &mut [u8]) {
+    if let Some(last) = bytes.len().checked_sub(2) {
+        bytes[last] ^= 1;
+    }
+}
+
+/// The hash of the small model with one bit of `file` turned, and its config made by `config`.
+fn hash(file: &'static str, config: fn(&mut serde_json::Value)) -> String {
+    let read = reader(move |name, bytes| {
+        if name == file {
+            flip(bytes);
+        }
+        if name == "config.json" {
+            let mut value = serde_json::from_slice(bytes).unwrap();
+            config(&mut value);
+            *bytes = value.to_string().into_bytes();
+        }
+    });
+    ModelFiles::load("tiny", read).unwrap().hash
+}
+
+#[test]
+fn the_hash_covers_what_the_model_draws_with() {
+    let dpar = |file| hash(file, |_| ());
+    assert_eq!(dpar("baseline.safetensors"), dpar(""), "the baseline may come later");
+    for file in ["vq.safetensors", "entropy.safetensors", "dpar.safetensors"] {
+        assert_ne!(dpar(file), dpar(""), "{file}");
+    }
+    let plain = |file| {
+        hash(file, |config| {
+            config["dpar"] = serde_json::Value::Null;
+            config["entropy"] = serde_json::Value::Null;
+        })
+    };
+    for file in ["vq.safetensors", "baseline.safetensors"] {
+        assert_ne!(plain(file), plain(""), "{file}");
+    }
+    assert_eq!(plain("dpar.safetensors"), plain(""));
+    assert_eq!((dpar("").len(), dpar("").chars().all(|c| c.is_ascii_hexdigit())), (16, true));
+}
+
+#[test]
+fn the_baseline_can_come_later() {
+    let all = ModelFiles::load_dir(Path::new(TINY)).unwrap();
+    let missing = |name: &str| match name {
+        "baseline.safetensors" => Err((name.to_owned(), "it is not there yet".to_owned())),
+        name => reader(|_, _| ())(name),
+    };
+    assert!(ModelFiles::load("tiny", missing).unwrap_err().to_string().contains("it is not there yet"));
+    let mut files = ModelFiles::load_some("tiny", missing, Later::Baseline).unwrap();
+    assert!(files.baseline.is_none() && files.awaits_baseline() && !all.awaits_baseline());
+    assert_eq!(files.hash, all.hash);
+    build(&files, Generator::Dpar, Layout::CPU).unwrap();
+    let e = build(&files, Generator::Baseline, Layout::CPU).unwrap_err().to_string();
+    assert!(e.contains("`baseline`") && e.contains("not loaded yet"), "{e}");
+
+    let whole = std::fs::read(Path::new(TINY).join("baseline.safetensors")).unwrap();
+    let e = files.add_baseline(whole[..whole.len() / 2].to_vec()).unwrap_err().to_string();
+    assert!(e.starts_with("tiny/baseline.safetensors: is not a whole safetensors file"), "{e}");
+    assert!(files.awaits_baseline());
+    files.add_baseline(whole).unwrap();
+    assert!(!files.awaits_baseline());
+    build(&files, Generator::Baseline, Layout::CPU).unwrap();
+}
+
+#[test]
+fn a_folder_without_dpar_needs_its_baseline_now() {
+    let read = |name: &str| match name {
+        "config.json" => {
+            let json = std::fs::read(Path::new(TINY).join(name)).unwrap();
+            let mut value: serde_json::Value = serde_json::from_slice(&json).unwrap();
+            value["dpar"] = serde_json::Value::Null;
+            Ok(Cow::Owned(value.to_string().into_bytes()))
+        }
+        "baseline.safetensors" => Err((name.to_owned(), "it is not there".to_owned())),
+        name => reader(|_, _| ())(name),
+    };
+    let e = ModelFiles::load_some("tiny", read, Later::Baseline).unwrap_err().to_string();
+    assert!(e.contains("it is not there"), "{e}");
+}

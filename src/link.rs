@@ -1,0 +1,284 @@
+//! Share links: everything that draws a picture again, as the `#...` part of an address.
+//!
+//! ```text
+//! #class=heart&seed=3&t=5.2&pmax=4&mode=entropy_row_boundary&cfg=2&temp=1&topk=0&topp=0.95&model=1f0c…&view=grid
+//! ```
+//!
+//! | key | says | where it is missing |
+//! |---|---|---|
+//! | `gen` | `dpar` or `baseline` | `dpar` |
+//! | `class` | name or number | the first class |
+//! | `seed` | of the noise | 1 |
+//! | `t`, `pmax`, `mode` | the patch rule | the model's own |
+//! | `cfg`, `temp`, `topk`, `topp` | how tokens are drawn | the model's own |
+//! | `changes` | `20:t=6,pmax=0;30:cfg=3`: settings that changed on the way, with the token they counted from | none |
+//! | `given` | `0:01f3…;40:…`: tokens that were given, 4 hex digits each, from that position on | none |
+//! | `model` | [`crate::checkpoint::ModelFiles::hash`] | whatever model is there |
+//! | `view` | any of `grid`, `heat`, `compare` | as the viewer is set |
+//! | `token` | where the cursor stands | as the viewer is set |
+//!
+//! A written link never relies on a model's defaults, which may change: it names every number. Only a link made by hand
+//! leaves some out. Floats are written in the shortest form that reads back as the same float.
+
+mod parse;
+#[cfg(test)]
+mod tests;
+
+use std::fmt::{self, Write as _};
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use crate::config::ModelConfig;
+use crate::engine::Generator;
+use crate::error::Result;
+use crate::patching::Mode;
+use crate::request::{Live, Request};
+use crate::trace::Run;
+
+/// Characters of a value that are escaped: all but those that an address may hold and that separate nothing here.
+const ESCAPED: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b'!').remove(b'*');
+
+/// A share link, read or to be written.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Link {
+    /// The model's hash.
+    pub model: Option<String>,
+    /// DPAR or the baseline.
+    pub generator: Generator,
+    /// Class name or number.
+    pub class: Option<String>,
+    /// Seed.
+    pub seed: Option<u32>,
+    /// Controls at the start.
+    pub settings: Settings,
+    /// Controls that change on the way: the position from which they count (ascending), and what changes there.
+    pub changes: Vec<(usize, Settings)>,
+    /// Per position: a token that is given, or `None` to draw it.
+    pub given: Vec<Option<u32>>,
+    /// What the viewer shows.
+    pub view: Option<View>,
+    /// The token the cursor stands on.
+    pub token: Option<usize>,
+    /// What was not understood and left out, each as one sentence: a newer program may have written it.
+    pub warnings: Vec<String>,
+}
+
+/// [`Live`], as far as a link says.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Settings {
+    /// How boundaries are chosen.
+    pub mode: Option<Mode>,
+    /// Entropy threshold in nats.
+    pub threshold: Option<f32>,
+    /// P_max; 0 is unlimited.
+    pub p_max: Option<u32>,
+    /// Guidance; 1 is off.
+    pub cfg_scale: Option<f32>,
+    /// Softmax temperature; 0 is greedy.
+    pub temperature: Option<f32>,
+    /// 0 is off.
+    pub top_k: Option<u32>,
+    /// 1 is off.
+    pub top_p: Option<f32>,
+}
+
+/// What the viewer shows over and beside the picture.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct View {
+    /// The patch grid.
+    pub grid: bool,
+    /// The entropy heat map.
+    pub heat: bool,
+    /// The baseline beside it.
+    pub compare: bool,
+}
+
+impl Settings {
+    /// Everything `live` says.
+    pub fn of(live: &Live) -> Self {
+        let s = &live.sampling;
+        Self {
+            mode: Some(live.mode),
+            threshold: Some(live.threshold),
+            p_max: Some(live.p_max),
+            cfg_scale: Some(s.cfg_scale),
+            temperature: Some(s.temperature),
+            // More than the codebook has is all of it, however much more.
+            top_k: Some(u32::try_from(s.top_k).unwrap_or(u32::MAX)),
+            top_p: Some(s.top_p),
+        }
+    }
+
+    /// What `live` says otherwise than `before`.
+    fn difference(before: &Live, live: &Live) -> Self {
+        fn changed<T: PartialEq>(before: Option<T>, now: Option<T>) -> Option<T> {
+            now.filter(|now| before.as_ref() != Some(now))
+        }
+        let (a, b) = (Self::of(before), Self::of(live));
+        Self {
+            mode: changed(a.mode, b.mode),
+            threshold: changed(a.threshold, b.threshold),
+            p_max: changed(a.p_max, b.p_max),
+            cfg_scale: changed(a.cfg_scale, b.cfg_scale),
+            temperature: changed(a.temperature, b.temperature),
+            top_k: changed(a.top_k, b.top_k),
+            top_p: changed(a.top_p, b.top_p),
+        }
+    }
+
+    /// Sets in `live` what the link says.
+    pub fn apply(&self, live: &mut Live) {
+        live.mode = self.mode.unwrap_or(live.mode);
+        live.threshold = self.threshold.unwrap_or(live.threshold);
+        live.p_max = self.p_max.unwrap_or(live.p_max);
+        let s = &mut live.sampling;
+        s.cfg_scale = self.cfg_scale.unwrap_or(s.cfg_scale);
+        s.temperature = self.temperature.unwrap_or(s.temperature);
+        s.top_k = self.top_k.map_or(s.top_k, |k| k as usize);
+        s.top_p = self.top_p.unwrap_or(s.top_p);
+    }
+
+    /// What it says, as (key, value).
+    fn pairs(&self) -> Vec<(&'static str, String)> {
+        let whole = |n: Option<u32>| n.map(|n| n.to_string());
+        let all = [
+            ("t", self.threshold.map(number)),
+            ("pmax", whole(self.p_max)),
+            ("mode", self.mode.map(|m| m.name().to_owned())),
+            ("cfg", self.cfg_scale.map(number)),
+            ("temp", self.temperature.map(number)),
+            ("topk", whole(self.top_k)),
+            ("topp", self.top_p.map(number)),
+        ];
+        all.into_iter().filter_map(|(key, value)| value.map(|v| (key, v))).collect()
+    }
+}
+
+/// The shortest text that reads back as the same float: `5.2`, `2`, `1e-7`.
+fn number(value: f32) -> String {
+    let (plain, short) = (value.to_string(), format!("{value:e}"));
+    if plain.len() <= 12 { plain } else { short }
+}
+
+impl Link {
+    /// The link that draws `request` again, changes on the way included, with the model of this hash.
+    pub fn of(request: &Request, model: &str, config: &ModelConfig) -> Self {
+        let mut before = &request.live;
+        let mut changes = Vec::new();
+        for (at, live) in &request.schedule {
+            let difference = Settings::difference(before, live);
+            if difference != Settings::default() {
+                changes.push((*at, difference));
+            }
+            before = live;
+        }
+        let last = request.forced.iter().rposition(Option::is_some).map_or(0, |i| i + 1);
+        Self {
+            model: Some(model.to_owned()).filter(|hash| !hash.is_empty()),
+            generator: request.generator,
+            class: Some(config.class_name(request.class)),
+            seed: Some(request.seed),
+            settings: Settings::of(&request.live),
+            changes,
+            given: request.forced[..last].to_vec(),
+            ..Self::default()
+        }
+    }
+
+    /// The link of a recorded run.
+    pub fn of_run(run: &Run, model: &str, config: &ModelConfig) -> Self {
+        Self::of(&run.request(), model, config)
+    }
+
+    /// The run that the link asks for; what it leaves open is the model's default.
+    ///
+    /// # Errors
+    /// [`crate::Error::Request`] for a class or a number that this model cannot draw, naming it.
+    pub fn request(&self, config: &ModelConfig) -> Result<Request> {
+        let class = self.class.as_deref().map_or(Ok(0), |name| config.class(name))?;
+        let mut request = Request::new(config, self.generator, class, self.seed.unwrap_or(1));
+        self.settings.apply(&mut request.live);
+        let mut live = request.live.clone();
+        for (at, change) in &self.changes {
+            change.apply(&mut live);
+            request.schedule.push((*at, live.clone()));
+        }
+        request.forced.clone_from(&self.given);
+        request.check(config)?;
+        Ok(request)
+    }
+
+    /// The hash of the model that the link was made with, where it names one and that is not `hash`: the same settings
+    /// then draw another picture, and a viewer should say so.
+    pub fn other_model(&self, hash: &str) -> Option<&str> {
+        self.model.as_deref().filter(|model| !model.eq_ignore_ascii_case(hash))
+    }
+}
+
+/// The link's text, from `#` on.
+impl fmt::Display for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = String::new();
+        let mut add = |key: &str, value: &str| {
+            // Writing to a string cannot fail.
+            let _ = write!(text, "{}{key}={value}", if text.is_empty() { '#' } else { '&' });
+        };
+        let escaped = |value: &str| utf8_percent_encode(value, ESCAPED).to_string();
+        if self.generator == Generator::Baseline {
+            add("gen", "baseline");
+        }
+        if let Some(class) = &self.class {
+            add("class", &escaped(class));
+        }
+        if let Some(seed) = self.seed {
+            add("seed", &seed.to_string());
+        }
+        for (key, value) in self.settings.pairs() {
+            add(key, &escaped(&value));
+        }
+        if !self.changes.is_empty() {
+            add("changes", &changes(&self.changes));
+        }
+        if self.given.iter().any(Option::is_some) {
+            add("given", &given(&self.given));
+        }
+        if let Some(model) = &self.model {
+            add("model", &escaped(model));
+        }
+        if let Some(view) = self.view {
+            let shown = [("grid", view.grid), ("heat", view.heat), ("compare", view.compare)];
+            let shown: Vec<&str> = shown.into_iter().filter_map(|(name, on)| on.then_some(name)).collect();
+            add("view", &shown.join(","));
+        }
+        if let Some(token) = self.token {
+            add("token", &token.to_string());
+        }
+        if text.is_empty() { f.write_str("#") } else { f.write_str(&text) }
+    }
+}
+
+/// `20:t=6,pmax=0;30:cfg=3`
+fn changes(changes: &[(usize, Settings)]) -> String {
+    let one = |(at, settings): &(usize, Settings)| {
+        let pairs: Vec<String> = settings.pairs().into_iter().map(|(key, value)| format!("{key}={value}")).collect();
+        format!("{at}:{}", pairs.join(","))
+    };
+    changes.iter().map(one).collect::<Vec<_>>().join(";")
+}
+
+/// `0:01f3002c;40:0007`: runs of given tokens.
+fn given(given: &[Option<u32>]) -> String {
+    let mut text = String::new();
+    let mut before = None;
+    for (at, token) in given.iter().enumerate() {
+        if let Some(id) = token {
+            if before.is_none() {
+                let _ = write!(text, "{}{at}:", if text.is_empty() { "" } else { ";" });
+            }
+            let _ = write!(text, "{id:04x}");
+        }
+        before = *token;
+    }
+    text
+}

@@ -1,0 +1,206 @@
+//! Reading links: whatever somebody pastes ends as a [`Link`] or as one sentence.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+
+use percent_encoding::percent_decode_str;
+
+use super::{Link, Settings, View};
+use crate::config::ModelConfig;
+use crate::engine::Generator;
+use crate::error::{Error, Result};
+use crate::patching::Mode;
+
+/// The longest link that is read, in bytes: several times what a picture of 4,096 given tokens needs.
+const MAX_BYTES: usize = 100_000;
+/// The longest class name, in bytes.
+const MAX_NAME: usize = 200;
+/// Positions that any model can have (a grid of 64 x 64).
+const MAX_TOKENS: usize = 4096;
+
+impl Link {
+    /// Reads a whole address, its `#...` part, or what follows the `#`. With a `config`, what that model cannot draw is
+    /// refused as well. Keys that are not known become [`Link::warnings`]; a link without any key asks for a model's
+    /// default picture.
+    ///
+    /// # Errors
+    /// [`Error::Link`] for a value that cannot be used, naming its key, or an address without a `#` part.
+    pub fn parse(text: &str, config: Option<&ModelConfig>) -> Result<Self> {
+        let link = read(text).map_err(Error::Link)?;
+        if let Some(config) = config {
+            link.request(config).map_err(|e| Error::Link(format!("the link cannot be drawn: {e}")))?;
+        }
+        Ok(link)
+    }
+}
+
+/// The part of an address that is the link.
+fn fragment(text: &str) -> Result<Cow<'_, str>, String> {
+    let text = text.trim();
+    if text.len() > MAX_BYTES {
+        return Err(format!("the link is {} bytes long: links of this program have at most {MAX_BYTES}", text.len()));
+    }
+    let part = match text.split_once('#') {
+        Some((_, part)) => part,
+        None if text.contains("://") => {
+            return Err(format!("the link {} has no part after a #: copy the whole address", quoted(text)));
+        }
+        None => text.strip_prefix('?').unwrap_or(text),
+    };
+    // Some programs escape all of it, separators included.
+    let escaped = !part.contains('=') && part.to_ascii_lowercase().contains("%3d");
+    if escaped { decoded("link", part) } else { Ok(Cow::Borrowed(part)) }
+}
+
+fn read(text: &str) -> Result<Link, String> {
+    let fragment = fragment(text)?;
+    let mut link = Link::default();
+    let mut seen = BTreeSet::new();
+    for pair in fragment.split('&').filter(|pair| !pair.trim().is_empty()) {
+        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let key = key.trim();
+        if !seen.insert(key) {
+            link.warnings.push(format!("the link says {} twice: the last one counts", quoted(key)));
+        }
+        let value = decoded(key, value)?;
+        link.set(key, value.trim())?;
+    }
+    Ok(link)
+}
+
+impl Link {
+    fn set(&mut self, key: &str, value: &str) -> Result<(), String> {
+        if self.settings.set(key, value)? {
+            return Ok(());
+        }
+        match key {
+            "gen" => {
+                self.generator = match value {
+                    "dpar" => Generator::Dpar,
+                    "baseline" => Generator::Baseline,
+                    _ => return Err(bad(key, value, "dpar or baseline")),
+                }
+            }
+            "class" if value.is_empty() || value.len() > MAX_NAME => {
+                return Err(bad(key, value, "the name or number of a class"));
+            }
+            "class" => self.class = Some(value.to_owned()),
+            "seed" => self.seed = Some(whole(key, value)?),
+            "changes" => self.changes = self.changes(value)?,
+            "given" => self.given = given(value)?,
+            "model" => {
+                if value.is_empty() || value.len() > 64 || !value.bytes().all(|b| b.is_ascii_hexdigit()) {
+                    return Err(bad(key, value, "the hash of a model, in hex digits"));
+                }
+                self.model = Some(value.to_ascii_lowercase());
+            }
+            "view" => self.view = Some(self.view(value)),
+            "token" => self.token = Some(whole(key, value)? as usize),
+            _ => self.unknown(key),
+        }
+        Ok(())
+    }
+
+    fn unknown(&mut self, what: &str) {
+        self.warnings.push(format!("the link says {}, which this version does not know: left out", quoted(what)));
+    }
+
+    fn view(&mut self, value: &str) -> View {
+        let mut view = View::default();
+        for name in value.split(',').map(str::trim).filter(|name| !name.is_empty()) {
+            match name {
+                "grid" => view.grid = true,
+                "heat" => view.heat = true,
+                "compare" => view.compare = true,
+                _ => self.unknown(&format!("view={name}")),
+            }
+        }
+        view
+    }
+
+    fn changes(&mut self, value: &str) -> Result<Vec<(usize, Settings)>, String> {
+        let wrong = |part: &str| bad("changes", part, "like 20:t=6,pmax=4 (a position, then what changes there)");
+        let mut changes: Vec<(usize, Settings)> = Vec::new();
+        for part in value.split(';').filter(|part| !part.is_empty()) {
+            let (at, pairs) = part.split_once(':').ok_or_else(|| wrong(part))?;
+            let at = at.trim().parse().ok().filter(|at| *at < MAX_TOKENS).ok_or_else(|| wrong(part))?;
+            if changes.last().is_some_and(|(before, _)| *before > at) {
+                return Err(bad("changes", part, "after the position of the change before it"));
+            }
+            let mut settings = Settings::default();
+            for pair in pairs.split(',') {
+                let (key, value) = pair.split_once('=').ok_or_else(|| wrong(part))?;
+                if !settings.set(key.trim(), value.trim())? {
+                    self.unknown(&format!("changes={pair}"));
+                }
+            }
+            changes.push((at, settings));
+        }
+        Ok(changes)
+    }
+}
+
+impl Settings {
+    /// Takes a key that it knows.
+    fn set(&mut self, key: &str, value: &str) -> Result<bool, String> {
+        match key {
+            "t" => self.threshold = Some(float(key, value)?),
+            "pmax" => self.p_max = Some(whole(key, value)?),
+            "mode" => {
+                let mode = Mode::NAMES.iter().find(|(name, _)| *name == value).map(|(_, mode)| *mode);
+                self.mode = Some(mode.ok_or_else(|| bad(key, value, &Mode::NAMES.map(|(name, _)| name).join(", ")))?);
+            }
+            "cfg" => self.cfg_scale = Some(float(key, value)?),
+            "temp" => self.temperature = Some(float(key, value)?),
+            "topk" => self.top_k = Some(whole(key, value)?),
+            "topp" => self.top_p = Some(float(key, value)?),
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+}
+
+fn given(value: &str) -> Result<Vec<Option<u32>>, String> {
+    let wrong = |part: &str| bad("given", part, "like 0:01f3002c (a position, then 4 hex digits for each token)");
+    let mut given = Vec::new();
+    for part in value.split(';').filter(|part| !part.is_empty()) {
+        let (at, digits) = part.split_once(':').ok_or_else(|| wrong(part))?;
+        let at: usize = at.trim().parse().map_err(|_| wrong(part))?;
+        let fits = at.saturating_add(digits.len() / 4) <= MAX_TOKENS;
+        if !digits.len().is_multiple_of(4) || !digits.bytes().all(|b| b.is_ascii_hexdigit()) || !fits {
+            return Err(wrong(part));
+        }
+        if at < given.len() {
+            return Err(bad("given", part, "after the tokens before it"));
+        }
+        given.resize(at, None);
+        for four in digits.as_bytes().chunks_exact(4) {
+            let id = std::str::from_utf8(four).ok().and_then(|hex| u32::from_str_radix(hex, 16).ok());
+            given.push(Some(id.ok_or_else(|| wrong(part))?));
+        }
+    }
+    Ok(given)
+}
+
+fn whole(key: &str, value: &str) -> Result<u32, String> {
+    value.parse().map_err(|_| bad(key, value, &format!("a whole number from 0 to {}", u32::MAX)))
+}
+
+fn float(key: &str, value: &str) -> Result<f32, String> {
+    let number = value.parse().ok().filter(|v: &f32| v.is_finite());
+    number.ok_or_else(|| bad(key, value, "a number, for instance 1.5"))
+}
+
+fn decoded<'a>(key: &str, value: &'a str) -> Result<Cow<'a, str>, String> {
+    percent_decode_str(value).decode_utf8().map_err(|_| bad(key, value, "text in UTF-8, and is damaged"))
+}
+
+fn bad(key: &str, value: &str, wanted: &str) -> String {
+    format!("the link's {} is {}: it must be {wanted}", quoted(key), quoted(value))
+}
+
+/// Text of a stranger for a message: on one line, in quotes, not too long.
+fn quoted(text: &str) -> String {
+    let short: String = text.chars().take(40).collect();
+    format!("{short:?}{}", if short.len() < text.len() { "..." } else { "" })
+}

@@ -1,0 +1,188 @@
+use proptest::collection::{btree_map, vec};
+use proptest::option;
+use proptest::prelude::*;
+
+use super::*;
+use crate::config::SamplingConfig;
+
+fn pilot() -> ModelConfig {
+    ModelConfig::parse(include_bytes!("../../assets/model/config.json"), "config.json").unwrap()
+}
+
+fn parse(text: &str) -> Link {
+    Link::parse(text, Some(&pilot())).unwrap()
+}
+
+fn refused(text: &str) -> String {
+    let e = Link::parse(text, Some(&pilot())).unwrap_err();
+    assert!(matches!(e, crate::Error::Link(_)) && e.is_bad_input(), "{text}");
+    let said = e.to_string();
+    assert!(said.lines().count() == 1 && said.len() < 400, "{said}");
+    said
+}
+
+fn lives() -> impl Strategy<Value = Live> {
+    let finite = prop::num::f32::NORMAL | prop::num::f32::SUBNORMAL | prop::num::f32::ZERO | prop::num::f32::NEGATIVE;
+    let threshold = prop_oneof![0.0f32..8.0, finite];
+    let temperature = prop_oneof![Just(0.0f32), 1e-3f32..100.0];
+    let sampling = (-100.0f32..100.0, temperature, any::<u32>(), 0.0f32..=1.0);
+    (0usize..4, threshold, 1u32.., sampling).prop_map(|(mode, threshold, p_max, (cfg_scale, temperature, k, top_p))| {
+        Live {
+            mode: Mode::NAMES[mode].1,
+            threshold,
+            p_max,
+            sampling: SamplingConfig { cfg_scale, temperature, top_k: k as usize, top_p },
+        }
+    })
+}
+
+fn requests() -> impl Strategy<Value = Request> {
+    let schedule = btree_map(0usize..256, lives(), 0..6);
+    let forced = vec(option::of(0u32..1024), 0..256);
+    (any::<bool>(), 0usize..58, any::<u32>(), lives(), forced, schedule).prop_map(
+        |(baseline, class, seed, live, mut forced, schedule)| {
+            while forced.last() == Some(&None) {
+                forced.pop();
+            }
+            let generator = if baseline { Generator::Baseline } else { Generator::Dpar };
+            Request { generator, class, seed, live, forced, schedule: schedule.into_iter().collect() }
+        },
+    )
+}
+
+proptest! {
+    #[test]
+    fn links_come_back_as_they_were(request in requests(), view in any::<Option<[bool; 3]>>(), token in option::of(0usize..256)) {
+        let view = view.map(|[grid, heat, compare]| View { grid, heat, compare });
+        let link = Link { view, token, ..Link::of(&request, "0123456789abcdef", &pilot()) };
+        let text = link.to_string();
+        prop_assert!(text.starts_with('#') && text.bytes().all(|b| b.is_ascii_graphic() && b != b'"' && b != b'<'), "{}", text);
+        for address in [text.clone(), text[1..].to_owned(), format!("https://example.org/a/b/?q=1{text}"), format!(" {text}\n")] {
+            let read = parse(&address);
+            prop_assert_eq!(&read, &link);
+            prop_assert_eq!(read.request(&pilot()).unwrap(), request.clone());
+        }
+    }
+
+    #[test]
+    fn no_text_panics(text in any::<String>(), keys in vec((0usize..14, any::<String>()), 0..5)) {
+        let names = ["gen", "class", "seed", "t", "pmax", "mode", "cfg", "temp", "topk", "topp", "changes", "given", "view", "token"];
+        let pairs: Vec<String> = keys.iter().map(|(key, value)| format!("{}={value}", names[*key])).collect();
+        for text in [text, pairs.join("&")] {
+            if let Err(e) = Link::parse(&text, Some(&pilot())) {
+                let said = e.to_string();
+                prop_assert!(said.lines().count() == 1 && said.len() < 1000, "{}", said);
+            }
+        }
+    }
+
+    #[test]
+    fn no_damage_panics(request in requests(), at in any::<prop::sample::Index>(), byte in 32u8..127, cut in any::<bool>()) {
+        let mut text = Link::of(&request, "0123456789abcdef", &pilot()).to_string().into_bytes();
+        let at = at.index(text.len());
+        if cut { text.truncate(at) } else { text[at] = byte }
+        let _ = Link::parse(&String::from_utf8(text).unwrap(), Some(&pilot()));
+    }
+}
+
+#[test]
+fn a_link_names_every_number_and_reads_well() {
+    let config = pilot();
+    let mut request = Request::new(&config, Generator::Dpar, 8, 3);
+    let link =
+        Link { view: Some(View { grid: true, heat: true, compare: false }), ..Link::of(&request, "95f2", &config) };
+    let text = "#class=cat-monkey-face&seed=3&t=5.2&pmax=4&mode=entropy_row_boundary&cfg=2&temp=1&topk=0&topp=0.95\
+                &model=95f2&view=grid,heat";
+    assert_eq!(link.to_string(), text);
+    // The same link with a model of other defaults asks for the same numbers.
+    let mut other = config.clone();
+    other.patching.threshold = 9.0;
+    other.sampling = SamplingConfig { cfg_scale: 7.0, temperature: 0.5, top_k: 5, top_p: 0.5 };
+    assert_eq!(parse(text).request(&other).unwrap(), request);
+
+    let mut changed = request.live.clone();
+    changed.threshold = 6.0;
+    request.schedule = vec![(20, changed.clone()), (25, changed.clone())];
+    changed.sampling.cfg_scale = 3.5;
+    changed.p_max = 0;
+    request.schedule.push((30, changed));
+    request.forced = vec![None, Some(0), Some(1023), None, Some(17)];
+    let link = Link::of(&request, "", &config);
+    let text = link.to_string();
+    assert!(text.ends_with("&changes=20:t=6;30:pmax=0,cfg=3.5&given=1:000003ff;4:0011"), "{text}");
+    let again = parse(&text).request(&config).unwrap();
+    assert_eq!((again.forced, again.schedule[1].1.p_max, again.schedule.len()), (request.forced, 0, 2));
+}
+
+#[test]
+fn links_made_by_hand_are_understood() {
+    let config = pilot();
+    let defaults = Request::new(&config, Generator::Dpar, 0, 1);
+    for empty in ["", "#", "  ", "https://example.org/dpar/#", "?"] {
+        assert_eq!(parse(empty).request(&config).unwrap(), defaults, "{empty}");
+    }
+    let same = Request::new(&config, Generator::Baseline, 30, 7);
+    for text in [
+        "#class=heart&seed=7&gen=baseline",
+        "class=Heart&seed=7&&gen=baseline&",
+        "#class=30&gen=baseline&seed=%37",
+        "#class%3Dheart%26seed%3D7%26gen%3Dbaseline",
+    ] {
+        assert_eq!(parse(text).request(&config).unwrap(), same, "{text}");
+    }
+    // Without a model at hand a link is read as well, and judged later.
+    let link = Link::parse("#class=zebra&t=1", None).unwrap();
+    assert!(link.request(&config).unwrap_err().to_string().contains("\"zebra\" is unknown"));
+}
+
+#[test]
+fn the_future_is_warned_about_and_other_models_are_a_fact() {
+    let link = parse("#class=heart&zoom=3&view=grid,stars&changes=3:t=4,glow=1&seed=1&seed=2&model=ABCD");
+    let said = link.warnings.join("\n");
+    for part in ["\"zoom\"", "\"view=stars\"", "\"changes=glow=1\"", "\"seed\" twice"] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    assert_eq!((link.warnings.len(), link.seed, link.view), (4, Some(2), Some(View { grid: true, ..View::default() })));
+    assert_eq!((link.other_model("1234"), link.other_model("abcd")), (Some("abcd"), None));
+    assert_eq!(parse("#class=heart").other_model("1234"), None);
+}
+
+#[test]
+fn bad_values_are_one_sentence_that_names_them() {
+    for (text, says) in [
+        ("https://example.org/dpar/", "no part after a #: copy the whole address"),
+        ("#seed=-1", "\"seed\" is \"-1\": it must be a whole number from 0 to 4294967295"),
+        ("#seed=4294967296", "\"seed\""),
+        ("#seed", "\"seed\" is \"\""),
+        ("#t=warm", "\"t\" is \"warm\": it must be a number"),
+        ("#t=nan", "\"t\" is \"nan\""),
+        ("#temp=1e999", "\"temp\" is \"1e999\""),
+        ("#mode=often", "it must be token, static, entropy, entropy_row_boundary"),
+        ("#gen=gan", "it must be dpar or baseline"),
+        ("#class=", "the name or number of a class"),
+        ("#class=%ff%fe", "\"class\""),
+        ("#model=xyz", "hex digits"),
+        ("#changes=20", "like 20:t=6"),
+        ("#changes=20:t", "like 20:t=6"),
+        ("#changes=20:t=6;10:t=5", "after the position of the change before it"),
+        ("#changes=99999:t=6", "like 20:t=6"),
+        ("#given=0:12", "4 hex digits"),
+        ("#given=4095:00010002", "4 hex digits"),
+        ("#given=18446744073709551615:0001", "4 hex digits"),
+        ("#given=0:+123", "4 hex digits"),
+        ("#given=3:0001;2:0001", "after the tokens before it"),
+        // These are fine for themselves, but nothing that this model can draw.
+        ("#class=zebra", "the link cannot be drawn: class \"zebra\" is unknown"),
+        ("#class=58", "class 58 does not exist"),
+        ("#topp=2", "top-p 2 is out of range"),
+        ("#mode=static&pmax=0", "mode static needs"),
+        ("#given=0:0400", "given token 1024"),
+        ("#given=300:0001", "tokens are given"),
+        ("#changes=3:temp=-1", "temperature -1"),
+    ] {
+        let said = refused(text);
+        assert!(said.contains(says), "{text}: {said}");
+    }
+    assert!(refused(&format!("#class={}", "x".repeat(100_000))).contains("bytes long"));
+    assert!(refused(&format!("#class={}", "x".repeat(90_000))).len() < 400);
+}

@@ -1,0 +1,163 @@
+//! What every code of the codebook looks like: the pictures of tokens that nobody has decoded in their place yet.
+//!
+//! A code has no look of its own, the decoder sees its neighbours too. Here a code stands among copies of itself, on a
+//! grid of [`FIELD`] x [`FIELD`], and its look is the middle of the decoded picture: f x f pixels.
+
+use image::imageops;
+use image::{Rgb, RgbImage};
+
+use crate::config::ModelConfig;
+use crate::error::{Error, Result};
+use crate::model::Tokenizer;
+use crate::model::pixels::tensor_to_rgb8;
+use crate::sheet::{Layout, Sheet};
+
+/// Side in tokens of the grid that a code is decoded on. Odd, so that it has a middle.
+pub const FIELD: usize = 3;
+
+/// Codes decoded at once: as many tokens as a few pictures have.
+const BATCH: usize = 64;
+
+/// The looks of all V codes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Looks(Sheet);
+
+impl Looks {
+    /// Where the tiles of a model's sheet lie: V tiles of f x f pixels, ceil(sqrt(V)) a row.
+    pub fn layout(config: &ModelConfig) -> Layout {
+        Layout::square(config.vq.downsampling() as u32, config.vocab() as u32)
+    }
+
+    /// Reads `looks.png`. `file` is the name used in messages.
+    ///
+    /// # Errors
+    /// As [`Sheet::parse`].
+    pub fn parse(png: &[u8], file: &str, config: &ModelConfig) -> Result<Self> {
+        Sheet::parse(png, file, Self::layout(config)).map(Self)
+    }
+
+    /// Decodes every code.
+    ///
+    /// # Errors
+    /// As [`Tokenizer::decode_image`].
+    pub async fn compute(tokenizer: &Tokenizer, config: &ModelConfig) -> Result<Self> {
+        let mut looks = Compute::new(config);
+        while !looks.is_done() {
+            looks.step(tokenizer).await?;
+        }
+        looks.finish()
+    }
+
+    /// What code `id` looks like, f x f pixels; `None` for a code that does not exist.
+    pub fn tile(&self, id: u32) -> Option<RgbImage> {
+        self.0.tile(id as usize)
+    }
+
+    /// All looks side by side.
+    pub fn sheet(&self) -> &Sheet {
+        &self.0
+    }
+
+    /// A picture of codes in raster order, `grid` a row, each as it looks alone: at once, without a decoder. Missing
+    /// and unknown codes are grey.
+    pub fn picture(&self, codes: &[u32], grid: usize) -> RgbImage {
+        let side = self.0.layout().side;
+        let mut picture = RgbImage::from_pixel(grid as u32 * side, grid as u32 * side, Rgb([128; 3]));
+        for (i, id) in codes.iter().enumerate().take(grid * grid) {
+            if let Some(tile) = self.tile(*id) {
+                let (x, y) = ((i % grid) as i64, (i / grid) as i64);
+                imageops::replace(&mut picture, &tile, x * i64::from(side), y * i64::from(side));
+            }
+        }
+        picture
+    }
+}
+
+/// [`Looks::compute`] in steps, for an app that paints between them.
+#[derive(Debug)]
+pub struct Compute {
+    layout: Layout,
+    tiles: Vec<RgbImage>,
+}
+
+impl Compute {
+    /// Begins with the first code.
+    pub fn new(config: &ModelConfig) -> Self {
+        Self { layout: Looks::layout(config), tiles: Vec::new() }
+    }
+
+    /// Whether all codes are decoded.
+    pub fn is_done(&self) -> bool {
+        self.tiles.len() >= self.layout.count as usize
+    }
+
+    /// Decodes the next codes.
+    ///
+    /// # Errors
+    /// As [`Tokenizer::decode_image`].
+    pub async fn step(&mut self, tokenizer: &Tokenizer) -> Result<()> {
+        let first = self.tiles.len() as u32;
+        let end = self.layout.count.min(first + BATCH as u32);
+        if first == end {
+            return Ok(());
+        }
+        let codes: Vec<u32> = (first..end).flat_map(|code| [code; FIELD * FIELD]).collect();
+        let side = self.layout.side;
+        let at = FIELD as u32 / 2 * side;
+        for rgb in tensor_to_rgb8(tokenizer.decode(&codes, FIELD)?).await? {
+            let field = RgbImage::from_raw(FIELD as u32 * side, FIELD as u32 * side, rgb)
+                .ok_or_else(|| Error::Internal("a decoded picture has the wrong size".into()))?;
+            self.tiles.push(imageops::crop_imm(&field, at, at, side, side).to_image());
+        }
+        Ok(())
+    }
+
+    /// The looks so far; codes that are missing are black.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] where codes are missing.
+    pub fn finish(self) -> Result<Looks> {
+        if !self.is_done() {
+            return Err(Error::Internal(format!(
+                "only {} of {} codes are decoded",
+                self.tiles.len(),
+                self.layout.count
+            )));
+        }
+        Ok(Looks(Sheet::of(&self.tiles, self.layout.side, self.layout.columns)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use burn::tensor::Device;
+    use pollster::block_on;
+
+    use super::*;
+    use crate::checkpoint::ModelFiles;
+
+    #[test]
+    fn every_code_looks_like_the_middle_of_itself() {
+        let files =
+            ModelFiles::load_dir(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tiny"))).unwrap();
+        let tokenizer = Tokenizer::load(&files.config.vq, &files.vq, &Device::flex()).unwrap();
+        let looks = block_on(Looks::compute(&tokenizer, &files.config)).unwrap();
+        let side = files.config.vq.downsampling() as u32;
+        for id in [0, 1, 37, 63] {
+            let alone = block_on(tokenizer.decode_image(&[id; FIELD * FIELD], FIELD)).unwrap();
+            let middle = imageops::crop_imm(&alone, side, side, side, side).to_image();
+            assert_eq!(looks.tile(id), Some(middle), "code {id}");
+        }
+        assert_eq!(looks.tile(64), None);
+        let png = looks.sheet().png().unwrap();
+        assert_eq!(Looks::parse(&png, "looks.png", &files.config).unwrap(), looks);
+
+        let picture = looks.picture(&[5, 63, 999], 8);
+        assert_eq!(picture.dimensions(), (8 * side, 8 * side));
+        assert_eq!(imageops::crop_imm(&picture, side, 0, side, side).to_image(), looks.tile(63).unwrap());
+        assert_eq!(picture.get_pixel(2 * side, 0).0, [128; 3]);
+        assert!(Compute::new(&files.config).finish().is_err());
+    }
+}
