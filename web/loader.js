@@ -45,9 +45,10 @@ export class Loader {
       const parts = files.flatMap((file) => {
         const bytes = new Uint8Array(file.bytes);
         let at = 0;
-        return file.shards.map((shard) => {
+        return file.shards.map((shard, i) => {
           const room = bytes.subarray(at, (at += shard.bytes));
-          return { file, shard, room, bytes };
+          const label = file.shards.length > 1 ? `${file.name} (part ${i + 1} of ${file.shards.length})` : file.name;
+          return { file, shard, room, bytes, label };
         });
       });
       await this.#fill(parts, control.signal, reporter(progress, this.total(names)));
@@ -89,7 +90,7 @@ export class Loader {
   }
 
   /** Reads a shard from the cache into its room, if it is there and whole. */
-  async #recall({ shard, room }, signal) {
+  async #recall({ shard, room, label }, signal) {
     const cache = await this.#cache;
     signal.throwIfAborted();
     if (!cache) return false;
@@ -102,7 +103,7 @@ export class Loader {
         room.set(bytes);
         return true;
       }
-      console.warn(`dpar: ${shard.path} in the browser's cache is damaged, it will be downloaded again`);
+      console.warn(`dpar: ${label} in the browser's cache is damaged, it will be downloaded again`);
       await cache.delete(address);
     } catch (error) {
       // A cache that cannot be read is as good as none.
@@ -112,16 +113,16 @@ export class Loader {
     return false;
   }
 
-  async #download({ shard, room }, signal, arrived) {
+  async #download({ shard, room, label }, signal, arrived) {
     const cache = await this.#cache;
     // What is kept here need not be kept by the browser as well.
     let how = cache ? "no-store" : "default";
     for (;;) {
-      await receive(this.#address(shard), shard, room, how, signal, arrived);
+      await receive(this.#address(shard), label, room, how, signal, arrived);
       if ((await sha256(room)) === shard.sha256) break;
       signal.throwIfAborted();
       if (how !== "default") {
-        throw new Error(`${shard.path} arrived damaged (its SHA-256 is not the manifest's) and was not used; try again, and if that does not help the site is broken.`);
+        throw new Error(`${label} arrived damaged (its SHA-256 is not the manifest's) and was not used; try again, and if that does not help the site is broken.`);
       }
       how = "reload"; // the damage may be in the browser's own cache
     }
@@ -129,7 +130,7 @@ export class Loader {
       await cache?.put(this.#address(shard), new Response(room, { headers: { "content-type": "application/octet-stream" } }));
     } catch (error) {
       // No room: the page works, only not offline.
-      console.warn(`dpar: ${shard.path} could not be kept for the next visit (${error})`);
+      console.warn(`dpar: ${label} could not be kept for the next visit (${error})`);
     }
   }
 
@@ -144,8 +145,8 @@ export class Loader {
   }
 }
 
-/** Fetches `shard` into `room`; `arrived` hears how many (decoded) bytes there are. */
-async function receive(address, shard, room, how, signal, arrived) {
+/** Fetches what people know as `label` into `room`; `arrived` hears how many (decoded) bytes there are. */
+async function receive(address, label, room, how, signal, arrived) {
   const stalled = new AbortController();
   let timer;
   const listen = () => {
@@ -161,7 +162,7 @@ async function receive(address, shard, room, how, signal, arrived) {
     const response = await fetch(address, { signal: stalled.signal, cache: how });
     if (!response.ok) {
       const why = response.status === 404 ? "; reload the page, there may be a new version of it" : "; try again later";
-      throw new Refused(`${shard.path} could not be downloaded: the server answered ${response.status}${why}.`);
+      throw new Refused(`${label} could not be downloaded: the server answered ${response.status}${why}.`);
     }
     const reader = response.body.getReader();
     for (;;) {
@@ -170,7 +171,7 @@ async function receive(address, shard, room, how, signal, arrived) {
       listen();
       if (at + value.length > room.length) {
         stalled.abort();
-        throw new Refused(`${shard.path} is longer than the manifest says and was not used; reload the page, there may be a new version of it.`);
+        throw new Refused(`${label} is longer than the manifest says and was not used; reload the page, there may be a new version of it.`);
       }
       room.set(value, at);
       arrived((at += value.length));
@@ -179,24 +180,24 @@ async function receive(address, shard, room, how, signal, arrived) {
     if (signal.aborted) throw cancelled();
     if (error instanceof Refused) throw error;
     const why = stalled.signal.aborted ? `nothing arrived for ${SILENCE_MS / 1000} seconds` : "the connection failed";
-    throw interrupted(shard, at, why);
+    throw interrupted(label, at, room.length, why);
   } finally {
     clearTimeout(timer);
     signal.removeEventListener("abort", stop);
   }
-  if (at < room.length) throw interrupted(shard, at, "the server stopped early");
+  if (at < room.length) throw interrupted(label, at, room.length, "the server stopped early");
 }
 
 /** An answer that is a complete sentence already. */
 class Refused extends Error {}
 
-function interrupted(shard, at, why) {
+function interrupted(label, at, total, why) {
   const mb = (bytes) => (bytes / 1e6).toFixed(1);
-  return new Error(`The download of ${shard.path} was interrupted after ${mb(at)} of ${mb(shard.bytes)} MB (${why}); check the connection and try again, finished parts are kept.`);
+  return new Error(`The download of ${label} was interrupted after ${mb(at)} of ${mb(total)} MB (${why}); check the connection and try again, whatever was finished is kept.`);
 }
 
 function cancelled() {
-  return new DOMException("The download was cancelled; finished parts are kept.", "AbortError");
+  return new DOMException("The download was cancelled; whatever was finished is kept.", "AbortError");
 }
 
 function reporter(progress, total) {

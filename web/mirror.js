@@ -37,6 +37,7 @@ export class Mirror {
   #list;
   #rows = new Map();
   #live;
+  #classes;
   #phase = null;
   #message = null;
 
@@ -62,7 +63,13 @@ export class Mirror {
   publish(json) {
     const state = JSON.parse(json);
     window.dparState = state;
-    for (const [key, value] of flat(state)) this.#row(key, value);
+    // The class list is for the control, rectangles are for the tests.
+    const { classes, places, ...figures } = state;
+    if (classes?.length) this.#offer(classes);
+    const now = new Map(flat(figures));
+    for (const [key, value] of now) this.#row(key, value);
+    // What was an object (a comparison, a download) and is null now.
+    for (const key of this.#rows.keys()) if (!now.has(key)) this.#row(key, null);
     for (const field of this.#fields) field(state);
     this.#say(state);
   }
@@ -77,6 +84,13 @@ export class Mirror {
     }
     const text = shown(value);
     if (row.textContent !== text) row.textContent = text;
+  }
+
+  /** The classes of the model that is there: a person may have brought their own. */
+  #offer(classes) {
+    if (this.#classes.options.length === classes.length) return;
+    this.#classes.replaceChildren();
+    for (const name of classes) add(this.#classes, "option", { value: name, textContent: name });
   }
 
   /** Aloud: a new phase, a new message; nothing else, or it would never be silent. */
@@ -107,7 +121,8 @@ export class Mirror {
       return select;
     };
     const highest = Math.ceil(Math.log(manifest.vocabSize ?? 1024) * 20) / 20;
-    if (manifest.classes?.length) this.#field(panel, "class", "Class", pick(manifest.classes.map((name) => [name, name])), "class");
+    this.#classes = pick((manifest.classes ?? []).map((name) => [name, name]));
+    this.#field(panel, "class", "Class", this.#classes, "class");
     this.#field(panel, "seed", "Seed", input("number", { min: 0, step: 1 }), "seed");
     this.#field(panel, "threshold", "Threshold (nats)", input("range", { min: 0, max: highest, step: 0.05 }), "threshold");
     this.#field(panel, "p_max", "Longest patch", input("number", { min: 0, step: 1 }), "p_max");

@@ -26,9 +26,10 @@ async function no_webgpu({ lab, folder, note }) {
 async function cpu_forced({ lab, folder, note }) {
   const site = await serve(folder);
   try {
-    const visit = await lab.page();
+    const visit = await lab.page("both");
     await visit.open(`${site.url}?cpu`);
     const state = await visit.untilReady();
+    check(await visit.page.evaluate(async () => Boolean(await navigator.gpu?.requestAdapter())), "there is a GPU to be left alone");
     equal(state.renderer, "webgl", "renderer");
     check(/CPU/.test(state.device), `the model runs on the CPU, not on "${state.device}"`);
     await drawn(visit, note);
@@ -43,7 +44,7 @@ async function cpu_forced({ lab, folder, note }) {
 async function adapter_refused({ lab, folder, note }) {
   const site = await serve(folder);
   try {
-    const visit = await lab.page("webgpu", { setup: (context) => context.addInitScript(() => { GPU.prototype.requestAdapter = async () => null; }) });
+    const visit = await lab.page("both", { setup: (context) => context.addInitScript(() => { GPU.prototype.requestAdapter = async () => null; }) });
     await visit.open(site.url);
     const state = await visit.untilReady();
     equal(state.renderer, "webgl", "renderer");
@@ -59,7 +60,7 @@ async function adapter_refused({ lab, folder, note }) {
 async function device_refused({ lab, folder, note }) {
   const site = await serve(folder);
   try {
-    const visit = await lab.page("webgpu", {
+    const visit = await lab.page("both", {
       setup: (context) => context.addInitScript(() => { GPUAdapter.prototype.requestDevice = async () => { throw new Error("device refused by the test"); }; }),
     });
     await visit.open(site.url);

@@ -8,6 +8,8 @@ const COMMON = ["--no-sandbox", "--disable-quic", "--no-first-run", "--disable-b
 /** Flags by what the browser shall have; the first set is the one that really draws a WebGPU canvas without a GPU. */
 const KINDS = {
   webgpu: ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader", "--enable-features=Vulkan", "--use-vulkan=swiftshader", "--use-angle=vulkan"],
+  // WebGL2 to draw with and a WebGPU that answers but whose canvas stays white.
+  both: ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"],
   webgl: ["--disable-features=WebGPU,WebGPUService", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"],
   nothing: ["--disable-features=WebGPU,WebGPUService", "--disable-3d-apis", "--disable-gpu"],
 };

@@ -24,7 +24,7 @@ async function offline({ lab, folder, note }) {
     await visit.open(site.url);
     await visit.untilReady();
     note(`model ready ${((Date.now() - start) / 1000).toFixed(1)} s after an offline reload`);
-    await visit.open(`${site.url}?cpu`);
+    await visit.open(`${site.url}?any=thing`);
     await visit.untilStarted();
     await visit.shot("offline");
     await visit.clean(site.url);

@@ -119,6 +119,9 @@ fn manifest(site: &mut Site, glue: &str, program: &[u8]) -> Result<Value> {
         }
         files.push(site.shards(name, &bytes, SHARD)?);
     }
+    for (name, bytes) in extras()? {
+        files.push(site.shards(&name, &bytes, SHARD)?);
+    }
     let config: Value =
         serde_json::from_slice(&fs::read(folder.join("config.json"))?).context("assets/model/config.json")?;
     Ok(json!({
@@ -128,6 +131,29 @@ fn manifest(site: &mut Site, glue: &str, program: &[u8]) -> Result<Value> {
         "vocabSize": config["dpar"]["vocab_size"],
         "files": files,
     }))
+}
+
+/// What the app fetches besides the model (a recorded run, pictures of classes and codes): the files of every folder in
+/// `assets/` but the model's and the README's.
+fn extras() -> Result<BTreeMap<String, Vec<u8>>> {
+    let mut found = BTreeMap::new();
+    for inner in folder(&root().join("assets"))?.into_iter().filter(|f| f.is_dir()) {
+        if inner.ends_with("model") || inner.ends_with("readme") {
+            continue;
+        }
+        for file in folder(&inner)?.into_iter().filter(|f| f.is_file()) {
+            let name = file.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+            let bytes = fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
+            ensure!(found.insert(name.clone(), bytes).is_none(), "two files in assets/ are called {name}");
+        }
+    }
+    Ok(found)
+}
+
+/// What is in a folder.
+fn folder(path: &Path) -> Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(path).with_context(|| format!("cannot read {}", path.display()))?;
+    entries.map(|entry| Ok(entry?.path())).collect()
 }
 
 /// Whether the service worker fetches a file for offline use.

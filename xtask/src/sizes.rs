@@ -49,7 +49,7 @@ pub fn check(folder: &Path, record: bool) -> Result<()> {
     let mut found = Recorded::default();
     println!("\n{:<58} {:>10} {:>10}", "file", "raw", "brotli");
     for (path, bytes) in &files {
-        let weights = path.starts_with("data/") && !path.ends_with(".wasm");
+        let weights = path.ends_with(".safetensors");
         let raw = bytes.len() as u64;
         if weights {
             // Floating-point weights hardly shrink, and hosts do not try.

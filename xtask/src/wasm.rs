@@ -1,43 +1,41 @@
 //! The program for the browser: one cargo build, then the JavaScript that loads it.
 
 use std::ffi::OsString;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 use wasm_bindgen_cli_support::Bindgen;
 
 use super::{WASM, root};
 
-/// Builds the program; its JavaScript and its wasm. `DPAR_WASM_DIR` names a folder with both (`dpar.js`,
-/// `dpar_bg.wasm`) from an earlier build, to be taken as they are: the build takes a quarter of an hour.
+/// Builds the program; its JavaScript and its wasm. `DPAR_WASM` names a `dpar.wasm` of an earlier build, to be taken
+/// instead: the build takes a quarter of an hour.
 ///
 /// # Errors
 /// What failed.
 pub fn build() -> Result<(String, Vec<u8>)> {
-    if let Some(folder) = std::env::var_os("DPAR_WASM_DIR").map(PathBuf::from) {
-        println!("   the program is the one in {}", folder.display());
-        return pair(&folder);
-    }
-    let program = cargo()?;
-    let to = program.with_file_name("bindgen");
+    let program = match std::env::var_os("DPAR_WASM").map(PathBuf::from) {
+        Some(built) => {
+            println!("   the program is {}", built.display());
+            built
+        }
+        None => cargo()?,
+    };
     let mut bindgen = Bindgen::new();
     // No names: they are 7 of 28 MB, and nobody sees a stack trace of a page that runs elsewhere.
     let bindgen = bindgen.input_path(&program).web(true)?.typescript(false).remove_name_section(true);
-    bindgen
-        .remove_producers_section(true)
-        .omit_default_module_path(true)
-        .out_name("dpar")
-        .generate(&to)
-        .with_context(|| format!("wasm-bindgen cannot use {}", program.display()))?;
-    pair(&to)
-}
-
-fn pair(folder: &Path) -> Result<(String, Vec<u8>)> {
-    let read = |name: &str| fs::read(folder.join(name)).with_context(|| format!("{} has no {name}", folder.display()));
-    Ok((String::from_utf8(read("dpar.js")?).context("dpar.js is not text")?, read("dpar_bg.wasm")?))
+    let bindgen = bindgen.remove_producers_section(true).omit_default_module_path(true).out_name("dpar");
+    let mut output =
+        bindgen.generate_output().with_context(|| format!("wasm-bindgen cannot use {}", program.display()))?;
+    let (glue, wasm) = (output.js().to_owned(), output.wasm_mut().emit_wasm());
+    let snippets = output.snippets().values().all(Vec::is_empty);
+    ensure!(
+        snippets && output.local_modules().is_empty(),
+        "the JavaScript comes in several files; dist copies only one"
+    );
+    Ok((glue, wasm))
 }
 
 /// Runs cargo; where it put the program.
