@@ -281,12 +281,11 @@ pub fn pressed(ctx: &egui::Context) -> Vec<Does> {
         [Key::Space, Key::ArrowLeft, Key::ArrowRight, Key::ArrowUp, Key::ArrowDown, Key::Home, Key::End];
     let focused = ctx.memory(|m| m.focused().is_some());
     ctx.input_mut(|input| {
-        let mut done: Vec<Does> = KEYS
-            .iter()
-            .filter(|k| !(focused && CONTROLS.contains(&k.key)))
-            .filter(|k| input.consume_key(k.modifiers, k.key))
-            .map(|k| k.does)
-            .collect();
+        let mut done: Vec<Does> = Vec::new();
+        for k in KEYS.iter().filter(|k| !(focused && CONTROLS.contains(&k.key))) {
+            // A slow frame may hold several presses of one key.
+            done.extend(std::iter::repeat_n(k.does, input.count_and_consume_key(k.modifiers, k.key)));
+        }
         // Ctrl C arrives as an event of its own.
         if input.events.iter().any(|e| matches!(e, egui::Event::Copy)) {
             done.push(Does::Copy);

@@ -89,11 +89,6 @@ impl Decoder {
         }
     }
 
-    /// Whether a decode is under way or waits for the cursor to rest.
-    pub fn is_busy(&self) -> bool {
-        self.job.is_some()
-    }
-
     /// How many tokens of a picture to decode now, if any.
     fn wanted(&self, picture: &Picture, seek: Option<usize>, rested: bool) -> Option<usize> {
         let drawn = picture.tokens.len();

@@ -46,7 +46,14 @@ impl App {
     pub fn show(&mut self, ui: &mut Ui) {
         self.time_frame();
         let ctx = ui.ctx().clone();
-        let mut out: Vec<Action> = pressed(&ctx).into_iter().filter_map(|does| self.key(does)).collect();
+        for does in pressed(&ctx) {
+            // One at a time: what a key means depends on what the one before it did.
+            if let Some(action) = self.key(does) {
+                self.act(action);
+                ctx.request_repaint();
+            }
+        }
+        let mut out = Vec::new();
         self.dropped(&ctx, &mut out);
         self.upload(&ctx);
         self.places.clear();

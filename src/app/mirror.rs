@@ -96,7 +96,7 @@ impl App {
         let main = self.stage.main.as_ref();
         let figures = main.map(|p| self.figures(Slot::Main, p, &self.patches(p))).unwrap_or_default();
         let phase = match (&self.model, main) {
-            (Model::Failed(_), _) => "error",
+            (Model::Failed, _) => "error",
             (_, _) if self.stage.is_live() && self.stage.is_paused() => "paused",
             (_, _) if self.stage.is_live() => "running",
             (Model::Loading(..), _) if self.stage.is_busy() => "recording",

@@ -94,8 +94,8 @@ impl Kept {
 enum Model {
     /// Being fetched.
     Loading(Task<Result<Studio>>, Progress),
-    /// Not there; why.
-    Failed(String),
+    /// Not there; the message line says why.
+    Failed,
     /// Ready.
     Ready(Box<Studio>),
 }
@@ -240,7 +240,7 @@ impl App {
         let live = Live::of(&config);
         let message = (!launch.notice.is_empty()).then(|| (launch.notice.clone(), None));
         let mut app = Self {
-            model: Model::Failed(String::new()),
+            model: Model::Failed,
             class: settings.class.as_deref().and_then(|name| config.class(name).ok()).unwrap_or(0),
             textures: Textures::new(&config),
             launch,
@@ -293,7 +293,7 @@ impl App {
     fn studio(&mut self) -> Option<&mut Studio> {
         match &mut self.model {
             Model::Ready(studio) => Some(studio),
-            Model::Loading(..) | Model::Failed(_) => None,
+            Model::Loading(..) | Model::Failed => None,
         }
     }
 
@@ -312,7 +312,7 @@ impl App {
         let (now, speed, wake) = (self.now(), self.settings.speed, self.wake.clone());
         let studio = match &mut self.model {
             Model::Ready(studio) => Some(&mut **studio),
-            Model::Loading(..) | Model::Failed(_) => None,
+            Model::Loading(..) | Model::Failed => None,
         };
         let mut outcome = self.stage.advance(studio, &wake, now, speed);
         if outcome.is_ok() {
@@ -352,7 +352,7 @@ impl App {
             }
             Err(e) => {
                 self.message = Some((e.to_string(), Some(("Try again", Action::LoadModel))));
-                self.model = Model::Failed(e.to_string());
+                self.model = Model::Failed;
             }
         }
     }

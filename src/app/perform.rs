@@ -8,6 +8,7 @@ use super::stage::{Slot, requests};
 use super::{App, Model, decoder, tour};
 use crate::engine::Generator;
 use crate::error::{Error, Result};
+use crate::export::Animation;
 use crate::platform::{self, Task, finished};
 use crate::request::{Live, Request};
 
@@ -15,7 +16,9 @@ use crate::request::{Live, Request};
 #[derive(Default)]
 pub struct Tasks {
     pub(super) open: Option<Task<Result<Option<(String, Vec<u8>)>>>>,
-    save: Option<Task<Result<Option<String>>>>,
+    pub(super) save: Option<Task<Result<Option<String>>>>,
+    /// An animation that is being encoded, and its file's name.
+    pub(super) animation: Option<(String, Animation)>,
     /// What comes with the built-in model.
     pub(super) extras: Option<Task<platform::Extras>>,
     /// An answer of a slow thought is on its way.
@@ -24,8 +27,6 @@ pub struct Tasks {
     pub close: bool,
     /// For the clipboard.
     pub copy: Option<Copy>,
-    /// Actions that came from elsewhere (the page).
-    pub queue: Vec<Action>,
     theme: Option<ThemePreference>,
 }
 
@@ -267,10 +268,12 @@ impl App {
     }
 
     fn export(&mut self, export: Export) -> Result<()> {
+        if export == Export::Animation {
+            return self.start_animation();
+        }
         let picture = self.stage.main.as_ref().filter(|p| p.is_done()).ok_or_else(|| nothing("save"))?;
         let (name, bytes) = self.file(picture, export)?;
-        let wake = self.wake.clone();
-        self.tasks.save = Some(Task::spawn(move || wake(), move || platform::save_file(name, bytes)));
+        self.save_as(name, bytes);
         Ok(())
     }
 
@@ -286,8 +289,9 @@ impl App {
             Some(Err(e)) => self.message = Some((e.to_string(), None)),
             Some(Ok(None)) | None => {}
         }
-        for action in std::mem::take(&mut self.tasks.queue) {
-            self.act(action);
+        if let Err(e) = self.animate() {
+            self.tasks.animation = None;
+            self.message = Some((e.to_string(), None));
         }
     }
 

@@ -9,12 +9,14 @@ use super::action::{Action, Export};
 use super::picture::{Picture, Source};
 use super::stage::Slot;
 use super::{App, Model, decoder};
+use crate::engine::Generator;
 use crate::error::{Error, Result};
+use crate::export::Animation;
 use crate::link::{Link, View};
 use crate::platform::{self, Task, finished};
 use crate::record::Recording;
 use crate::render::{self, OverlayInput, png_bytes};
-use crate::session::Statistics;
+use crate::session::{Preview, Statistics};
 use crate::trace::{Run, Trace};
 
 impl App {
@@ -60,12 +62,7 @@ impl App {
 
     /// A finished picture as a file: its name and content.
     pub(super) fn file(&self, picture: &Picture, export: Export) -> Result<(String, Vec<u8>)> {
-        let stem = match &picture.source {
-            Source::Own(_) | Source::Original => "own".to_owned(),
-            Source::Run | Source::Recorded => {
-                format!("{}-{}", self.config.class_name(picture.request.class), picture.request.seed)
-            }
-        };
+        let stem = self.stem(picture);
         let frame =
             decoder::finished(picture).ok_or_else(|| Error::Request("the picture is still being decoded".into()))?;
         let image = from_egui(&frame)?;
@@ -76,8 +73,50 @@ impl App {
                 let json = serde_json::to_vec(&self.trace(picture)).map_err(|e| Error::Internal(e.to_string()))?;
                 (format!("{stem}.trace.json"), json)
             }
-            Export::Animation => return Err(Error::Request("animations come with the next change".into())),
+            Export::Animation => return Err(Error::Internal("animations are made frame by frame".into())),
         })
+    }
+
+    /// Starts to encode the run of a finished picture; [`App::animate`] goes on with it frame by frame.
+    pub(super) fn start_animation(&mut self) -> Result<()> {
+        let picture = self.stage.main.as_ref().filter(|p| p.is_done());
+        let picture = picture.ok_or_else(|| Error::Request("there is no finished picture to save yet".into()))?;
+        let frame = |(tokens, image): (&usize, &Arc<egui::ColorImage>)| {
+            Ok(Preview { tokens: *tokens, image: from_egui(image)? })
+        };
+        let frames = picture.frames.iter().map(frame).collect::<Result<Vec<_>>>()?;
+        let dpar = picture.request.generator == Generator::Dpar;
+        let rule = picture.last_live().rule(picture.grid);
+        let animation = Animation::new(frames, dpar.then(|| picture.patches.clone()), rule)?;
+        self.tasks.animation = Some((format!("{}.gif", self.stem(picture)), animation));
+        Ok(())
+    }
+
+    /// Encodes a frame of the animation; at its end saves it.
+    pub(super) fn animate(&mut self) -> Result<()> {
+        let Some((_, animation)) = &mut self.tasks.animation else { return Ok(()) };
+        if animation.step()? {
+            (self.wake)();
+            return Ok(());
+        }
+        let Some((name, animation)) = self.tasks.animation.take() else { return Ok(()) };
+        self.save_as(name, animation.finish()?);
+        Ok(())
+    }
+
+    /// Offers a file to be saved.
+    pub(super) fn save_as(&mut self, name: String, bytes: Vec<u8>) {
+        let wake = self.wake.clone();
+        self.tasks.save = Some(Task::spawn(move || wake(), move || platform::save_file(name, bytes)));
+    }
+
+    fn stem(&self, picture: &Picture) -> String {
+        match &picture.source {
+            Source::Own(_) | Source::Original => "own".to_owned(),
+            Source::Run | Source::Recorded => {
+                format!("{}-{}", self.config.class_name(picture.request.class), picture.request.seed)
+            }
+        }
     }
 
     fn overlay(&self, picture: &Picture, image: &image::RgbImage) -> Result<image::RgbImage> {

@@ -43,5 +43,5 @@ pub fn big(text: impl Into<String>) -> egui::RichText {
 
 /// An explanation beside it.
 pub fn small(text: impl Into<String>) -> egui::RichText {
-    egui::RichText::new(text).small().weak()
+    egui::RichText::new(text).size(12.0).weak()
 }
