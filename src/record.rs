@@ -44,11 +44,19 @@ pub struct Recorded {
     pub frames: Vec<Preview>,
 }
 
-/// `recording.json`.
-#[derive(Serialize, Deserialize)]
+/// `recording.json`, as it is written.
+#[derive(Serialize)]
+struct Written<'a> {
+    config: &'a ModelConfig,
+    /// Tokens between two partial pictures.
+    every: usize,
+    trace: Trace,
+}
+
+/// `recording.json`, as it is read: its config goes through [`ModelConfig::parse`] and its checks.
+#[derive(Deserialize)]
 struct File {
     config: Value,
-    /// Tokens between two partial pictures.
     every: usize,
     trace: Trace,
 }
@@ -100,8 +108,8 @@ impl Recording {
     /// As [`Sheet::png`].
     pub fn files(&self) -> Result<Vec<(&'static str, Vec<u8>)>> {
         let internal = |e: serde_json::Error| Error::Internal(format!("a recording has no JSON ({e})"));
-        let file = File {
-            config: serde_json::to_value(&self.config).map_err(internal)?,
+        let file = Written {
+            config: &self.config,
             every: self.dpar.frames.first().map_or(1, |f| f.tokens),
             trace: Trace { model: self.model.clone(), runs: self.runs().map(|r| r.run.clone()).collect() },
         };

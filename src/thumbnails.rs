@@ -1,16 +1,11 @@
-//! One small picture a class, for a picker.
+//! One small picture a class, for a picker: what the model draws of it with its default settings and one seed for all
+//! classes, so that who picks a class knows what seed 1 will draw.
 
-use burn::tensor::activation::log_softmax;
-use burn::tensor::{Device, Tensor};
 use image::RgbImage;
 use image::imageops::{self, FilterType};
 
-use crate::checkpoint::ModelFiles;
 use crate::config::ModelConfig;
-use crate::engine::Generator;
 use crate::error::{Error, Result};
-use crate::model::{Dpar, TokenModel, read_f32};
-use crate::patching::Patches;
 use crate::sheet::{Layout, Sheet};
 
 /// Most pixels a side; larger pictures are resampled.
@@ -69,88 +64,10 @@ impl Thumbnails {
     }
 }
 
-/// Chooses among pictures of a class: the parallel pass of the generator that drew them.
-#[derive(Debug)]
-pub struct Judge(Pass);
-
-#[derive(Debug)]
-enum Pass {
-    Dpar(Box<Dpar>),
-    Baseline(Box<TokenModel>),
-}
-
-impl Judge {
-    /// Loads DPAR, or the baseline of a folder without DPAR.
-    ///
-    /// # Errors
-    /// As [`Dpar::load`].
-    pub fn load(files: &ModelFiles, device: &Device) -> Result<Self> {
-        match (&files.config.dpar, &files.dpar, &files.config.baseline, &files.baseline) {
-            (Some(config), Some(weights), _, _) => Ok(Self(Pass::Dpar(Box::new(Dpar::load(config, weights, device)?)))),
-            (None, _, Some(config), Some(weights)) => {
-                Ok(Self(Pass::Baseline(Box::new(TokenModel::load(config, weights, device)?))))
-            }
-            _ => Err(Error::Request(format!("the weights of {} are not all loaded", files.source))),
-        }
-    }
-
-    /// Whose pictures it judges.
-    pub fn generator(&self) -> Generator {
-        if let Pass::Dpar(_) = self.0 { Generator::Dpar } else { Generator::Baseline }
-    }
-
-    /// How much better the model predicts a picture when it is told the class, in nats: log p(x | class) - log p(x). A
-    /// picture of nothing may be probable, but it says nothing about its class.
-    ///
-    /// # Errors
-    /// As [`Dpar::logits`].
-    pub async fn evidence(&self, tokens: &[u32], class: usize, patches: &Patches) -> Result<f64> {
-        let (with, null) = match &self.0 {
-            Pass::Dpar(model) => {
-                let logits = |class| model.logits(tokens, &[class], std::slice::from_ref(patches));
-                (logits(class)?, logits(model.config.num_classes)?)
-            }
-            Pass::Baseline(model) => {
-                (model.logits(tokens, &[class])?, model.logits(tokens, &[model.config.num_classes])?)
-            }
-        };
-        Ok(log_likelihood(with, tokens).await? - log_likelihood(null, tokens).await?)
-    }
-}
-
-/// log p of all tokens under logits (1, T, V).
-async fn log_likelihood(logits: Tensor<3>, tokens: &[u32]) -> Result<f64> {
-    let log_p = read_f32(log_softmax(logits, 2)).await?;
-    let vocab = (log_p.len() / tokens.len().max(1)).max(1);
-    let each = log_p.chunks_exact(vocab).zip(tokens).filter_map(|(row, id)| row.get(*id as usize));
-    Ok(each.map(|p| f64::from(*p)).sum())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::platform;
     use image::Rgb;
-    use pollster::block_on;
-
-    #[test]
-    fn pictures_say_most_about_their_own_class() {
-        let files = platform::embedded_model().unwrap();
-        let judge = Judge::load(&files, &Device::flex()).unwrap();
-        assert_eq!(judge.generator(), Generator::Dpar);
-        // A run of the reference: its class is the one that explains it, and the null class explains nothing.
-        let json = include_bytes!("../tests/fixtures/pilot/runs.json");
-        let runs: Vec<serde_json::Value> = serde_json::from_slice(json).unwrap();
-        let run = &runs[0];
-        let tokens: Vec<u32> = serde_json::from_value(run["tokens"].clone()).unwrap();
-        let starts: Vec<bool> = serde_json::from_value(run["starts"].clone()).unwrap();
-        let (own, patches) = (run["cls"].as_u64().unwrap() as usize, Patches::from_starts(starts, 16));
-        let evidence = |class| block_on(judge.evidence(&tokens, class, &patches)).unwrap();
-        assert!(evidence(own) > 0.0, "{}", evidence(own));
-        assert!(evidence(58).abs() < 1e-3);
-        let others = [1, 20, 33, 47].map(evidence);
-        assert!(others.iter().all(|e| *e < evidence(own)), "{others:?} {}", evidence(own));
-    }
 
     #[test]
     fn every_class_has_its_picture() {

@@ -200,7 +200,6 @@ fn the_pictures_of_the_app_are_written_and_read() {
     generate(&dir, "cpu", &["--class", "9", "--out", "p.png"]);
     let picture = image::open(dir.path().join("p.png")).unwrap().to_rgb8();
     assert_eq!(thumbnails.tile(9), Some(picture));
-    run(&["thumbnails", "--out", "h.png", "--seeds", "2"]);
 }
 
 #[test]

@@ -9,10 +9,8 @@ use dpar::engine::Generator;
 use dpar::looks::Looks;
 use dpar::record::{self, Recorded, Recording};
 use dpar::request::Request;
-use dpar::thumbnails::{Judge, Thumbnails};
+use dpar::thumbnails::Thumbnails;
 use dpar::{Error, platform};
-use image::RgbImage;
-use indicatif::ProgressBar;
 use pollster::block_on;
 
 use super::PlaceArgs;
@@ -49,13 +47,12 @@ pub struct LooksArgs {
     place: PlaceArgs,
 }
 
-/// Which thumbnails.
+/// Which pictures.
 #[derive(Debug, Args)]
 pub struct ThumbnailsArgs {
-    /// Pictures tried of each class, with the seeds 1, 2, ...; that which says most about its class is taken
-    #[arg(long, value_name = "N", default_value_t = 1, allow_negative_numbers = true,
-          value_parser = clap::value_parser!(u32).range(1..=64))]
-    seeds: u32,
+    /// Seed of every picture
+    #[arg(long, value_name = "N", default_value_t = 1, allow_negative_numbers = true)]
+    seed: u32,
     /// Sheet of one picture a class (PNG)
     #[arg(long, value_name = "FILE", default_value = "thumbnails.png")]
     out: PathBuf,
@@ -122,29 +119,17 @@ pub fn thumbnails(args: &ThumbnailsArgs) -> Result<()> {
     check(&args.out)?;
     let mut studio = studio(&args.place)?;
     let config = studio.files.config.clone();
-    let judge = Judge::load(&studio.files, &studio.backend.tensor_device()?)?;
-    let bar = progress(config.num_classes() * args.seeds as usize * config.tokens());
-    let pictures: dpar::Result<Vec<RgbImage>> =
-        (0..config.num_classes()).map(|class| best(&mut studio, &judge, class, args.seeds, &bar)).collect();
-    bar.finish_and_clear();
-    let thumbnails = Thumbnails::of(&pictures?, &config)?;
-    wrote(&args.out, &thumbnails.sheet().png()?, &studio.files)
-}
-
-/// Of the pictures with seeds 1 to `seeds`, the one that says most about its class; see [`Judge::evidence`].
-fn best(studio: &mut Studio, judge: &Judge, class: usize, seeds: u32, bar: &ProgressBar) -> dpar::Result<RgbImage> {
-    let mut best: Option<(f64, Vec<u32>)> = None;
-    for seed in 1..=seeds {
-        bar.set_prefix(format!("class {class}, seed {seed}  "));
-        let drawing = studio.draw(Request::new(&studio.files.config, judge.generator(), class, seed), bar)?;
-        let (run, patches) = (drawing.run, drawing.patches);
-        let score = if seeds == 1 { 0.0 } else { block_on(judge.evidence(&run.tokens, class, &patches))? };
-        if best.as_ref().is_none_or(|(before, _)| score > *before) {
-            best = Some((score, run.tokens));
-        }
+    let generator = if config.dpar.is_some() { Generator::Dpar } else { Generator::Baseline };
+    let bar = progress(config.num_classes() * config.tokens());
+    let mut pictures = Vec::new();
+    for class in 0..config.num_classes() {
+        bar.set_prefix(format!("class {} of {}  ", class + 1, config.num_classes()));
+        let drawing = studio.draw(Request::new(&config, generator, class, args.seed), &bar)?;
+        pictures.push(studio.decode(&drawing.run.tokens)?);
     }
-    let tokens = best.ok_or_else(|| Error::Internal("no seed was tried".into()))?.1;
-    studio.decode(&tokens)
+    bar.finish_and_clear();
+    let thumbnails = Thumbnails::of(&pictures, &config)?;
+    wrote(&args.out, &thumbnails.sheet().png()?, &studio.files)
 }
 
 fn check(out: &Path) -> dpar::Result<()> {

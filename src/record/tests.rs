@@ -2,28 +2,73 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use burn::tensor::Device;
+use image::RgbImage;
 use pollster::block_on;
 
 use super::*;
 use crate::engine::{CpuExecutor, Engine, Generator, Layout as Lanes, build};
-use crate::request::Request;
+use crate::looks::Looks;
+use crate::platform;
+use crate::request::{Live, Request};
 use crate::session::Session;
+use crate::thumbnails::Thumbnails;
 
 fn tiny() -> ModelFiles {
     ModelFiles::load_dir(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tiny"))).unwrap()
 }
 
-fn recorded(files: &ModelFiles, generator: Generator) -> Recorded {
+fn run(files: &ModelFiles, generator: Generator, class: usize, seed: u32) -> Run {
     let engine = Engine::Cpu(Box::new(CpuExecutor::new(build(files, generator, Lanes::CPU).unwrap())));
-    let mut session = Session::new(engine, &files.config, Request::new(&files.config, generator, 3, 5)).unwrap();
+    let mut session = Session::new(engine, &files.config, Request::new(&files.config, generator, class, seed)).unwrap();
     while !session.is_done() {
         session.step().unwrap();
     }
+    assert_eq!(session.codes(), session.tokens().iter().map(|t| t.id).collect::<Vec<_>>());
+    Run::detailed(&session, &files.config)
+}
+
+fn recorded(files: &ModelFiles, generator: Generator) -> Recorded {
     let tokenizer = Tokenizer::load(&files.config.vq, &files.vq, &Device::flex()).unwrap();
-    let run = Run::detailed(&session, &files.config);
+    let run = run(files, generator, 3, 5);
     let frames = block_on(frames(&tokenizer, &run.tokens, 8, 10)).unwrap();
-    assert_eq!(frames.last().unwrap().image, block_on(tokenizer.decode_image(&session.codes(), 8)).unwrap());
+    assert_eq!(frames.last().unwrap().image, block_on(tokenizer.decode_image(&run.tokens, 8)).unwrap());
+    let guess = fill_undrawn(run.tokens[..10].to_vec(), 8, 64);
+    assert_eq!((guess[..10].to_vec(), guess[10], guess[63]), (run.tokens[..10].to_vec(), guess[2], guess[7]));
     Recorded { run, frames }
+}
+
+/// The largest difference of two pictures, in levels.
+fn difference(a: &RgbImage, b: &RgbImage) -> u8 {
+    assert_eq!(a.dimensions(), b.dimensions());
+    a.as_raw().iter().zip(b.as_raw()).map(|(a, b)| a.abs_diff(*b)).max().unwrap()
+}
+
+/// What `dpar record`, `looks` and `thumbnails` made of the built-in model has to be made again when the model changes.
+#[test]
+fn the_pictures_of_the_app_belong_to_the_built_in_model() {
+    let model = platform::embedded_model().unwrap();
+    let assets = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets");
+    let read = |name: &str| std::fs::read(assets.join(name)).unwrap();
+    let sheet = |name: &str| Ok(Cow::Owned(read(&format!("recording/{name}"))));
+    let recording = Recording::parse(&read("recording/recording.json"), sheet).unwrap();
+    assert_eq!((&recording.model, &recording.config), (&model.hash, &model.config));
+
+    let tokenizer = Tokenizer::load(&model.config.vq, &model.vq, &Device::flex()).unwrap();
+    for recorded in recording.runs() {
+        assert_eq!((&recorded.run.live, recorded.frames.len()), (&Live::of(&model.config), 32));
+        let picture = block_on(tokenizer.decode_image(&recorded.run.tokens, 16)).unwrap();
+        assert!(difference(&recorded.frame(256).unwrap().image, &picture) <= 1);
+    }
+    let looks = Looks::parse(&read("model/looks.png"), "looks.png", &model.config).unwrap();
+    for id in [0, 400, 1023] {
+        let field = block_on(tokenizer.decode_image(&[id; 9], 3)).unwrap();
+        let middle = image::imageops::crop_imm(&field, 4, 4, 4, 4).to_image();
+        assert!(difference(&looks.tile(id).unwrap(), &middle) <= 1, "code {id}");
+    }
+    let thumbnails = Thumbnails::parse(&read("model/thumbnails.png"), "thumbnails.png", &model.config).unwrap();
+    let run = run(&model, Generator::Dpar, 57, 1);
+    let picture = block_on(tokenizer.decode_image(&run.tokens, 16)).unwrap();
+    assert!(difference(&thumbnails.tile(57).unwrap(), &picture) <= 1);
 }
 
 type Files = HashMap<&'static str, Vec<u8>>;

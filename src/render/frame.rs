@@ -3,13 +3,13 @@
 use image::RgbImage;
 
 use super::palette::{LIGHT, length_classes};
-use super::panels::{self, Cells};
+use super::panels::{self, Cells, Pen};
 use super::{MAX_GRID, longest_patch};
 use crate::error::{Error, Result};
 use crate::patching::{PatchRule, Patches};
 
-/// How much of a patch's colour covers the picture: the picture is what forms, the grid lies on it.
-const COVER: f32 = 0.12;
+/// Light, with thin lines: the picture is what forms, the grid lies on it.
+const PEN: Pen = Pen { cover: 0.1, stroke: 1 };
 
 /// A moment of a run.
 #[derive(Clone, Copy, Debug)]
@@ -39,9 +39,9 @@ pub fn frame(input: &FrameInput, cell: u32) -> Result<RgbImage> {
         let drawn = input.drawn.min(patches.starts().len());
         let begun = Patches::from_starts(patches.starts()[..drawn].to_vec(), grid).list();
         let classes = length_classes(longest_patch(input.rule));
-        panels::patches(&mut panel, cells, &begun, &classes, COVER);
+        panels::patches(&mut panel, cells, &begun, &classes, PEN);
         if let Some(newest) = begun.last().filter(|_| drawn < patches.starts().len()) {
-            panels::mark(&mut panel, cells, newest, LIGHT);
+            panels::mark(&mut panel, cells, newest, LIGHT, Pen { stroke: 2, ..PEN });
         }
     }
     panels::hatch_undrawn(&mut panel, cells, input.drawn);

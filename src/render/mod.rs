@@ -19,7 +19,7 @@ use crate::platform;
 pub use frame::{FrameInput, frame};
 use legend::{KEY_HEIGHT, TITLE};
 use palette::{BACKGROUND, LINE};
-use panels::Cells;
+use panels::{Cells, Pen};
 use text::Type;
 
 /// Empty pixels around a sheet.
@@ -72,7 +72,7 @@ pub fn overlay(input: &OverlayInput) -> Result<RgbImage> {
     let mut picture = panels::picture(input.picture, cells);
     let mut grid = picture.clone();
     let mut heat = picture.clone();
-    panels::patches(&mut grid, cells, &list, &classes, panels::TINT_COVER);
+    panels::patches(&mut grid, cells, &list, &classes, Pen::of(cells));
     let threshold = if legend::has_threshold(rule) { rule.threshold } else { f32::INFINITY };
     panels::entropy(&mut heat, cells, entropies, max_nats, threshold);
     for panel in [&mut picture, &mut grid, &mut heat] {

@@ -16,7 +16,7 @@ const HEAT_COVER: f32 = 0.82;
 const HEAT_CONTRAST: f32 = 0.5;
 const MID_GREY: Rgb<u8> = Rgb([128; 3]);
 /// How much of a patch's colour covers the picture on an overlay.
-pub const TINT_COVER: f32 = 0.30;
+const TINT_COVER: f32 = 0.30;
 
 /// Where tokens lie on a panel.
 #[derive(Clone, Copy, Debug)]
@@ -69,21 +69,36 @@ pub fn hatch_undrawn(panel: &mut RgbImage, cells: Cells, drawn: usize) {
     }
 }
 
-/// Outlines every patch and tints it, so that its colour makes up the share `cover`. A patch that wraps over row ends is
-/// drawn as several pieces, open at the breaks.
-pub fn patches(panel: &mut RgbImage, cells: Cells, patches: &[Patch], classes: &[(usize, usize)], cover: f32) {
+/// How patches are drawn over a picture.
+#[derive(Clone, Copy, Debug)]
+pub struct Pen {
+    /// How much of a patch's colour covers the picture.
+    pub cover: f32,
+    /// Thickness in pixels of each of an outline's two tones.
+    pub stroke: u32,
+}
+
+impl Pen {
+    /// An overlay's: colours that can be told apart at a glance.
+    pub fn of(cells: Cells) -> Self {
+        Self { cover: TINT_COVER, stroke: cells.stroke() }
+    }
+}
+
+/// Tints and outlines every patch. A patch that wraps over row ends is drawn as several pieces, open at the breaks.
+pub fn patches(panel: &mut RgbImage, cells: Cells, patches: &[Patch], classes: &[(usize, usize)], pen: Pen) {
     for patch in patches {
         let colour = length_colour(patch.len, classes);
         for piece in pieces(patch, cells.grid) {
-            outline(panel, cells, &piece, colour, cover);
+            outline(panel, cells, &piece, colour, pen);
         }
     }
 }
 
 /// Outlines one patch in `colour`, over whatever outline it has.
-pub fn mark(panel: &mut RgbImage, cells: Cells, patch: &Patch, colour: Rgb<u8>) {
+pub fn mark(panel: &mut RgbImage, cells: Cells, patch: &Patch, colour: Rgb<u8>, pen: Pen) {
     for piece in pieces(patch, cells.grid) {
-        outline(panel, cells, &piece, colour, 0.0);
+        outline(panel, cells, &piece, colour, Pen { cover: 0.0, ..pen });
     }
 }
 
@@ -113,10 +128,9 @@ pub fn pieces(patch: &Patch, grid: u32) -> Vec<Piece> {
         .collect()
 }
 
-fn outline(panel: &mut RgbImage, cells: Cells, piece: &Piece, colour: Rgb<u8>, cover: f32) {
+fn outline(panel: &mut RgbImage, cells: Cells, piece: &Piece, colour: Rgb<u8>, Pen { cover, stroke }: Pen) {
     let (x0, x1) = (piece.from * cells.size, piece.to * cells.size);
     let (y0, y1) = (piece.row * cells.size, (piece.row + 1) * cells.size);
-    let stroke = cells.stroke();
     for y in y0..y1.min(panel.height()) {
         for x in x0..x1.min(panel.width()) {
             let mut depth = (y - y0).min(y1 - 1 - y);
@@ -219,7 +233,7 @@ mod tests {
         let mut panel = grey(cells);
         let row = list(&[1, 1, 0, 1, 1, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1], 4);
         let classes = palette::length_classes(4);
-        patches(&mut panel, cells, &row, &classes, TINT_COVER);
+        patches(&mut panel, cells, &row, &classes, Pen::of(cells));
         let middle = |x: u32| *panel.get_pixel(x, 20);
         let inside = mix(Rgb([128; 3]), length_colour(2, &classes), TINT_COVER);
         // Tokens 1 and 2 are one patch: columns 40..120. No line at 80, lines at both ends.
@@ -243,7 +257,7 @@ mod tests {
         assert_eq!(cut[1], Piece { row: 1, from: 0, to: 2, begins: false, ends: true });
         let cells = Cells { grid: 4, size: 40 };
         let mut panel = grey(cells);
-        patches(&mut panel, cells, &[patch], &palette::length_classes(4), TINT_COVER);
+        patches(&mut panel, cells, &[patch], &palette::length_classes(4), Pen::of(cells));
         assert_ne!(*panel.get_pixel(159, 20), DARK);
         assert_ne!(*panel.get_pixel(0, 60), DARK);
         assert_eq!(*panel.get_pixel(80, 20), DARK);

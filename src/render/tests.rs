@@ -92,3 +92,23 @@ fn png_files_come_back_as_they_were() {
     write_png(&path, &picture).unwrap();
     assert_eq!(image::open(&path).unwrap().to_rgb8(), picture);
 }
+
+#[test]
+fn frames_show_what_is_drawn_and_nothing_else() {
+    let rule = rule(8, 4, Mode::EntropyRowBoundary);
+    let patches = rule.patches(&entropies(64));
+    let picture = RgbImage::from_pixel(32, 32, Rgb([200, 100, 50]));
+    let plain = FrameInput { picture: &picture, patches: None, rule: &rule, drawn: 64 };
+    assert_eq!(frame(&plain, 20).unwrap(), RgbImage::from_pixel(160, 160, Rgb([200, 100, 50])));
+    let half = frame(&FrameInput { patches: Some(&patches), drawn: 29, ..plain }, 20).unwrap();
+    let light = |image: &RgbImage| image.pixels().filter(|p| p.0 == [255; 3]).count();
+    // Row 3, columns 0 to 4 are drawn: tokens 24 to 28. What follows does not depend on the picture.
+    let other = RgbImage::from_pixel(32, 32, Rgb([0, 0, 255]));
+    let elsewhere = frame(&FrameInput { picture: &other, patches: Some(&patches), drawn: 29, ..plain }, 20).unwrap();
+    let same = |x: u32, y: u32| half.get_pixel(x, y) == elsewhere.get_pixel(x, y);
+    assert!(same(5 * 20 + 10, 3 * 20 + 10) && same(10, 4 * 20 + 10) && !same(4 * 20 + 10, 3 * 20 + 10));
+    assert!(light(&half) > 0, "the newest patch is marked");
+    assert_eq!(light(&frame(&FrameInput { patches: Some(&patches), ..plain }, 20).unwrap()), 0);
+    assert!(frame(&plain, 0).is_err());
+    assert!(frame(&FrameInput { picture: &RgbImage::new(0, 0), ..plain }, 20).is_err());
+}
