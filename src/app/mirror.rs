@@ -1,6 +1,8 @@
 //! The app's state for those who cannot see the canvas: the page's DOM mirror, tests, and `DPAR_STATE` on a computer.
 
 use eframe::egui;
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use web_time::{Duration, Instant};
 
@@ -50,6 +52,8 @@ pub struct State {
     pub decoded: usize,
     pub tour: Option<usize>,
     pub classes: Vec<String>,
+    /// Where the parts of the window are: left, top, width, height in points. For tests that use the mouse.
+    pub places: BTreeMap<String, [f32; 4]>,
     pub hint: Option<String>,
 }
 
@@ -157,6 +161,11 @@ impl App {
             decoded: main.map_or(0, |p| p.frames.len()),
             tour: self.tour,
             classes: self.config.classes.clone(),
+            places: self
+                .places
+                .iter()
+                .map(|(p, r)| (format!("{p:?}").to_lowercase(), [r.min.x, r.min.y, r.width(), r.height()]))
+                .collect(),
             hint: (!self.launch.notice.is_empty()).then(|| self.launch.notice.clone()),
         }
     }

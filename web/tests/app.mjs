@@ -52,110 +52,78 @@ async function recorded({ lab, folder, note }) {
 
 /** Live generation: the tokens of the reference run with the same class and seed. */
 async function generates({ lab, folder, root, manifest, note }) {
-  const site = await serve(folder);
-  try {
-    const [reference] = JSON.parse(await readFile(join(root, "tests/fixtures/pilot/runs.json"), "utf8"));
-    const visit = await lab.page();
-    await visit.open(site.url);
-    const ready = await visit.untilReady();
-    check(!/CPU \(no GPU/.test(ready.device), `a GPU is used, not "${ready.device}"`);
-    await visit.command("class", manifest.classes[reference.cls]);
-    await visit.command("seed", reference.seed);
-    await visit.command("threshold", reference.threshold);
-    const start = Date.now();
-    await visit.command("generate");
-    const going = await visit.untilState("the middle of the run", (s) => s.phase === "running" && s.tokens > 64, 240_000);
-    await visit.shot("generating");
-    const done = await visit.untilState("a finished picture", (s) => s.phase === "done" && s.ids !== null && s.tokens === s.total, 300_000);
-    const same = done.ids.filter((id, i) => id === reference.tokens[i]).length;
-    const first = done.ids.findIndex((id, i) => id !== reference.tokens[i]);
-    await visit.page.waitForTimeout(1500);
-    await visit.shot("generated");
-    note(`${same} of ${done.total} tokens as in the reference run${first < 0 ? "" : `, the first other one at ${first}`}`);
-    note(`${done.patches} patches, ${seconds(start)} s, ${done.ms_per_token?.toFixed(1)} ms a token on "${done.device}"`);
-    equal(same, done.total, "tokens as in the reference run");
-    check(going.tokens < done.tokens, "it was seen on the way");
-    equal(await visit.text('[data-key="patches"]'), String(done.patches), "patches in the text panel");
-    await visit.clean(site.url);
-  } finally {
-    await site.close();
-  }
-}
-
-/** The threshold slider, moved with the mouse on the canvas: more patches to the left, fewer to the right. */
-async function slider({ lab, folder, note }) {
-  const site = await serve(folder);
-  try {
-    const { visit, state } = await finished(lab, site);
-    const place = state.places?.threshold;
-    if (!place) pending("the app does not say where its slider is (`places.threshold`)");
-    const [x, y, width, height] = place;
-    const counts = [];
-    await visit.page.mouse.move(x + width * 0.7, y + height / 2);
-    await visit.page.mouse.down();
-    for (const share of [0.85, 0.5, 0.15]) {
-      await visit.page.mouse.move(x + width * share, y + height / 2, { steps: 8 });
-      const before = counts.at(-1)?.threshold;
-      const now = await visit.untilState("the grid to follow", (s) => s.threshold !== before && s.threshold !== state.threshold, 20_000);
-      await visit.page.waitForTimeout(400);
-      const settled = await visit.state();
-      counts.push({ threshold: settled.threshold, patches: settled.patches });
-      check(now.threshold >= 0, "a threshold in nats");
-    }
-    await visit.page.mouse.up();
-    await visit.shot("slider");
-    note(counts.map((c) => `${c.threshold.toFixed(2)} nats: ${c.patches} patches`).join(", "));
-    check(counts[0].patches < counts[2].patches, "a lower threshold means more patches");
-    await visit.clean(site.url);
-  } finally {
-    await site.close();
-  }
-}
-
-/** The link of a finished picture, opened elsewhere, draws the same tokens. */
-async function link({ lab, folder, note }) {
-  const site = await serve(folder);
-  try {
-    const { visit, state } = await finished(lab, site, [["seed", "12"]]);
-    check(state.link.length > 8, `"${state.link}" is a link`);
-    equal(await visit.page.evaluate(() => location.hash.replace(/^#/, "")), state.link.replace(/^#/, ""), "the address bar");
-    const other = await lab.page();
-    await other.open(`${site.url}#${state.link.replace(/^#/, "")}`);
-    const ready = await other.untilReady();
-    equal([ready.seed, ready.class], [state.seed, state.class], "seed and class by the link");
-    if (!["running", "done"].includes(ready.phase)) await other.command("generate");
-    const again = await other.untilState("the same picture", (s) => s.phase === "done" && s.ids !== null, 300_000);
-    equal(again.ids, state.ids, "tokens by the link");
-    note(`#${state.link}: all ${again.ids.length} tokens again`);
-  } finally {
-    await site.close();
-  }
+  const { visit, site, state, reference, took } = await picture(lab, folder, root, manifest);
+  const same = state.ids.filter((id, i) => id === reference.tokens[i]).length;
+  const first = state.ids.findIndex((id, i) => id !== reference.tokens[i]);
+  note(`${same} of ${state.total} tokens as in the reference run${first < 0 ? "" : `, the first other one at ${first}`}`);
+  note(`${state.patches} patches, ${took} s, ${state.ms_per_token?.toFixed(1)} ms a token on "${state.device}"`);
+  equal(same, state.total, "tokens as in the reference run");
+  equal(await visit.page.locator('[data-key="patches"]').textContent(), String(state.patches), "patches in the text panel");
+  await visit.clean(site.url);
 }
 
 /** What is saved is what its name says. */
-async function exports_({ lab, folder, note }) {
-  const site = await serve(folder);
-  try {
-    const { visit, state } = await finished(lab, site);
-    const png = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];
-    for (const [command, ending, magic] of [["export_png", ".png", png], ["export_overlay", ".png", png], ["export_gif", ".gif", [0x47, 0x49, 0x46, 0x38, 0x39, 0x61]]]) {
-      const { name, bytes } = await visit.download(() => visit.command(command));
-      check(name.endsWith(ending), `${command} makes a ${ending}, not ${name}`);
-      equal([...bytes.subarray(0, magic.length)], magic, `first bytes of ${name}`);
-      const drawable = await visit.page.evaluate(async ([data, type]) => {
-        const bitmap = await createImageBitmap(new Blob([Uint8Array.from(atob(data), (c) => c.charCodeAt(0))], { type }));
-        return [bitmap.width, bitmap.height];
-      }, [bytes.toString("base64"), `image/${ending.slice(1)}`]);
-      note(`${name}: ${bytes.length} bytes, ${drawable.join(" x ")}`);
-    }
-    const { name, bytes } = await visit.download(() => visit.command("export_trace"));
-    const trace = JSON.parse(bytes.toString("utf8"));
-    equal(trace.runs[0].tokens, state.ids, `tokens in ${name}`);
-    note(`${name}: ${bytes.length} bytes, the run's tokens`);
-    await visit.clean(site.url);
-  } finally {
-    await site.close();
+async function exports_({ lab, folder, root, manifest, note }) {
+  const { visit, site, state } = await picture(lab, folder, root, manifest);
+  const png = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];
+  for (const [command, ending, magic] of [["export_png", ".png", png], ["export_overlay", ".png", png], ["export_gif", ".gif", [0x47, 0x49, 0x46, 0x38, 0x39, 0x61]]]) {
+    const { name, bytes } = await visit.download(() => visit.command(command));
+    check(name.endsWith(ending), `${command} makes a ${ending}, not ${name}`);
+    equal([...bytes.subarray(0, magic.length)], magic, `first bytes of ${name}`);
+    const drawable = await visit.page.evaluate(async ([data, type]) => {
+      const bitmap = await createImageBitmap(new Blob([Uint8Array.from(atob(data), (c) => c.charCodeAt(0))], { type }));
+      return [bitmap.width, bitmap.height];
+    }, [bytes.toString("base64"), `image/${ending.slice(1)}`]);
+    note(`${name}: ${bytes.length} bytes, ${drawable.join(" x ")}`);
   }
+  const { name, bytes } = await visit.download(() => visit.command("export_trace"));
+  const trace = JSON.parse(bytes.toString("utf8"));
+  equal(trace.runs[0].tokens, state.ids, `tokens in ${name}`);
+  note(`${name}: ${bytes.length} bytes, the run's tokens`);
+  await visit.clean(site.url);
+}
+
+/** The link of the finished picture, opened elsewhere (and on the CPU), draws the same tokens. */
+async function link({ lab, folder, root, manifest, note }) {
+  const { visit, site, state } = await picture(lab, folder, root, manifest);
+  check(state.link.length > 8, `"${state.link}" is a link`);
+  const part = state.link.replace(/^.*#/, "");
+  equal(await visit.page.evaluate(() => location.hash.slice(1)), part, "the address bar");
+  const other = await lab.page("both");
+  await other.open(`${site.url}?cpu#${part}`);
+  const ready = await other.untilReady();
+  equal([ready.seed, ready.class], [state.seed, state.class], "seed and class by the link");
+  if (ready.phase !== "running") await other.command("generate");
+  const again = await other.untilState("the same picture", (s) => s.phase === "done" && s.ids !== null, 300_000);
+  equal(again.ids, state.ids, "tokens by the link");
+  note(`#${part}: all ${again.ids.length} tokens again, on "${again.device}"`);
+}
+
+/** The threshold slider, moved with the mouse on the canvas: more patches to the left, fewer to the right. */
+async function slider({ lab, folder, root, manifest, note }) {
+  const { visit, site, state } = await picture(lab, folder, root, manifest);
+  const place = (await visit.state()).places?.threshold;
+  if (!place) pending("the app does not say where its slider is (`places.threshold`)");
+  const [x, y, width] = place;
+  // The histogram, below the line that names it.
+  const at = (share) => [x + width * share, y + 64];
+  const counts = [];
+  await visit.page.mouse.move(...at(0.7));
+  await visit.page.mouse.down();
+  for (const share of [0.9, 0.6, 0.3]) {
+    const before = (await visit.state()).threshold;
+    await visit.page.mouse.move(...at(share), { steps: 8 });
+    await visit.untilState("the threshold to follow", (s) => s.threshold !== before, 20_000);
+    await visit.page.waitForTimeout(500);
+    const now = await visit.state();
+    counts.push({ threshold: now.threshold, patches: now.patches, ms: now.regrid_ms });
+  }
+  await visit.page.mouse.up();
+  await visit.shot("slider");
+  note(counts.map((c) => `${c.threshold.toFixed(2)} nats: ${c.patches} patches${c.ms == null ? "" : ` (${c.ms.toFixed(1)} ms)`}`).join(", "));
+  check(counts[0].patches < counts[1].patches && counts[1].patches < counts[2].patches, "a lower threshold means more patches");
+  equal((await visit.state()).tokens, state.tokens, "tokens: nothing was drawn again");
+  await visit.clean(site.url);
 }
 
 /** The text panel by keyboard alone: visible where the focus is, and its controls work. */
@@ -193,7 +161,7 @@ async function keyboard({ lab, folder, note }) {
 async function device_lost({ lab, folder, root, manifest, note }) {
   const site = await serve(folder);
   try {
-    const [reference] = JSON.parse(await readFile(join(root, "tests/fixtures/pilot/runs.json"), "utf8"));
+    const reference = await referenceRun(root);
     const visit = await lab.page("webgpu", {
       setup: (context) => context.addInitScript(() => {
         window.devices = [];
@@ -207,9 +175,7 @@ async function device_lost({ lab, folder, root, manifest, note }) {
     });
     await visit.open(site.url);
     await visit.untilReady();
-    await visit.command("class", manifest.classes[reference.cls]);
-    await visit.command("seed", reference.seed);
-    await visit.command("threshold", reference.threshold);
+    await ask(visit, manifest, reference);
     await visit.command("generate");
     await visit.untilState("the middle of the run", (s) => s.phase === "running" && s.tokens > 40, 240_000);
     const start = Date.now();
@@ -246,16 +212,38 @@ async function phone({ lab, folder, note }) {
   }
 }
 
-/** A page with a finished picture, and its state. */
-async function finished(lab, site, commands = []) {
-  const visit = await lab.page();
-  await visit.open(site.url);
-  await visit.untilReady();
-  for (const [name, value] of commands) await visit.command(name, value);
-  await visit.command("generate");
-  await visit.untilState("the run to begin", (s) => s.phase === "running", 60_000);
-  const state = await visit.untilState("a finished picture", (s) => s.phase === "done" && s.ids !== null, 300_000);
-  return { visit, state };
+/** A page with the reference run's picture, drawn on the GPU: made once, shared by the tests that look at it. */
+function picture(lab, folder, root, manifest) {
+  return lab.once("picture", async () => {
+    const site = await serve(folder);
+    const reference = await referenceRun(root);
+    const visit = await lab.page();
+    await visit.open(site.url);
+    const ready = await visit.untilReady();
+    check(!/CPU \(no GPU/.test(ready.device), `a GPU is used, not "${ready.device}"`);
+    await ask(visit, manifest, reference);
+    const start = Date.now();
+    await visit.command("generate");
+    await visit.untilState("the middle of the run", (s) => s.phase === "running" && s.tokens > 100, 240_000);
+    await visit.shot("generating");
+    const state = await visit.untilState("a finished picture", (s) => s.phase === "done" && s.ids !== null && s.tokens === s.total, 300_000);
+    const took = seconds(start);
+    await visit.page.waitForTimeout(1500);
+    await visit.shot("generated");
+    return { site, visit, state, reference, took };
+  });
 }
 
-export const tests = { opens, recorded, generates, slider, link, exports: exports_, keyboard, device_lost, phone };
+/** A run of the PyTorch reference. */
+async function referenceRun(root) {
+  return JSON.parse(await readFile(join(root, "tests/fixtures/pilot/runs.json"), "utf8"))[0];
+}
+
+async function ask(visit, manifest, reference) {
+  await visit.command("class", manifest.classes[reference.cls]);
+  await visit.command("seed", reference.seed);
+  await visit.command("threshold", reference.threshold);
+}
+
+// In this order: the slider moves the threshold of the shared picture.
+export const tests = { opens, recorded, generates, exports: exports_, link, slider, keyboard, device_lost, phone };

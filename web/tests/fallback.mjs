@@ -14,7 +14,6 @@ async function no_webgpu({ lab, folder, note }) {
     const state = await visit.untilReady();
     equal(state.renderer, "webgl", "renderer");
     check(/CPU/.test(state.device), `the model runs on the CPU, not on "${state.device}"`);
-    await drawn(visit, note);
     await visit.shot("no-webgpu");
     await visit.clean(site.url);
   } finally {

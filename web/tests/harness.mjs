@@ -17,6 +17,7 @@ const KINDS = {
 export class Lab {
   #browsers = new Map();
   #open = [];
+  #kept = new Map();
 
   /** `out`: where screenshots go. */
   constructor(out) {
@@ -41,12 +42,22 @@ export class Lab {
     return new Visit(page, context, this.out);
   }
 
-  /** Ends what a test has opened; the breaches of all its pages. */
+  /** Ends what a test has opened, but for what `once` keeps. */
   async tidy() {
     for (const context of this.#open.splice(0)) await context.close();
   }
 
+  /** What several tests use, made once by the first that asks: drawing a picture on a software GPU takes its time. */
+  async once(name, make) {
+    if (!this.#kept.has(name)) {
+      this.#kept.set(name, await make());
+      this.#open.length = 0;
+    }
+    return this.#kept.get(name);
+  }
+
   async close() {
+    for (const { site } of this.#kept.values()) await site?.close();
     for (const browser of this.#browsers.values()) await (await browser).close();
   }
 }
@@ -99,7 +110,7 @@ export class Visit {
 
   /** Waits for a model that is ready to draw. */
   untilReady(ms = 120_000) {
-    return this.untilState("a loaded model", (s) => s.device !== "" && s.progress === null && !["loading", "error"].includes(s.phase), ms);
+    return this.untilState("a loaded model", (s) => s.model !== null && s.progress === null && !["loading", "error"].includes(s.phase), ms);
   }
 
   text(selector) {

@@ -68,7 +68,7 @@ pub(super) fn detach() {
 pub(super) fn push_command(name: String, value: String) {
     // Cancelling is for the page itself, and should not wait for a frame.
     if name == "cancel_download" {
-        cancel_fetch();
+        return cancel_fetch();
     }
     let wake = PAGE.with_borrow_mut(|page| {
         page.commands.push_back((name, value));

@@ -17,7 +17,7 @@ use crate::config::ModelConfig;
 use crate::error::{Error, Result};
 
 pub use files::{open_file, read_dropped, save_file};
-pub use host::{Host, address, publish, set_link, take_commands};
+pub use host::{address, publish, set_link, take_commands};
 pub use start::Dpar;
 
 /// What may move to where the work is done: anything, a page has one thread.
