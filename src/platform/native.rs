@@ -18,7 +18,13 @@ pub trait MaybeSend: Send {}
 impl<T: Send> MaybeSend for T {}
 
 /// What is shown before and beside the model.
-const EXTRAS: [(&str, &[u8]); 0] = [];
+const EXTRAS: [(&str, &[u8]); 5] = [
+    ("recording.json", include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/assets/recording/recording.json"))),
+    ("dpar.png", include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/assets/recording/dpar.png"))),
+    ("baseline.png", include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/assets/recording/baseline.png"))),
+    ("looks.png", include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/assets/model/looks.png"))),
+    ("thumbnails.png", include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/assets/model/thumbnails.png"))),
+];
 
 /// The model folder `assets/model`, as it was when the program was built.
 const MODEL: [(&str, &[u8]); 5] = [
