@@ -211,8 +211,7 @@ impl App {
         }
         let request = Request { live: self.live.clone(), schedule: Vec::new(), ..picture.request.clone() };
         (self.class, self.settings.seed) = (request.class.min(self.config.num_classes() - 1), request.seed);
-        let compare = self.stage.other.is_some();
-        self.start(request, compare)
+        self.start(request, self.settings.compare)
     }
 
     /// From the cursor on (or from the start, at the end) the finished picture plays again.
