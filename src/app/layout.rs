@@ -29,6 +29,7 @@ impl App {
             }
         }
         self.take_extras(ctx);
+        self.measure(ctx);
         self.advance();
         self.settle(ctx);
         let flashing = self.stage.main.as_ref().is_some_and(|p| canvas::is_flashing(p, self.now()));
@@ -46,6 +47,9 @@ impl App {
     pub fn show(&mut self, ui: &mut Ui) {
         self.time_frame();
         let ctx = ui.ctx().clone();
+        if self.blind {
+            return;
+        }
         for does in pressed(&ctx) {
             // One at a time: what a key means depends on what the one before it did.
             if let Some(action) = self.key(does) {
@@ -453,6 +457,7 @@ impl App {
         if let (Some(last), true) = (self.clock.last, self.stage.is_moving()) {
             self.clock.longest_ms = self.clock.longest_ms.max((now - last).as_secs_f64() * 1000.0);
         }
+        self.clock.frame_ms = self.clock.last.map_or(0.0, |last| (now - last).as_secs_f64() * 1000.0);
         self.clock.last = Some(now);
         self.clock.frames += 1;
     }

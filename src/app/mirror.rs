@@ -45,6 +45,7 @@ pub struct State {
     pub longest_frame_ms: f64,
     pub regrid_ms: Option<f64>,
     pub attention: bool,
+    pub bench: Option<super::bench::Figures>,
     pub first_token_ms: Option<f64>,
     pub finished_ms: Option<f64>,
     pub source: &'static str,
@@ -149,6 +150,7 @@ impl App {
             longest_frame_ms: self.clock.longest_ms,
             regrid_ms: self.analyst.regrid_ms,
             attention: self.attention.is_some(),
+            bench: self.benched.clone(),
             first_token_ms: self.clock.first_token_ms,
             finished_ms: self.clock.finished_ms,
             source: match main.map(|p| &p.source) {

@@ -6,6 +6,7 @@
 
 pub mod action;
 pub mod analyst;
+pub mod bench;
 mod canvas;
 mod controls;
 mod decoder;
@@ -44,6 +45,7 @@ use crate::patching::Patches;
 use crate::platform::{self, Progress, Task};
 use crate::request::{Live, Request};
 use analyst::{Analyst, Attend, Own};
+use bench::Bench;
 use decoder::Decoder;
 use stage::{Slot, Stage};
 use studio::{Studio, Wake};
@@ -60,6 +62,8 @@ pub struct Launch {
     pub model: Option<String>,
     /// Said at once, where something is not as hoped for (no GPU).
     pub notice: String,
+    /// Measure, print, close.
+    pub bench: bool,
     /// What outlives the window.
     pub kept: Kept,
 }
@@ -138,6 +142,11 @@ pub struct App {
     wake: Wake,
     opened: Instant,
     clock: Clock,
+    bench: Option<Bench>,
+    /// What the bench has measured.
+    benched: Option<bench::Figures>,
+    /// Show nothing: the bench measures what the view costs.
+    blind: bool,
     published: String,
 }
 
@@ -147,6 +156,7 @@ struct Clock {
     frames: u64,
     last: Option<Instant>,
     longest_ms: f64,
+    frame_ms: f64,
     first_token_ms: Option<f64>,
     finished_ms: Option<f64>,
     publish: Option<Instant>,
@@ -273,8 +283,12 @@ impl App {
             wake,
             opened: Instant::now(),
             clock: Clock::default(),
+            bench: None,
+            benched: None,
+            blind: false,
             published: String::new(),
         };
+        app.bench = app.launch.bench.then(Bench::default);
         app.load_model();
         app.load_extras();
         app

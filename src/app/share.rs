@@ -6,6 +6,7 @@ use std::time::Duration;
 use eframe::egui;
 
 use super::action::{Action, Export};
+use super::bench::{Sight, Wish};
 use super::picture::{Picture, Source};
 use super::stage::Slot;
 use super::{App, Model, decoder};
@@ -108,6 +109,45 @@ impl App {
     pub(super) fn save_as(&mut self, name: String, bytes: Vec<u8>) {
         let wake = self.wake.clone();
         self.tasks.save = Some(Task::spawn(move || wake(), move || platform::save_file(name, bytes)));
+    }
+
+    /// Goes on with the bench.
+    pub(super) fn measure(&mut self, ctx: &egui::Context) {
+        let Some(mut bench) = self.bench.take() else { return };
+        let main = self.stage.main.as_ref();
+        let run = main.filter(|p| p.source == Source::Run);
+        let sight = Sight {
+            now_ms: 1000.0 * self.now(),
+            frames: self.clock.frames,
+            frame_ms: self.clock.frame_ms,
+            ready: matches!(self.model, Model::Ready(_)) && (self.selfcheck.is_some() || self.backend.gpu().is_none()),
+            recorded: main.is_some_and(|p| p.source == Source::Recorded && !p.tokens.is_empty()),
+            live: self.stage.is_live(),
+            tokens: run.map_or(0, |p| p.tokens.len()),
+            finished: run.is_some_and(|p| p.is_done() && decoder::finished(p).is_some()),
+            ms_per_token: run.and_then(|p| p.statistics.as_ref()).map(Statistics::ms_per_token),
+        };
+        match bench.tick(&sight, &self.backend, &self.wake) {
+            Ok(Wish::Wait) => {}
+            Ok(Wish::Draw { blind }) => {
+                self.blind = blind;
+                self.act(Action::Generate);
+            }
+            Ok(Wish::Done) => {
+                self.blind = false;
+                let text = format!("{}\nmodel runs on {}", bench.figures.text(), self.backend.name());
+                self.say(&text);
+                platform::finish_bench(&text);
+                self.benched = Some(bench.figures);
+                if platform::CLOSES {
+                    ctx.send_viewport_cmd(egui::ViewportCommand::Close);
+                }
+                return;
+            }
+            Err(e) => self.say(&e.to_string()),
+        }
+        self.bench = Some(bench);
+        ctx.request_repaint_after(Duration::from_millis(5));
     }
 
     fn stem(&self, picture: &Picture) -> String {

@@ -13,6 +13,9 @@ use super::{PlaceArgs, generate};
 pub struct AppArgs {
     /// A link to follow at once: a whole address, or the part from # on
     link: Option<String>,
+    /// Draw some pictures, print how long everything takes, and close
+    #[arg(long)]
+    bench: bool,
     #[command(flatten)]
     place: PlaceArgs,
 }
@@ -26,6 +29,7 @@ pub fn run(args: &AppArgs) -> Result<()> {
         link: args.link.clone(),
         device: args.place.device.into(),
         model: args.place.model.as_ref().map(|dir| dir.display().to_string()),
+        bench: args.bench,
         ..Launch::default()
     };
     Ok(platform::open_window(launch)?)

@@ -10,8 +10,8 @@ mod native;
 mod window;
 #[cfg(not(target_arch = "wasm32"))]
 pub use native::{
-    MaybeSend, address, built_in_config, check_writable, embedded_model, load_baseline, load_extras, load_model,
-    open_file, publish, read_dropped, run, save_file, set_link, take_commands, write_atomic,
+    CLOSES, MaybeSend, address, built_in_config, check_writable, embedded_model, finish_bench, load_baseline,
+    load_extras, load_model, open_file, publish, read_dropped, run, save_file, set_link, take_commands, write_atomic,
 };
 #[cfg(not(target_arch = "wasm32"))]
 pub use window::open_window;
@@ -20,8 +20,8 @@ pub use window::open_window;
 mod web;
 #[cfg(target_arch = "wasm32")]
 pub use web::{
-    Dpar, MaybeSend, address, built_in_config, check_writable, embedded_model, load_baseline, load_extras, load_model,
-    open_file, publish, read_dropped, run, save_file, set_link, take_commands, write_atomic,
+    CLOSES, Dpar, MaybeSend, address, built_in_config, check_writable, embedded_model, finish_bench, load_baseline,
+    load_extras, load_model, open_file, publish, read_dropped, run, save_file, set_link, take_commands, write_atomic,
 };
 
 use std::sync::{Arc, Mutex, PoisonError};

@@ -89,6 +89,12 @@ pub async fn load_extras(config: &ModelConfig) -> Extras {
     Extras::parse(config, |name| files.get(name).map(|bytes| bytes.clone().into()))
 }
 
+/// Whether the app can close itself: a page cannot.
+pub const CLOSES: bool = false;
+
+/// Nothing: the page's text panel has what the bench has found.
+pub fn finish_bench(_text: &str) {}
+
 /// Runs `work` to its end beside the caller: between frames.
 pub fn run<F: Future<Output = ()> + 'static>(work: impl FnOnce() -> F + 'static) {
     wasm_bindgen_futures::spawn_local(work());

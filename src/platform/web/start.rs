@@ -104,6 +104,7 @@ fn open_app(
         link: (!link.is_empty()).then_some(link),
         device: if host.cpu() { DeviceChoice::Cpu } else { DeviceChoice::Auto },
         notice: host.notice(),
+        bench: web_sys::window().and_then(|w| w.location().search().ok()).is_some_and(|s| s.contains("bench")),
         ..Launch::default()
     };
     Ok(Box::new(App::new(cc, launch)))
