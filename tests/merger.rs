@@ -75,7 +75,8 @@ fn case() -> impl Strategy<Value = (PatchRule, Vec<f32>)> {
 fn agrees_with_the_rule_on_anything() {
     for backend in backends() {
         let mut merger = block_on(Merger::new(&backend)).unwrap();
-        let mut runner = TestRunner::new(Config { failure_persistence: None, max_shrink_iters: 60, ..Config::with_cases(300) });
+        let mut runner =
+            TestRunner::new(Config { failure_persistence: None, max_shrink_iters: 60, ..Config::with_cases(300) });
         let merger = std::cell::RefCell::new(&mut merger);
         runner
             .run(&case(), |(rule, entropies)| {
