@@ -219,20 +219,21 @@ fn tensors_move_to_another_device_when_one_dies() {
     let Some(gpu) = common::gpu() else { return };
     let open = || pollster::block_on(dpar::gpu::Gpu::open()).unwrap();
     let files = ModelFiles::load_dir(&repository("tests/fixtures/tiny")).unwrap();
-    let decode = |gpu: &dpar::gpu::Gpu| {
-        let device = gpu.burn_device().unwrap();
-        let tokenizer = Tokenizer::load(&files.config.vq, &files.vq, &device).unwrap();
-        pollster::block_on(tokenizer.decode_image(&[5; 64], 8))
-    };
+    let load =
+        |gpu: &dpar::gpu::Gpu| Tokenizer::load(&files.config.vq, &files.vq, &gpu.burn_device().unwrap()).unwrap();
+    let decode = |tokenizer: &Tokenizer| pollster::block_on(tokenizer.decode_image(&[5; 64], 8));
     let (first, second) = (open(), open());
     assert_ne!(first.burn_device().unwrap(), second.burn_device().unwrap());
-    let picture = decode(&first).unwrap();
+    let tokenizer = load(&first);
+    let picture = decode(&tokenizer).unwrap();
     first.destroy();
+    assert!(first.lost().is_some());
+    let e = decode(&tokenizer).unwrap_err();
+    assert!(matches!(e, dpar::Error::DeviceLost(_)), "{e}");
     for gpu in [&second, &open(), gpu] {
-        assert_eq!(decode(gpu).unwrap(), picture);
+        assert_eq!(decode(&load(gpu)).unwrap(), picture);
         assert_eq!(gpu.lost(), None);
     }
-    assert!(first.lost().is_some());
 }
 
 #[test]

@@ -43,10 +43,12 @@ impl GpuExecutor {
         let scopes = [wgpu::ErrorFilter::OutOfMemory, wgpu::ErrorFilter::Validation, wgpu::ErrorFilter::Internal]
             .map(|filter| device.push_error_scope(filter));
         let executor = Self::upload(device, queue, tier, program);
-        // All of them, the newest first, whatever has failed: wgpu panics over a scope that ends in another order.
+        // All of them ended here, the newest first, before anything is waited for: wgpu panics over scopes that end in
+        // another order, as they would where a browser builds two engines and each waits between its own.
+        let ended = scopes.into_iter().rev().map(wgpu::ErrorScopeGuard::pop).collect::<Vec<_>>();
         let mut error = None;
-        for scope in scopes.into_iter().rev() {
-            error = scope.pop().await.or(error);
+        for scope in ended {
+            error = scope.await.or(error);
         }
         match error {
             Some(e) => Err(Error::Adapter(format!("the GPU cannot run the engine: {e}; try --device cpu"))),

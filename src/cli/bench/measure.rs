@@ -4,11 +4,14 @@ use std::ops::Range;
 use std::time::Instant;
 
 use anyhow::Result;
+use dpar::backend::Backend;
 use dpar::engine::ops::{Flags, pool};
 use dpar::engine::program::{Builder, Work};
 use dpar::engine::state::{initial_state, word};
 use dpar::engine::{Engine, GpuExecutor, Program, Section, Tier};
 use dpar::gpu::Gpu;
+use dpar::merger::Merger;
+use dpar::patching::{Mode, PatchRule};
 use serde::Serialize;
 
 /// What as many dispatches cost that do nothing.
@@ -166,6 +169,29 @@ pub fn copy_speed(gpu: &Gpu) -> Result<f64> {
         Ok(())
     })?;
     Ok(BYTES as f64 / 1e6 / ms)
+}
+
+/// Median time from a moved threshold to the new patches of an image of `side` x `side` tokens in this process' memory,
+/// milliseconds: what an app waits for between a slider's event and the grid.
+pub fn merge_time(backend: &Backend, side: u32) -> Result<f64> {
+    let mut merger = pollster::block_on(Merger::new(backend))?;
+    // Entropies do not matter to the time: some that all thresholds below cut differently.
+    let tokens = side * side;
+    let entropies: Vec<f32> = (0..tokens).map(|i| (i.wrapping_mul(2_654_435_761) % 997) as f32 / 125.0).collect();
+    merger.set_entropies(&entropies)?;
+    let mut spent = Vec::new();
+    for n in 0..220u16 {
+        let threshold = 2.0 + f32::from(n % 50) / 10.0;
+        let begun = Instant::now();
+        merger.request(PatchRule { mode: Mode::EntropyRowBoundary, threshold, max_patch_length: 4, grid: side });
+        while merger.poll()?.is_none() {
+            std::thread::yield_now();
+        }
+        if n >= 20 {
+            spent.push(begun.elapsed().as_secs_f64() * 1000.0);
+        }
+    }
+    Ok(super::median(spent.into_iter()))
 }
 
 /// Largest resident size of this process so far, MB (Linux).

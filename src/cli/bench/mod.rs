@@ -90,6 +90,7 @@ struct Report {
     /// The same of each round's pair of pictures, lowest to highest.
     speedups: Vec<f64>,
     peer: Option<Peer>,
+    merges: Vec<Merge>,
     copy_gb_per_s: Option<f64>,
     peak_memory_mb: Option<f64>,
 }
@@ -124,6 +125,16 @@ struct Peer {
     ms_per_token: f64,
     /// Peer time / engine time.
     speedup: f64,
+}
+
+/// From a moved threshold to the new patches of an image whose entropies are known.
+#[derive(Debug, Serialize)]
+struct Merge {
+    tokens: u32,
+    /// The GPU, readback included.
+    gpu_ms: Option<f64>,
+    /// The CPU twin.
+    cpu_ms: f64,
 }
 
 /// Runs the benchmark.
@@ -177,6 +188,7 @@ pub fn run(args: &BenchArgs) -> Result<()> {
         speedup: None,
         speedups: Vec::new(),
         peer: None,
+        merges: merges(&backend)?,
         copy_gb_per_s: backend.gpu().map(measure::copy_speed).transpose()?,
         peak_memory_mb: None,
     };
@@ -281,6 +293,15 @@ fn medians(runs: &[Round]) -> Vec<SectionTime> {
     sections
         .map(|(n, s)| SectionTime { ms: of(n, |s| s.ms), ms_per_token: of(n, |s| s.ms_per_token), ..s.clone() })
         .collect()
+}
+
+/// For an image of 256 tokens and for the largest there is.
+fn merges(backend: &Backend) -> Result<Vec<Merge>> {
+    let measure = |side: u32| -> Result<Merge> {
+        let gpu_ms = backend.gpu().map(|_| measure::merge_time(backend, side)).transpose()?;
+        Ok(Merge { tokens: side * side, gpu_ms, cpu_ms: measure::merge_time(&Backend::cpu(None), side)? })
+    };
+    [16, 64].into_iter().map(measure).collect()
 }
 
 fn peer(backend: &Backend, files: &ModelFiles, tokens: usize, engine_ms: f64) -> Result<Peer> {

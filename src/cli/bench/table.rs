@@ -46,5 +46,10 @@ pub fn table(r: &Report) -> String {
     ] {
         lines.push(format!("{name:<44}{:>12}", show(value)));
     }
+    for m in &r.merges {
+        let name = format!("threshold moved to new grid, {} tokens, ms", m.tokens);
+        let gpu = m.gpu_ms.map_or("-".to_owned(), |ms| format!("{ms:.3}"));
+        lines.push(format!("{name:<44}{:>12}{:>12}", format!("GPU {gpu}"), format!("CPU {:.3}", m.cpu_ms)));
+    }
     lines.join("\n") + "\n"
 }
