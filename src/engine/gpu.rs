@@ -43,10 +43,12 @@ impl GpuExecutor {
         let scopes = [wgpu::ErrorFilter::OutOfMemory, wgpu::ErrorFilter::Validation, wgpu::ErrorFilter::Internal]
             .map(|filter| device.push_error_scope(filter));
         let executor = Self::upload(device, queue, tier, program);
-        // All of them, the newest first, whatever has failed: wgpu panics over a scope that ends in another order.
+        // All of them, the newest first, whatever has failed, and before anything is awaited: in a browser other work
+        // opens and ends scopes meanwhile, and wgpu panics over a scope that ends in another order.
+        let ended: Vec<_> = scopes.into_iter().rev().map(wgpu::ErrorScopeGuard::pop).collect();
         let mut error = None;
-        for scope in scopes.into_iter().rev() {
-            error = scope.pop().await.or(error);
+        for scope in ended {
+            error = scope.await.or(error);
         }
         match error {
             Some(e) => Err(Error::Adapter(format!("the GPU cannot run the engine: {e}; try --device cpu"))),
