@@ -328,6 +328,7 @@ impl App {
             Model::Ready(studio) => Some(&mut **studio),
             Model::Loading(..) | Model::Failed => None,
         };
+        self.stage.frame = std::time::Duration::from_secs_f64(self.clock.frame_ms.max(0.0) / 1000.0);
         let mut outcome = self.stage.advance(studio, &wake, now, speed);
         if outcome.is_ok() {
             let studio = if let Model::Ready(studio) = &self.model { Some(&**studio) } else { None };

@@ -9,10 +9,12 @@ use crate::error::Result;
 use crate::request::{Live, Request};
 use crate::session::{Session, Statistics, Token};
 
-/// How long one submit may keep a GPU that also paints.
-const GPU_BUDGET: Duration = Duration::from_millis(8);
-/// How long the CPU twins may keep a frame.
-const CPU_BUDGET: Duration = Duration::from_millis(24);
+/// How long one submit may keep a GPU that also paints: short where frames are fast, longer where they are slow anyway
+/// (software adapters), so that what is in flight lasts until the next frame; and never so long that three of them keep a
+/// person waiting who has pressed Stop.
+const GPU_BUDGET: [Duration; 2] = [Duration::from_millis(8), Duration::from_millis(32)];
+/// How long the CPU twins may keep a frame, for the same reasons.
+const CPU_BUDGET: [Duration; 2] = [Duration::from_millis(24), Duration::from_millis(80)];
 /// Tokens a run draws before it is the other's turn: short enough to watch, long enough to keep a GPU busy. Taking turns
 /// (and not sharing the device) is what makes the times of the two comparable.
 const TURN: usize = 16;
@@ -38,6 +40,8 @@ struct Run {
     slot: Slot,
     session: Session,
     held: bool,
+    /// Least and most.
+    budget: [Duration; 2],
 }
 
 /// A recorded run that is being played.
@@ -62,6 +66,8 @@ pub struct Stage {
     paused: bool,
     until: Option<Until>,
     pace: Option<(f64, usize)>,
+    /// How long the last frame took.
+    pub frame: Duration,
 }
 
 impl Stage {
@@ -235,6 +241,7 @@ impl Stage {
             run.held = false;
         }
         let run = &mut self.runs[self.turn];
+        run.session.set_budget(self.frame.clamp(run.budget[0], run.budget[1]));
         let events = run.session.step()?;
         let (slot, done) = (run.slot, run.session.is_done());
         let drawn_now = run.session.tokens().len();
@@ -265,11 +272,11 @@ impl Stage {
                 continue;
             };
             let budget = if matches!(engine, Engine::Cpu(_)) { CPU_BUDGET } else { GPU_BUDGET };
-            let mut session = Session::new(engine, &studio.files.config, request)?.with_budget(budget);
+            let mut session = Session::new(engine, &studio.files.config, request)?.with_budget(budget[0]);
             if self.paused {
                 session.pause();
             }
-            self.runs.push(Run { slot, session, held: true });
+            self.runs.push(Run { slot, session, held: true, budget });
         }
         self.waiting = still;
         Ok(())

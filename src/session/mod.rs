@@ -117,6 +117,11 @@ impl Session {
         self
     }
 
+    /// As [`Session::with_budget`], on the way.
+    pub fn set_budget(&mut self, budget: Duration) {
+        self.budget = budget;
+    }
+
     /// The request the run was started with.
     pub fn request(&self) -> &Request {
         &self.request

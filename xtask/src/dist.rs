@@ -133,16 +133,19 @@ fn manifest(site: &mut Site, glue: &str, program: &[u8]) -> Result<Value> {
     }))
 }
 
-/// What the app fetches besides the model (a recorded run, pictures of classes and codes): the files of every folder in
-/// `assets/` but the model's and the README's.
+/// What the app fetches besides the weights (a recorded run, pictures of classes and codes): the other files of every
+/// folder in `assets/` but the README's.
 fn extras() -> Result<BTreeMap<String, Vec<u8>>> {
     let mut found = BTreeMap::new();
     for inner in folder(&root().join("assets"))?.into_iter().filter(|f| f.is_dir()) {
-        if inner.ends_with("model") || inner.ends_with("readme") {
+        if inner.ends_with("readme") {
             continue;
         }
         for file in folder(&inner)?.into_iter().filter(|f| f.is_file()) {
             let name = file.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+            if MODEL.contains(&name.as_str()) {
+                continue;
+            }
             let bytes = fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
             ensure!(found.insert(name.clone(), bytes).is_none(), "two files in assets/ are called {name}");
         }

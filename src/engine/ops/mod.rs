@@ -5,6 +5,7 @@ use std::cell::{Ref, RefCell, RefMut};
 
 use bytemuck::Pod;
 use half::slice::HalfFloatSliceExt;
+use wide::f32x8;
 
 use super::state::Controls;
 
@@ -196,17 +197,14 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// Dot product in f32 with eight running sums, so that it vectorises.
+/// Dot product in f32 with eight running sums.
+///
+/// Written with vectors rather than left to the compiler: the page is built for size, where loops stay scalar.
 pub fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let mut sums = [0.0f32; 8];
-    let (a8, b8) = (a.chunks_exact(8), b.chunks_exact(8));
-    let tail: f32 = a8.remainder().iter().zip(b8.remainder()).map(|(x, y)| x * y).sum();
-    for (x, y) in a8.zip(b8) {
-        for k in 0..8 {
-            sums[k] += x[k] * y[k];
-        }
-    }
-    sums.iter().sum::<f32>() + tail
+    let ((a8, a), (b8, b)) = (a.as_chunks::<8>(), b.as_chunks::<8>());
+    let tail: f32 = a.iter().zip(b).map(|(x, y)| x * y).sum();
+    let sums = a8.iter().zip(b8).fold(f32x8::ZERO, |sums, (x, y)| sums + f32x8::new(*x) * f32x8::new(*y));
+    sums.to_array().iter().sum::<f32>() + tail
 }
 
 /// The inputs of a projection, normalised if asked: one vector of `width` values a lane (`shaders/shared/project.wgsl`).
