@@ -11,6 +11,8 @@ pub const TRANSPARENT: u8 = 255;
 const EXACT: usize = 48;
 /// NeuQuant looks at every pixel at 1 and is fastest at 30.
 const SAMPLING: i32 = 10;
+/// Pixels looked at in all: enough for any picture of tokens, and few enough for one frame of an app.
+const PIXELS: usize = 1 << 17;
 
 /// At most 255 colours, and which of them is nearest to a colour.
 #[derive(Debug, Default)]
@@ -22,8 +24,12 @@ pub struct Palette {
 impl Palette {
     /// Fits the pixels of `samples`.
     pub fn of(samples: &[RgbImage]) -> Self {
+        let total: usize = samples.iter().map(|s| s.pixels().len()).sum();
+        // Odd, so that it does not walk down the columns of a picture whose width is a power of two.
+        let step = total.div_ceil(PIXELS).max(1) | 1;
+        let pixels = || samples.iter().flat_map(RgbImage::pixels).step_by(step);
         let mut counts: HashMap<[u8; 3], usize> = HashMap::new();
-        for pixel in samples.iter().flat_map(RgbImage::pixels) {
+        for pixel in pixels() {
             *counts.entry(pixel.0).or_default() += 1;
         }
         let mut frequent: Vec<([u8; 3], usize)> = counts.into_iter().collect();
@@ -33,12 +39,8 @@ impl Palette {
         let mut colours: Vec<[u8; 3]> = frequent.iter().map(|f| f.0).collect();
         if colours.len() > room {
             colours.truncate(EXACT);
-            let rgba: Vec<u8> = samples
-                .iter()
-                .flat_map(RgbImage::pixels)
-                .filter(|p| !colours.contains(&p.0))
-                .flat_map(|p| [p.0[0], p.0[1], p.0[2], 255])
-                .collect();
+            let rgba: Vec<u8> =
+                pixels().filter(|p| !colours.contains(&p.0)).flat_map(|p| [p.0[0], p.0[1], p.0[2], 255]).collect();
             let map = NeuQuant::new(SAMPLING, room - EXACT, &rgba).color_map_rgb();
             colours.extend(map.chunks_exact(3).map(|c| [c[0], c[1], c[2]]));
         }

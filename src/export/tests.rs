@@ -73,7 +73,7 @@ fn the_same_run_is_the_same_file_and_short_runs_end_early() {
 #[test]
 fn few_colours_stay_exact_and_many_stay_near() {
     let few = RgbImage::from_fn(16, 15, |x, y| Rgb([x as u8, y as u8, 77]));
-    let mut palette = Palette::of(&[few.clone()]);
+    let mut palette = Palette::of(std::slice::from_ref(&few));
     for pixel in few.pixels() {
         let index = palette.index(pixel.0);
         assert!(index != TRANSPARENT && palette.colour(index) == pixel.0);
@@ -81,7 +81,7 @@ fn few_colours_stay_exact_and_many_stay_near() {
     // A white ground under a rainbow stays white.
     let many =
         RgbImage::from_fn(128, 128, |x, y| if y < 32 { Rgb([255; 3]) } else { Rgb([2 * x as u8, 2 * y as u8, 9]) });
-    let mut palette = Palette::of(&[many.clone()]);
+    let mut palette = Palette::of(std::slice::from_ref(&many));
     let white = palette.index([255; 3]);
     assert_eq!(palette.colour(white), [255; 3]);
     let worst = many.pixels().map(|p| {
