@@ -2,7 +2,7 @@
 
 import { Loader } from "./loader.js";
 import { Mirror } from "./mirror.js";
-import { advice, probe } from "./probe.js";
+import { advice, hasWebgl2, probe } from "./probe.js";
 
 /** The program's name in the manifest. */
 const PROGRAM = "dpar_bg.wasm";
@@ -24,15 +24,15 @@ async function main() {
   if (typeof WebAssembly !== "object") throw new Hopeless("This browser cannot run WebAssembly, and the model is a WebAssembly program.", "Any current Chrome, Edge, Firefox or Safari can.");
 
   status("Looking for a GPU …");
-  const found = await probe();
+  const looking = probe();
+  // What can be drawn at all on WebGL2 need not wait for the GPU's answer.
+  const fetching = (hasWebgl2() ? Promise.resolve() : looking.then(hopeful)).then(fetchProgram);
+  fetching.catch(() => {}); // heard below
+  const found = hopeful(await looking);
   times.probed = performance.now();
-  if (!found.renderer) throw new Hopeless(found.notice, advice());
   element("notice").textContent = found.notice;
   element("notice").hidden = found.notice === "";
-
-  const manifest = await fetchManifest();
-  const loader = new Loader(base, manifest);
-  const [glue, files] = await Promise.all([import(new URL(manifest.glue, base).href), loader.load([PROGRAM], showProgress)]);
+  const { manifest, loader, glue, files } = await fetching;
   times.downloaded = performance.now();
 
   status("Starting the program …", null);
@@ -44,6 +44,19 @@ async function main() {
   times.started = performance.now();
   void loader.tidy().catch(() => {});
   serveOffline();
+}
+
+/** What was found, if it is enough to draw with. */
+function hopeful(found) {
+  if (!found.renderer) throw new Hopeless(found.notice, advice());
+  return found;
+}
+
+async function fetchProgram() {
+  const manifest = await fetchManifest();
+  const loader = new Loader(base, manifest);
+  const [glue, files] = await Promise.all([import(new URL(manifest.glue, base).href), loader.load([PROGRAM], showProgress)]);
+  return { manifest, loader, glue, files };
 }
 
 /** Runs the app; on WebGL2 and the CPU after all where WebGPU was promised and does not work. */

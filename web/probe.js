@@ -32,7 +32,14 @@ async function noWebgpu() {
   }
 }
 
-function hasWebgl2() {
+/** Whether there is WebGL2; asked once. */
+export function hasWebgl2() {
+  return (webgl2 ??= tryWebgl2());
+}
+
+let webgl2;
+
+function tryWebgl2() {
   try {
     const context = document.createElement("canvas").getContext("webgl2");
     // It would count against the number of contexts a page may have.

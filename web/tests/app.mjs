@@ -36,14 +36,14 @@ async function recorded({ lab, folder, note }) {
     // The weights take their time, as they do over a network.
     site.faults.push((path) => (path.endsWith(".safetensors") ? { delayMs: 4_000 } : undefined));
     const visit = await lab.page();
-    await visit.open(site.url);
     const start = Date.now();
-    const first = await visit.untilState("the first state", (s) => s.phase);
-    if (first.phase !== "recording") pending("the app plays no recorded run yet");
+    await visit.open(site.url);
+    const first = await visit.untilState("a recorded run", (s) => s.phase === "recording" && s.token > 0, 30_000);
+    const began = seconds(start);
     const later = await visit.untilState("a run that goes on", (s) => s.phase === "recording" && s.token > first.token + 10, 30_000);
-    check(later.device === "" || later.progress !== null, "the weights are still on their way");
+    check(later.model === null, "the weights are still on their way");
     await visit.shot("recorded");
-    note(`token ${later.token} ${seconds(start)} s after the page opened, weights at ${JSON.stringify(later.progress)}`);
+    note(`it played ${began} s after the page opened, token ${later.token} after ${seconds(start)} s, weights at ${JSON.stringify(later.progress)}`);
     await visit.clean(site.url);
   } finally {
     await site.close();
