@@ -114,10 +114,12 @@ pub async fn save_file(name: String, bytes: Vec<u8>) -> Result<Option<String>> {
 /// Where the state of the app goes for those who cannot see the window: into the file `DPAR_STATE` names (tests), the
 /// accessibility tree is egui's own matter.
 pub fn publish(state: &str) {
-    if let Some(path) = std::env::var_os("DPAR_STATE")
-        && let Err(e) = fs::write(&path, state)
+    // Renamed into place: a reader never sees half of it.
+    if let Some(path) = std::env::var_os("DPAR_STATE").map(PathBuf::from)
+        && let Err(e) =
+            fs::write(path.with_extension("new"), state).and_then(|()| fs::rename(path.with_extension("new"), &path))
     {
-        log::warn!("DPAR_STATE {}: {e}", Path::new(&path).display());
+        log::warn!("DPAR_STATE {}: {e}", path.display());
     }
 }
 
