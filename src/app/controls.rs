@@ -13,8 +13,8 @@ pub fn what(ui: &mut Ui, f: &Facts<'_>, search: &mut String, out: &mut Vec<Actio
     ui.horizontal_wrapped(|ui| {
         class_picker(ui, f, search, out);
         let mut seed = f.settings.seed;
-        ui.label("seed").on_hover_text("The same seed draws the same picture again, on this GPU, always.");
-        if ui.add(egui::DragValue::new(&mut seed).speed(0.1)).changed() {
+        let name = ui.label("seed").on_hover_text("The same seed draws the same picture again, on this GPU, always.");
+        if ui.add(egui::DragValue::new(&mut seed).speed(0.1)).labelled_by(name.id).changed() {
             out.push(Action::Seed(seed));
         }
         if ui.button("Dice").on_hover_text("Another seed (D)").clicked() {
@@ -97,13 +97,13 @@ pub fn transport(ui: &mut Ui, f: &Facts<'_>, out: &mut Vec<Action>) {
         }
     });
     ui.horizontal(|ui| {
-        ui.label("speed");
+        let name = ui.label("speed");
         // Logarithmic, with "as fast as it goes" at the right end.
         let mut speed = if f.settings.speed <= 0.0 { 1000.0 } else { f.settings.speed };
         let slider = egui::Slider::new(&mut speed, 1.0..=1000.0)
             .logarithmic(true)
             .custom_formatter(|v, _| if v >= 999.0 { "full".to_owned() } else { format!("{v:.0} tokens/s") });
-        if ui.add(slider).on_hover_text("Tokens a second at most").changed() {
+        if ui.add(slider).labelled_by(name.id).on_hover_text("Tokens a second at most").changed() {
             out.push(Action::Speed(if speed >= 999.0 { 0.0 } else { speed }));
         }
     });
@@ -115,12 +115,12 @@ pub fn patching(ui: &mut Ui, f: &Facts<'_>, entropies: &[f32], out: &mut Vec<Act
     let most = (f.config.vocab() as f32).ln();
     let mut live = f.live.clone();
     ui.horizontal(|ui| {
-        ui.label(egui::RichText::new("Threshold \u{03B8}").strong()).on_hover_text(
+        let name = ui.label(egui::RichText::new("Threshold \u{03B8}").strong()).on_hover_text(
             "A token whose entropy is above \u{03B8} starts a new patch. Lower: more patches, more steps of the big \
              transformer. Higher: fewer. It may be moved at any time, also while a picture is drawn.",
         );
         let value = egui::DragValue::new(&mut live.threshold).speed(0.01).range(-1.0..=most.max(20.0)).suffix(" nats");
-        ui.add(value.fixed_decimals(2));
+        ui.add(value.fixed_decimals(2).clamp_existing_to_range(false)).labelled_by(name.id);
         let pinned = f.pinned.is_some();
         if ui.selectable_label(pinned, "Pin").on_hover_text("Keep this threshold beside the moving one (K)").clicked() {
             out.push(Action::Pin(!pinned));
@@ -130,17 +130,18 @@ pub fn patching(ui: &mut Ui, f: &Facts<'_>, entropies: &[f32], out: &mut Vec<Act
         .on_hover_text("How uncertain the entropy model is about every token of this picture. Drag the line.");
     ui.horizontal(|ui| {
         let mut limit = live.p_max;
-        ui.label("P_max").on_hover_text("The most tokens a patch may hold; 0 is no limit");
-        ui.add(egui::Slider::new(&mut limit, 0..=16).clamping(egui::SliderClamping::Edits));
+        let name = ui.label("P_max").on_hover_text("The most tokens a patch may hold; 0 is no limit");
+        ui.add(egui::Slider::new(&mut limit, 0..=16).clamping(egui::SliderClamping::Edits)).labelled_by(name.id);
         live.p_max = limit;
     });
     ui.horizontal(|ui| {
-        ui.label("mode").on_hover_text("How boundaries are chosen");
-        egui::ComboBox::from_id_salt("mode").selected_text(mode_name(live.mode)).show_ui(ui, |ui| {
+        let name = ui.label("mode").on_hover_text("How boundaries are chosen");
+        let choice = egui::ComboBox::from_id_salt("mode").selected_text(mode_name(live.mode)).show_ui(ui, |ui| {
             for (_, mode) in Mode::NAMES {
                 ui.selectable_value(&mut live.mode, mode, mode_name(mode)).on_hover_text(mode_about(mode));
             }
         });
+        choice.response.labelled_by(name.id);
         if ui
             .add_enabled(live != defaults, egui::Button::new("reset"))
             .on_hover_text("The model's own settings")
@@ -191,18 +192,22 @@ fn mode_about(mode: Mode) -> &'static str {
 pub fn sampling(ui: &mut Ui, f: &Facts<'_>, out: &mut Vec<Action>) {
     let mut live = f.live.clone();
     let s = &mut live.sampling;
+    // A link may ask for more than a slider reaches: that stands until somebody moves it.
+    let free = egui::SliderClamping::Edits;
     egui::Grid::new("sampling").num_columns(2).show(ui, |ui| {
-        ui.label("guidance").on_hover_text("Classifier-free guidance: how much the class counts. 1 is off.");
-        ui.add(egui::Slider::new(&mut s.cfg_scale, 0.0..=8.0).fixed_decimals(1));
+        let name = ui.label("guidance").on_hover_text("Classifier-free guidance: how much the class counts. 1 is off.");
+        ui.add(egui::Slider::new(&mut s.cfg_scale, 0.0..=8.0).fixed_decimals(1).clamping(free)).labelled_by(name.id);
         ui.end_row();
-        ui.label("temperature").on_hover_text("Below 1: safer tokens. 0: always the most probable one.");
-        ui.add(egui::Slider::new(&mut s.temperature, 0.0..=2.0).fixed_decimals(2));
+        let name = ui.label("temperature").on_hover_text("Below 1: safer tokens. 0: always the most probable one.");
+        ui.add(egui::Slider::new(&mut s.temperature, 0.0..=2.0).fixed_decimals(2).clamping(free)).labelled_by(name.id);
         ui.end_row();
-        ui.label("top-k").on_hover_text("Draw from the k most probable tokens only. 0 is off.");
-        ui.add(egui::Slider::new(&mut s.top_k, 0..=f.config.vocab()).logarithmic(true));
+        let name = ui.label("top-k").on_hover_text("Draw from the k most probable tokens only. 0 is off.");
+        ui.add(egui::Slider::new(&mut s.top_k, 0..=f.config.vocab()).logarithmic(true).clamping(free))
+            .labelled_by(name.id);
         ui.end_row();
-        ui.label("top-p").on_hover_text("Draw from the most probable tokens that make up this mass. 1 is off.");
-        ui.add(egui::Slider::new(&mut s.top_p, 0.0..=1.0).fixed_decimals(2));
+        let name =
+            ui.label("top-p").on_hover_text("Draw from the most probable tokens that make up this mass. 1 is off.");
+        ui.add(egui::Slider::new(&mut s.top_p, 0.0..=1.0).fixed_decimals(2)).labelled_by(name.id);
         ui.end_row();
     });
     if s.temperature > 0.0 && s.temperature < 0.01 {
@@ -246,10 +251,9 @@ pub fn own(ui: &mut Ui, f: &Facts<'_>, out: &mut Vec<Action>) {
         let mut keep = f.keep.clone();
         for (name, range) in [("rows", &mut keep.rows), ("columns", &mut keep.columns)] {
             ui.horizontal(|ui| {
-                ui.label(format!("keep {name}"));
                 let (mut low, mut high) = (range.start, range.end);
                 ui.spacing_mut().slider_width = 90.0;
-                ui.add(egui::RangeSlider::new(&mut low, &mut high, 0..=grid));
+                ui.add(egui::RangeSlider::new(&mut low, &mut high, 0..=grid).text(format!("keep {name}")));
                 *range = low..high.max(low);
             });
         }

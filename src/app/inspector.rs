@@ -103,11 +103,13 @@ fn attention(ui: &mut Ui, f: &Facts<'_>, out: &mut Vec<Action>) {
         let (mut layer, mut head) = (attend.layer, attend.head.map_or(0, |h| h + 1));
         ui.add(
             egui::DragValue::new(&mut layer).range(0..=config.n_layer.saturating_sub(1)).prefix("layer ").speed(0.05),
-        );
+        )
+        .on_hover_text("layer of the patch transformer");
         let text = |v: f64, _: std::ops::RangeInclusive<usize>| {
             if v < 1.0 { "all heads".to_owned() } else { format!("head {}", v as usize - 1) }
         };
-        ui.add(egui::DragValue::new(&mut head).range(0..=config.n_head).speed(0.05).custom_formatter(text));
+        ui.add(egui::DragValue::new(&mut head).range(0..=config.n_head).speed(0.05).custom_formatter(text))
+            .on_hover_text("head of that layer, or the average of all");
         let now = Attend { layer, head: head.checked_sub(1) };
         if now != attend {
             out.push(Action::Attend(Some(now)));

@@ -7,7 +7,7 @@
 pub mod action;
 pub mod analyst;
 pub mod bench;
-mod canvas;
+pub mod canvas;
 mod controls;
 mod decoder;
 mod inspector;
@@ -19,7 +19,7 @@ pub mod picture;
 mod settings;
 mod share;
 pub mod stage;
-mod stats;
+pub mod stats;
 mod studio;
 mod textures;
 pub mod theme;
@@ -35,6 +35,7 @@ use web_time::Instant;
 
 pub use action::Action;
 pub use settings::Settings;
+pub use studio::Wake;
 
 use crate::analysis::Region;
 use crate::backend::{Backend, DeviceChoice};
@@ -47,8 +48,9 @@ use crate::request::{Live, Request};
 use analyst::{Analyst, Attend, Own};
 use bench::Bench;
 use decoder::Decoder;
+use picture::Picture;
 use stage::{Slot, Stage};
-use studio::{Studio, Wake};
+use studio::Studio;
 use textures::Textures;
 
 /// How the app is opened.
@@ -226,10 +228,7 @@ impl App {
     pub fn new(cc: &eframe::CreationContext<'_>, launch: Launch) -> Self {
         let backend = adopt(cc, &launch);
         let renderer = if cc.wgpu_render_state.is_some() { "wgpu" } else { "OpenGL" };
-        let mut settings: Settings = cc.storage.and_then(|s| eframe::get_value(s, settings::KEY)).unwrap_or_default();
-        if !(0.0..=1000.0).contains(&settings.speed) {
-            settings.speed = 0.0;
-        }
+        let settings = Settings::load(cc.storage);
         theme::install(&cc.egui_ctx);
         cc.egui_ctx.set_theme(settings.theme);
         Self::with(&cc.egui_ctx, launch, settings, backend, renderer)
@@ -294,6 +293,16 @@ impl App {
         app
     }
 
+    /// The pictures, and the runs that fill them.
+    pub fn stage(&self) -> &Stage {
+        &self.stage
+    }
+
+    /// The controls in force.
+    pub fn live(&self) -> &Live {
+        &self.live
+    }
+
     fn load_model(&mut self) {
         let progress = Progress::default();
         let (source, backend, wake) = (self.launch.model.clone(), self.backend.clone(), self.wake.clone());
@@ -341,6 +350,10 @@ impl App {
             self.failed(&e);
         }
         self.collect();
+        if self.after.is_some() && !self.stage.is_busy() && self.stage.main.as_ref().is_some_and(Picture::is_done) {
+            let at = self.after.take();
+            self.act(Action::Seek(at));
+        }
         let first = self.stage.is_live() && self.stage.main.as_ref().is_some_and(|p| !p.tokens.is_empty());
         if first && self.clock.first_token_ms.is_none() {
             self.clock.first_token_ms = Some(1000.0 * now);

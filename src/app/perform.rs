@@ -184,6 +184,7 @@ impl App {
     fn generate(&mut self, class: usize, seed: u32) -> Result<()> {
         let request = Request { live: self.live.clone(), ..Request::new(&self.config, Generator::Dpar, class, seed) };
         self.own = None;
+        self.after = None;
         self.start(request, self.settings.compare)
     }
 
@@ -271,10 +272,11 @@ impl App {
 
     fn export(&mut self, export: Export) -> Result<()> {
         if export == Export::Animation {
-            return self.start_animation();
+            self.tasks.animation = Some(self.animation()?);
+            (self.wake)();
+            return Ok(());
         }
-        let picture = self.stage.main.as_ref().filter(|p| p.is_done()).ok_or_else(|| nothing("save"))?;
-        let (name, bytes) = self.file(picture, export)?;
+        let (name, bytes) = self.file(export)?;
         self.save_as(name, bytes);
         Ok(())
     }

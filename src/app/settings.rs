@@ -8,7 +8,7 @@ use crate::request::Live;
 /// Key in eframe's storage (a file on a computer, local storage in a browser).
 pub const KEY: &str = "dpar";
 
-/// What is remembered. Unknown or broken values fall back to these defaults, field by field.
+/// What is remembered. What is missing falls back to these defaults field by field; a broken file does so as a whole.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Settings {
@@ -45,5 +45,16 @@ impl Default for Settings {
             theme: ThemePreference::System,
             toured: false,
         }
+    }
+}
+
+impl Settings {
+    /// What was remembered, or the defaults.
+    pub fn load(storage: Option<&dyn eframe::Storage>) -> Self {
+        let mut settings: Self = storage.and_then(|s| eframe::get_value(s, KEY)).unwrap_or_default();
+        if !(0.0..=1000.0).contains(&settings.speed) {
+            settings.speed = 0.0;
+        }
+        settings
     }
 }

@@ -39,7 +39,8 @@ impl App {
             self.settings.compare = view.compare && self.config.baseline.is_some();
         }
         (self.class, self.settings.seed) = (request.class.min(self.config.num_classes() - 1), request.seed);
-        self.live = request.live.clone();
+        // Where controls were moved on the way, as they were in the end: then the grid shown is the picture's own.
+        self.live = request.schedule.last().map_or(&request.live, |(_, live)| live).clone();
         let Model::Ready(studio) = &self.model else {
             // Drawn as soon as the model is there.
             self.launch.link = Some(text.to_owned());
@@ -61,8 +62,13 @@ impl App {
         Ok(())
     }
 
-    /// A finished picture as a file: its name and content.
-    pub(super) fn file(&self, picture: &Picture, export: Export) -> Result<(String, Vec<u8>)> {
+    /// The finished picture as a file: its name and content.
+    ///
+    /// # Errors
+    /// [`Error::Request`] where there is no finished and decoded picture.
+    pub fn file(&self, export: Export) -> Result<(String, Vec<u8>)> {
+        let picture = self.stage.main.as_ref().filter(|p| p.is_done());
+        let picture = picture.ok_or_else(|| Error::Request("there is no finished picture to save yet".into()))?;
         let stem = self.stem(picture);
         let frame =
             decoder::finished(picture).ok_or_else(|| Error::Request("the picture is still being decoded".into()))?;
@@ -74,12 +80,16 @@ impl App {
                 let json = serde_json::to_vec(&self.trace(picture)).map_err(|e| Error::Internal(e.to_string()))?;
                 (format!("{stem}.trace.json"), json)
             }
-            Export::Animation => return Err(Error::Internal("animations are made frame by frame".into())),
+            Export::Animation => {
+                let (name, mut animation) = self.animation()?;
+                while animation.step()? {}
+                (name, animation.finish()?)
+            }
         })
     }
 
-    /// Starts to encode the run of a finished picture; [`App::animate`] goes on with it frame by frame.
-    pub(super) fn start_animation(&mut self) -> Result<()> {
+    /// The run of the finished picture as an animation that is still to be encoded, frame by frame ([`App::animate`]).
+    pub(super) fn animation(&self) -> Result<(String, Animation)> {
         let picture = self.stage.main.as_ref().filter(|p| p.is_done());
         let picture = picture.ok_or_else(|| Error::Request("there is no finished picture to save yet".into()))?;
         let frame = |(tokens, image): (&usize, &Arc<egui::ColorImage>)| {
@@ -89,8 +99,7 @@ impl App {
         let dpar = picture.request.generator == Generator::Dpar;
         let rule = picture.last_live().rule(picture.grid);
         let animation = Animation::new(frames, dpar.then(|| picture.patches.clone()), rule)?;
-        self.tasks.animation = Some((format!("{}.gif", self.stem(picture)), animation));
-        Ok(())
+        Ok((format!("{}.gif", self.stem(picture)), animation))
     }
 
     /// Encodes a frame of the animation; at its end saves it.
@@ -189,6 +198,8 @@ impl App {
     pub(super) fn ready(&mut self) {
         let waiting = self.launch.link.take();
         if let Some(request) = self.launch.kept.take_request() {
+            (self.class, self.settings.seed) = (request.class.min(self.config.num_classes() - 1), request.seed);
+            self.live = request.schedule.last().map_or(&request.live, |(_, live)| live).clone();
             self.act_on(|app| app.start(request, false));
         } else if let Some(link) = waiting {
             self.act(Action::Link(link));

@@ -190,13 +190,18 @@ impl Stage {
         self.set_until(Until::Patches(patches + 1));
     }
 
-    /// Ends the runs with what is drawn.
+    /// Ends the runs with what is drawn; of a recorded run all is known, so it is shown to its end.
     pub fn stop(&mut self) {
+        for tape in std::mem::take(&mut self.tapes) {
+            if let Some(picture) = self.picture_mut(tape.slot) {
+                tape.tokens.for_each(|token| picture.push(token, f64::NEG_INFINITY));
+                picture.statistics = Some(tape.statistics);
+            }
+        }
         for run in &mut self.runs {
             run.session.stop();
         }
         self.waiting.clear();
-        self.tapes.clear();
         self.paused = false;
         self.until = None;
     }

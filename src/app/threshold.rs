@@ -41,18 +41,18 @@ pub fn slider(
             let filter = egui::EventFilter { horizontal_arrows: true, ..egui::EventFilter::default() };
             m.set_focus_lock_filter(response.id, filter);
         });
-        ui.input(|input| {
+        let steps = ui.input(|input| {
             let pressed = |key| input.num_presses(key) as f32;
-            *value += STEP * (pressed(Key::ArrowRight) - pressed(Key::ArrowLeft));
+            pressed(Key::ArrowRight) - pressed(Key::ArrowLeft)
         });
-        *value = value.clamp(0.0, most);
+        if steps != 0.0 {
+            *value = (*value + STEP * steps).clamp(0.0, most);
+        }
     }
-    // Two decimals are what people can read, share and type again.
-    *value = (*value * 100.0).round() / 100.0;
-    if (*value - before).abs() > 1e-6 {
+    if *value != before {
+        // Two decimals are what people can read, share and type again. What nobody moves stays exactly as it is.
+        *value = (*value * 100.0).round() / 100.0;
         response.mark_changed();
-    } else {
-        *value = before;
     }
     let shown = f64::from(*value);
     response.widget_info(|| egui::WidgetInfo::slider(ui.is_enabled(), shown, "entropy threshold in nats"));
