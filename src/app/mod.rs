@@ -148,6 +148,8 @@ pub struct App {
     /// Show nothing: the bench measures what the view costs.
     blind: bool,
     published: String,
+    /// The link in the address bar, once this app has put one there.
+    linked: String,
 }
 
 /// What the bench and the tests want to know about time.
@@ -226,7 +228,7 @@ impl App {
     pub fn new(cc: &eframe::CreationContext<'_>, launch: Launch) -> Self {
         let backend = adopt(cc, &launch);
         let renderer = if cc.wgpu_render_state.is_some() { "wgpu" } else { "OpenGL" };
-        let mut settings: Settings = cc.storage.and_then(|s| eframe::get_value(s, settings::KEY)).unwrap_or_default();
+        let mut settings = Settings::remembered(cc.storage);
         if !(0.0..=1000.0).contains(&settings.speed) {
             settings.speed = 0.0;
         }
@@ -287,6 +289,7 @@ impl App {
             benched: None,
             blind: false,
             published: String::new(),
+            linked: String::new(),
         };
         app.bench = app.launch.bench.then(Bench::default);
         app.load_model();
@@ -457,7 +460,7 @@ impl eframe::App for App {
     }
 
     fn save(&mut self, storage: &mut dyn eframe::Storage) {
-        eframe::set_value(storage, settings::KEY, &self.remembered());
+        self.remembered().remember(storage);
     }
 
     fn persist_egui_memory(&self) -> bool {
