@@ -42,7 +42,10 @@ pub struct Own {
     pub analysis: Arc<Analysis>,
 }
 
+/// Picture, layer and patches that an attention map belongs to.
 type MapKey = (u64, usize, Vec<bool>);
+/// A map, and the model that made it, for the next one.
+type Mapped = (Arc<Dpar>, AttentionMap);
 
 /// Everything that is thought about beside the frame.
 #[derive(Default)]
@@ -58,7 +61,7 @@ pub struct Analyst {
     analyzer: Option<Arc<Analyzer>>,
     dpar: Option<Arc<Dpar>>,
     map: Option<(MapKey, AttentionMap)>,
-    mapping: Option<(MapKey, Task<Result<(Arc<Dpar>, AttentionMap)>>)>,
+    mapping: Option<(MapKey, Task<Result<Mapped>>)>,
     check: Option<Task<Result<SelfCheck>>>,
 }
 

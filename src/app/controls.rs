@@ -26,7 +26,7 @@ pub fn what(ui: &mut Ui, f: &Facts<'_>, search: &mut String, out: &mut Vec<Actio
 fn class_picker(ui: &mut Ui, f: &Facts<'_>, search: &mut String, out: &mut Vec<Action>) {
     let chosen = f.class;
     let name = f.config.class_name(chosen);
-    let button = ui.add(egui::Button::new(format!("{name}"))).on_hover_text("What to draw");
+    let button = ui.add(egui::Button::new(name)).on_hover_text("What to draw");
     egui::Popup::from_toggle_button_response(&button)
         .close_behavior(egui::PopupCloseBehavior::CloseOnClickOutside)
         .width(340.0)

@@ -12,10 +12,13 @@ use crate::export::Animation;
 use crate::platform::{self, Task, finished};
 use crate::request::{Live, Request};
 
+/// A file's name and content.
+type File = (String, Vec<u8>);
+
 /// Work under way beside the frame, and what it leaves for the next one.
 #[derive(Default)]
 pub struct Tasks {
-    pub(super) open: Option<Task<Result<Option<(String, Vec<u8>)>>>>,
+    pub(super) open: Option<Task<Result<Option<File>>>>,
     pub(super) save: Option<Task<Result<Option<String>>>>,
     /// An animation that is being encoded, and its file's name.
     pub(super) animation: Option<(String, Animation)>,
