@@ -75,13 +75,26 @@ pub struct Kept(Arc<Mutex<KeptState>>);
 #[derive(Debug, Default)]
 struct KeptState {
     reopen: bool,
+    cpu: bool,
     request: Option<Request>,
 }
 
 impl Kept {
     /// Keeps a run and asks for a new window.
     pub fn keep(&self, request: Option<Request>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = KeptState { reopen: true, request };
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        (state.reopen, state.request) = (true, request);
+    }
+
+    /// Asks for a new window whose model runs on the CPU, as do all that follow it.
+    pub fn use_cpu(&self, request: Option<Request>) {
+        self.keep(request);
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).cpu = true;
+    }
+
+    /// Whether the model shall run on the CPU from now on.
+    pub fn on_cpu(&self) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).cpu
     }
 
     /// Whether a new window was asked for; once.
@@ -381,7 +394,7 @@ impl App {
         self.stage.clear(None);
         if matches!(e, Error::DeviceLost(_)) {
             self.launch.kept.keep(go_on);
-            self.message = Some((format!("{e}. The window opens again and the picture goes on."), None));
+            self.message = Some((format!("{e}. It opens again and the picture goes on."), None));
             self.tasks.close = true;
         } else {
             self.message = Some((e.to_string(), None));
