@@ -67,6 +67,9 @@ pub enum Error {
     /// The app's window could not be opened.
     #[error("the window cannot be opened: {0}; without a display, use `dpar generate`")]
     Window(String),
+    /// The page could not fetch something; its sentence.
+    #[error("{0}")]
+    Download(String),
     /// A defect of this program, not of its input.
     #[error("internal error: {0}; please report it")]
     Internal(String),
@@ -82,7 +85,12 @@ impl Error {
             | Self::Trace { .. }
             | Self::Link(_)
             | Self::Request(_) => true,
-            Self::Adapter(_) | Self::DeviceLost(_) | Self::Output { .. } | Self::Window(_) | Self::Internal(_) => false,
+            Self::Adapter(_)
+            | Self::DeviceLost(_)
+            | Self::Output { .. }
+            | Self::Download(_)
+            | Self::Window(_)
+            | Self::Internal(_) => false,
         }
     }
 }

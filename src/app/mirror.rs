@@ -87,6 +87,11 @@ impl App {
         match serde_json::to_string(&state) {
             Ok(json) if json != self.published => {
                 crate::platform::publish(&json);
+                // A recording is not this person's picture: the address stays what they opened.
+                if state.source == "run" && self.linked != state.link {
+                    crate::platform::set_link(&state.link);
+                    self.linked = state.link;
+                }
                 self.published = json;
                 self.clock.publish = Some(Instant::now());
             }

@@ -77,13 +77,26 @@ pub struct Kept(Arc<Mutex<KeptState>>);
 #[derive(Debug, Default)]
 struct KeptState {
     reopen: bool,
+    cpu: bool,
     request: Option<Request>,
 }
 
 impl Kept {
     /// Keeps a run and asks for a new window.
     pub fn keep(&self, request: Option<Request>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = KeptState { reopen: true, request };
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        (state.reopen, state.request) = (true, request);
+    }
+
+    /// Asks for a new window whose model runs on the CPU, as do all that follow it.
+    pub fn use_cpu(&self, request: Option<Request>) {
+        self.keep(request);
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).cpu = true;
+    }
+
+    /// Whether the model shall run on the CPU from now on.
+    pub fn on_cpu(&self) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).cpu
     }
 
     /// Whether a new window was asked for; once.
@@ -150,6 +163,8 @@ pub struct App {
     /// Show nothing: the bench measures what the view costs.
     blind: bool,
     published: String,
+    /// The link in the address bar, once this app has put one there.
+    linked: String,
 }
 
 /// What the bench and the tests want to know about time.
@@ -286,6 +301,7 @@ impl App {
             benched: None,
             blind: false,
             published: String::new(),
+            linked: String::new(),
         };
         app.bench = app.launch.bench.then(Bench::default);
         app.load_model();
@@ -391,7 +407,7 @@ impl App {
         self.stage.clear(None);
         if matches!(e, Error::DeviceLost(_)) {
             self.launch.kept.keep(go_on);
-            self.message = Some((format!("{e}. The window opens again and the picture goes on."), None));
+            self.message = Some((format!("{e}. It opens again and the picture goes on."), None));
             self.tasks.close = true;
         } else {
             self.message = Some((e.to_string(), None));
@@ -470,7 +486,7 @@ impl eframe::App for App {
     }
 
     fn save(&mut self, storage: &mut dyn eframe::Storage) {
-        eframe::set_value(storage, settings::KEY, &self.remembered());
+        self.remembered().remember(storage);
     }
 
     fn persist_egui_memory(&self) -> bool {

@@ -118,8 +118,7 @@ impl App {
             }
             Action::Dismiss => self.message = None,
             Action::UseCpu => {
-                self.launch.device = crate::backend::DeviceChoice::Cpu;
-                self.launch.kept.keep(None);
+                self.launch.kept.use_cpu(None);
                 self.tasks.close = true;
             }
         }
@@ -310,7 +309,7 @@ impl App {
             ctx.set_theme(theme);
         }
         if std::mem::take(&mut self.tasks.close) {
-            ctx.send_viewport_cmd(egui::ViewportCommand::Close);
+            platform::reopen(ctx);
         }
     }
 }

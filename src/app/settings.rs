@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::request::Live;
 
 /// Key in eframe's storage (a file on a computer, local storage in a browser).
-pub const KEY: &str = "dpar";
+const KEY: &str = "dpar";
 
 /// What is remembered. What is missing falls back to these defaults field by field; a broken file does so as a whole.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -27,9 +27,39 @@ pub struct Settings {
     /// Tokens a second at most; 0 is as fast as it goes.
     pub speed: f32,
     /// Light, dark, or as the system.
+    #[serde(with = "Theme")]
     pub theme: ThemePreference,
     /// Whether the tour was seen or put away.
     pub toured: bool,
+}
+
+/// [`ThemePreference`] by name.
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "ThemePreference", rename_all = "lowercase")]
+enum Theme {
+    Dark,
+    Light,
+    System,
+}
+
+impl Settings {
+    /// What was remembered; the defaults where nothing was, or nothing that can be read.
+    pub fn load(storage: Option<&dyn eframe::Storage>) -> Self {
+        let text = storage.and_then(|s| s.get_string(KEY));
+        let mut settings: Self = text.and_then(|t| serde_json::from_str(&t).ok()).unwrap_or_default();
+        if !(0.0..=1000.0).contains(&settings.speed) {
+            settings.speed = 0.0;
+        }
+        settings
+    }
+
+    /// Writes them down for the next visit.
+    pub fn remember(&self, storage: &mut dyn eframe::Storage) {
+        match serde_json::to_string(self) {
+            Ok(text) => storage.set_string(KEY, text),
+            Err(e) => log::warn!("the settings cannot be kept: {e}"),
+        }
+    }
 }
 
 impl Default for Settings {
@@ -45,16 +75,5 @@ impl Default for Settings {
             theme: ThemePreference::System,
             toured: false,
         }
-    }
-}
-
-impl Settings {
-    /// What was remembered, or the defaults.
-    pub fn load(storage: Option<&dyn eframe::Storage>) -> Self {
-        let mut settings: Self = storage.and_then(|s| eframe::get_value(s, KEY)).unwrap_or_default();
-        if !(0.0..=1000.0).contains(&settings.speed) {
-            settings.speed = 0.0;
-        }
-        settings
     }
 }

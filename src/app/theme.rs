@@ -1,6 +1,8 @@
 //! Colours and type of the app, light and dark.
 
-use eframe::egui::{self, Color32, Visuals};
+use std::sync::Arc;
+
+use eframe::egui::{self, Color32, FontData, FontDefinitions, FontFamily, Visuals};
 use image::Rgb;
 
 /// Marks the token that is being drawn.
@@ -10,8 +12,23 @@ pub const THRESHOLD: Color32 = Color32::from_rgb(232, 89, 12);
 /// The pinned threshold.
 pub const PINNED: Color32 = Color32::from_rgb(61, 123, 233);
 
-/// Spacing and sizes that both themes share.
+/// The one font, egui's own, for everything: a second one for keys and numbers would be 0.3 MB of the page.
+fn fonts() -> FontDefinitions {
+    let mut fonts = FontDefinitions::empty();
+    let sources =
+        [("Ubuntu-Light", epaint_default_fonts::UBUNTU_LIGHT), ("egui-icons", epaint_default_fonts::EGUI_ICONS)];
+    for (name, bytes) in sources {
+        fonts.font_data.insert(name.to_owned(), Arc::new(FontData::from_static(bytes)));
+        for family in [FontFamily::Proportional, FontFamily::Monospace] {
+            fonts.families.entry(family).or_default().push(name.to_owned());
+        }
+    }
+    fonts
+}
+
+/// Fonts, spacing and sizes that both themes share.
 pub fn install(ctx: &egui::Context) {
+    ctx.set_fonts(fonts());
     ctx.all_styles_mut(|style| {
         style.spacing.item_spacing = egui::vec2(8.0, 6.0);
         style.spacing.button_padding = egui::vec2(9.0, 5.0);

@@ -11,7 +11,8 @@ mod window;
 #[cfg(not(target_arch = "wasm32"))]
 pub use native::{
     CLOSES, MaybeSend, address, built_in_config, check_writable, embedded_model, finish_bench, load_baseline,
-    load_extras, load_model, open_file, publish, read_dropped, run, save_file, set_link, take_commands, write_atomic,
+    load_extras, load_model, open_file, publish, read_dropped, reopen, run, save_file, set_link, take_commands,
+    write_atomic,
 };
 #[cfg(not(target_arch = "wasm32"))]
 pub use window::open_window;
@@ -21,7 +22,8 @@ mod web;
 #[cfg(target_arch = "wasm32")]
 pub use web::{
     CLOSES, Dpar, MaybeSend, address, built_in_config, check_writable, embedded_model, finish_bench, load_baseline,
-    load_extras, load_model, open_file, publish, read_dropped, run, save_file, set_link, take_commands, write_atomic,
+    load_extras, load_model, open_file, publish, read_dropped, reopen, run, save_file, set_link, take_commands,
+    write_atomic,
 };
 
 use std::sync::{Arc, Mutex, PoisonError};

@@ -27,7 +27,11 @@ pub fn open_window(launch: Launch) -> Result<()> {
     loop {
         let opened = open(renderer, launch.clone());
         match opened {
-            Ok(()) if launch.kept.take_reopen() => {}
+            Ok(()) if launch.kept.take_reopen() => {
+                if launch.kept.on_cpu() {
+                    launch.device = DeviceChoice::Cpu;
+                }
+            }
             Ok(()) => return Ok(()),
             Err(eframe::Error::Wgpu(e)) if renderer == Renderer::Wgpu && launch.device == DeviceChoice::Auto => {
                 launch.notice = format!("no GPU could be opened ({e}): the model runs on the CPU");

@@ -31,8 +31,8 @@ pub fn dist(args: &[String]) -> Result<()> {
         [flag] if flag == "--record" => true,
         _ => anyhow::bail!("dist takes `--record` (write the sizes down as the new measure) or nothing"),
     };
-    let folder = build()?;
-    sizes::check(&folder, record)?;
+    let (folder, plain) = build(Optimised::Yes)?;
+    sizes::check(&folder, plain, record)?;
     browser::smoke(&folder)?;
     println!("\n{} is ready: copy the folder to any static host, at any path.", folder.display());
     println!("Serve it over https (browsers give the GPU and offline use to nothing else, localhost excepted), with");
@@ -44,12 +44,25 @@ pub fn dist(args: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// Builds everything into `dist/` and returns that folder.
+/// Whether `wasm-opt` runs over the program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Optimised {
+    /// It does: for a host.
+    Yes,
+    /// It does not: for this computer.
+    No,
+}
+
+/// Builds everything into `dist/`; that folder, and the bytes of the program before `wasm-opt`.
 ///
 /// # Errors
 /// As [`dist`].
-pub fn build() -> Result<PathBuf> {
-    let (glue, program) = wasm::build()?;
+pub fn build(optimised: Optimised) -> Result<(PathBuf, u64)> {
+    let (glue, mut program) = wasm::build()?;
+    let plain = program.len() as u64;
+    if optimised == Optimised::Yes {
+        program = wasm::optimise(&program)?;
+    }
     let folder = root().join("dist");
     // Whole or not at all: an old folder with new files in it would be neither.
     let fresh = root().join("dist.new");
@@ -57,7 +70,7 @@ pub fn build() -> Result<PathBuf> {
     assemble(&fresh, &glue, &program)?;
     remove(&folder)?;
     fs::rename(&fresh, &folder).with_context(|| format!("cannot move {} into place", fresh.display()))?;
-    Ok(folder)
+    Ok((folder, plain))
 }
 
 /// Writes the page's folder.

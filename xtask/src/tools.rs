@@ -83,17 +83,19 @@ fn gpu() -> Gpu {
 /// # Errors
 /// Where one is missing and cannot be installed: a page that no browser has opened is not checked.
 pub fn browser() -> Result<()> {
-    let runs = |program: &str| output(program, &["--version"]).is_some();
-    let wanted = [("chromium", "chromium"), ("node", "nodejs"), ("npm", "npm")];
     // `DPAR_CHROMIUM` names a browser that is not on the path.
-    let own = std::env::var_os("DPAR_CHROMIUM").is_some();
-    let there = |program: &str| runs(program) || (own && program == "chromium");
-    let missing: Vec<&str> =
-        wanted.iter().filter(|(program, _)| !there(program)).map(|(_, package)| *package).collect();
-    if !missing.is_empty() {
-        let names = missing.join(" ");
-        install(&missing).with_context(|| format!("the browser tests need {names}: install what is missing"))?;
+    if std::env::var_os("DPAR_CHROMIUM").is_none() {
+        need(&[("chromium", "chromium")])?;
     }
+    node()
+}
+
+/// Node.js with npm, and the packages that `web/package-lock.json` names.
+///
+/// # Errors
+/// As [`browser`].
+pub fn node() -> Result<()> {
+    need(&[("node", "nodejs"), ("npm", "npm")])?;
     let web = super::root().join("web");
     let lock = std::fs::read(web.join("package-lock.json")).context("cannot read web/package-lock.json")?;
     // npm writes what it has installed beside it; `ci` takes seconds and the network, so only when it must.
@@ -104,6 +106,18 @@ pub fn browser() -> Result<()> {
     println!("   npm ci (in web/)");
     status(Command::new("npm").arg("ci").current_dir(&web), "npm ci")?;
     std::fs::write(&stamp, lock).with_context(|| format!("cannot write {}", stamp.display()))
+}
+
+/// Installs the packages of those programs (program, package) that are not there.
+fn need(programs: &[(&str, &str)]) -> Result<()> {
+    let runs = |program: &str| output(program, &["--version"]).is_some();
+    let missing: Vec<&str> =
+        programs.iter().filter(|(program, _)| !runs(program)).map(|(_, package)| *package).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let names = missing.join(" ");
+    install(&missing).with_context(|| format!("the page's tests and tools need {names}: install what is missing"))
 }
 
 /// Installs Debian packages.

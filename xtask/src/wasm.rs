@@ -1,6 +1,7 @@
 //! The program for the browser: one cargo build, then the JavaScript that loads it.
 
 use std::ffi::OsString;
+use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
@@ -8,7 +9,7 @@ use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 use wasm_bindgen_cli_support::Bindgen;
 
-use super::{WASM, root};
+use super::{WASM, root, status, tools};
 
 /// Builds the program; its JavaScript and its wasm. `DPAR_WASM` names a `dpar.wasm` of an earlier build, to be taken
 /// instead: the build takes a quarter of an hour.
@@ -36,6 +37,27 @@ pub fn build() -> Result<(String, Vec<u8>)> {
         "the JavaScript comes in several files; dist copies only one"
     );
     Ok((glue, wasm))
+}
+
+/// Makes the program smaller with Binaryen's `wasm-opt` (npm, `web/package.json`): a seventh of its bytes for two
+/// minutes of one core; compressed it stays as large. Levels below `-Oz` gain little (`-Os` half, `-O1` a fifth of it).
+///
+/// # Errors
+/// What failed.
+pub fn optimise(program: &[u8]) -> Result<Vec<u8>> {
+    tools::node()?;
+    let folder = root().join("target/wasm-opt");
+    let (from, to) = (folder.join("in.wasm"), folder.join("out.wasm"));
+    fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    fs::write(&from, program).with_context(|| format!("cannot write {}", from.display()))?;
+    // Not `--all-features`: it writes what no browser reads yet.
+    let features = ["bulk-memory", "nontrapping-float-to-int", "sign-ext", "mutable-globals", "reference-types"];
+    let mut command = Command::new("node");
+    command.arg(root().join("web/node_modules/binaryen/bin/wasm-opt")).args(["-Oz", "--strip-producers"]);
+    command.args(features.iter().chain(&["multivalue", "simd"]).map(|f| format!("--enable-{f}")));
+    println!("   wasm-opt -Oz");
+    status(command.arg(&from).arg("-o").arg(&to), "wasm-opt")?;
+    fs::read(&to).with_context(|| format!("wasm-opt wrote no {}", to.display()))
 }
 
 /// Runs cargo; where it put the program.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow, bail};
 use tiny_http::{Header, Method, Request, Response, Server};
 
-use super::dist;
+use super::dist::{self, Optimised};
 
 /// First port that is tried.
 const PORT: u16 = 8017;
@@ -27,7 +27,7 @@ struct Options {
 /// Where the build fails or the port cannot be had.
 pub fn web(args: &[String]) -> Result<()> {
     let options = options(args)?;
-    let folder = dist::build()?;
+    let (folder, _) = dist::build(Optimised::No)?;
     let (server, port) = listen(options.port)?;
     println!("\nDPAR is at http://localhost:{port}{} (Ctrl-C ends it)", options.base);
     println!("   with the model on the CPU: http://localhost:{port}{}?cpu", options.base);

@@ -134,20 +134,20 @@ pub fn set_link(link: &str) {
 /// Fetches files that the page's manifest names, checked against their SHA-256; `progress` hears of every step.
 ///
 /// # Errors
-/// [`Error::Checkpoint`] with the page's sentence.
+/// [`Error::Download`] with the page's sentence.
 pub async fn fetch(names: &[&str], progress: impl Fn(String, u64, u64) + 'static) -> Result<HashMap<String, Vec<u8>>> {
-    let bad = |problem: String| Error::Checkpoint { file: "model".into(), problem };
-    let host = host().ok_or_else(|| bad("there is no page to fetch it".into()))?;
+    let host = host().ok_or_else(|| Error::Internal("there is no page to fetch it".into()))?;
     let heard = Closure::<dyn FnMut(String, f64, f64)>::new(move |phase: String, done: f64, total: f64| {
         progress(phase, done as u64, total as u64);
     });
     let wanted = names.iter().map(|name| (*name).to_owned()).collect();
-    let found = host.load_model(wanted, &heard).await.map_err(|e| bad(sentence(&e)))?;
+    let found = host.load_model(wanted, &heard).await.map_err(|e| Error::Download(sentence(&e)))?;
     names
         .iter()
         .map(|name| {
-            let value = Reflect::get(&found, &(*name).into()).map_err(|e| bad(sentence(&e)))?;
-            let bytes: Uint8Array = value.dyn_into().map_err(|_| bad(format!("the page did not hand over {name}")))?;
+            let value = Reflect::get(&found, &(*name).into()).map_err(|e| Error::Download(sentence(&e)))?;
+            let bytes: Uint8Array =
+                value.dyn_into().map_err(|_| Error::Internal(format!("the page did not hand over {name}")))?;
             Ok(((*name).to_owned(), bytes.to_vec()))
         })
         .collect()

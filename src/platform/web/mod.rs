@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 
 pub use files::{open_file, read_dropped, save_file};
 pub use host::{address, publish, set_link, take_commands};
-pub use start::Dpar;
+pub use start::{Dpar, reopen};
 
 /// What may move to where the work is done: anything, a page has one thread.
 pub trait MaybeSend {}
@@ -53,7 +53,7 @@ pub fn embedded_model() -> Result<ModelFiles> {
 /// Fetches the model through the page, which checks every file's SHA-256; `progress` hears of every step.
 ///
 /// # Errors
-/// [`Error::Checkpoint`] with the page's sentence where a download fails or is cancelled, else as
+/// [`Error::Download`] with the page's sentence where a download fails or is cancelled, else as
 /// [`ModelFiles::load`].
 pub async fn load_model(_source: Option<String>, progress: Progress) -> Result<ModelFiles> {
     let files = host::fetch(&MODEL, move |phase, done, total| progress.set(&phase, done, total)).await?;

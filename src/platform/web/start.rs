@@ -1,14 +1,15 @@
 //! What the page calls: the class [`Dpar`].
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
 use eframe::egui_wgpu::{WgpuSetup, WgpuSetupCreateNew};
-use eframe::{CreationContext, Renderer, WebOptions, WebRunner};
+use eframe::{CreationContext, Renderer, WebOptions, WebRunner, egui};
 use wasm_bindgen::prelude::*;
 use web_sys::HtmlCanvasElement;
 
 use super::host::{self, Host};
-use crate::app::{App, Launch};
+use crate::app::{App, Kept, Launch};
 use crate::backend::DeviceChoice;
 use crate::gpu;
 
@@ -16,19 +17,61 @@ use crate::gpu;
 #[wasm_bindgen]
 #[derive(Debug)]
 pub struct Dpar {
-    host: Host,
-    runner: Runner,
+    stage: Stage,
     /// Listens for a changed address.
     hash: Closure<dyn FnMut()>,
 }
 
-/// eframe's runner, which has no `Debug`.
-struct Runner(WebRunner);
+/// What it takes to open the app, once more where the device was lost.
+#[derive(Clone)]
+struct Stage {
+    host: Host,
+    runner: WebRunner,
+    kept: Kept,
+}
 
-impl std::fmt::Debug for Runner {
+impl std::fmt::Debug for Stage {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("WebRunner")
+        f.write_str("Stage")
     }
+}
+
+impl Stage {
+    async fn open(&self, canvas: HtmlCanvasElement) -> Result<(), JsValue> {
+        let (options, stage) = (options(self.host.renderer() == "webgpu"), self.clone());
+        self.runner.start(canvas, options, Box::new(move |cc| stage.app(cc))).await
+    }
+
+    /// Makes the app: the one place that knows its type.
+    fn app(&self, cc: &CreationContext<'_>) -> Result<Box<dyn eframe::App>, Box<dyn std::error::Error + Send + Sync>> {
+        host::wake_with(&cc.egui_ctx);
+        // Opened again, the app goes on with the run it has kept, not with the address.
+        let again = self.kept.take_reopen();
+        let link = Some(address_hash()).filter(|link| !link.is_empty() && !again);
+        let launch = Launch {
+            link,
+            device: if self.host.cpu() || self.kept.on_cpu() { DeviceChoice::Cpu } else { DeviceChoice::Auto },
+            notice: self.host.notice(),
+            kept: self.kept.clone(),
+            ..Launch::default()
+        };
+        Ok(Box::new(App::new(cc, launch)))
+    }
+}
+
+thread_local! {
+    /// What is open, and where.
+    static OPEN: RefCell<Option<(Stage, HtmlCanvasElement)>> = const { RefCell::new(None) };
+}
+
+/// Opens the app again, on the same canvas and with a new device, when the present frame is over.
+pub fn reopen(_ctx: &egui::Context) {
+    let Some((stage, canvas)) = OPEN.with_borrow(Clone::clone) else { return };
+    wasm_bindgen_futures::spawn_local(async move {
+        if let Err(e) = stage.open(canvas).await {
+            host::crashed(&format!("The GPU was lost and could not be opened again ({})", host::sentence(&e)));
+        }
+    });
 }
 
 #[wasm_bindgen]
@@ -37,7 +80,7 @@ impl Dpar {
     #[wasm_bindgen(constructor)]
     pub fn new(host: Host) -> Self {
         // eframe installs a panic hook that writes to the console; ours tells the page as well.
-        let runner = Runner(WebRunner::new());
+        let runner = WebRunner::new();
         let console = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
             console(info);
@@ -45,7 +88,7 @@ impl Dpar {
         }));
         host::attach(&host);
         let hash = Closure::new(|| host::push_command("link".into(), address_hash()));
-        Self { host, runner, hash }
+        Self { stage: Stage { host, runner, kept: Kept::default() }, hash }
     }
 
     /// Starts the app on `canvas`.
@@ -53,9 +96,8 @@ impl Dpar {
     /// # Errors
     /// What eframe says where the canvas cannot be drawn on.
     pub async fn start(&self, canvas: HtmlCanvasElement) -> Result<(), JsValue> {
-        let host = self.host.clone();
-        let options = options(self.host.renderer() == "webgpu");
-        self.runner.0.start(canvas, options, Box::new(move |cc| open_app(cc, &host))).await?;
+        self.stage.open(canvas.clone()).await?;
+        OPEN.set(Some((self.stage.clone(), canvas)));
         let window = web_sys::window().ok_or("there is no window")?;
         window.add_event_listener_with_callback("hashchange", self.hash.as_ref().unchecked_ref())
     }
@@ -71,7 +113,8 @@ impl Dpar {
             // Fails only where it was never added.
             let _ = window.remove_event_listener_with_callback("hashchange", self.hash.as_ref().unchecked_ref());
         }
-        self.runner.0.destroy();
+        OPEN.set(None);
+        self.stage.runner.destroy();
         host::detach();
     }
 }
@@ -91,21 +134,4 @@ fn options(webgpu: bool) -> WebOptions {
 fn address_hash() -> String {
     let hash = web_sys::window().and_then(|w| w.location().hash().ok()).unwrap_or_default();
     hash.strip_prefix('#').unwrap_or(&hash).to_owned()
-}
-
-/// Makes the app: the one place that knows its type.
-fn open_app(
-    cc: &CreationContext<'_>,
-    host: &Host,
-) -> Result<Box<dyn eframe::App>, Box<dyn std::error::Error + Send + Sync>> {
-    host::wake_with(&cc.egui_ctx);
-    let link = address_hash();
-    let launch = Launch {
-        link: (!link.is_empty()).then_some(link),
-        device: if host.cpu() { DeviceChoice::Cpu } else { DeviceChoice::Auto },
-        notice: host.notice(),
-        bench: web_sys::window().and_then(|w| w.location().search().ok()).is_some_and(|s| s.contains("bench")),
-        ..Launch::default()
-    };
-    Ok(Box::new(App::new(cc, launch)))
 }
