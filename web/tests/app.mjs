@@ -67,14 +67,16 @@ async function exports_({ lab, folder, root, manifest, note }) {
   const { visit, site, state } = await picture(lab, folder, root, manifest);
   const png = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];
   for (const [command, ending, magic] of [["export_png", ".png", png], ["export_overlay", ".png", png], ["export_gif", ".gif", [0x47, 0x49, 0x46, 0x38, 0x39, 0x61]]]) {
+    const start = Date.now();
     const { name, bytes } = await visit.download(() => visit.command(command));
+    const took = seconds(start);
     check(name.endsWith(ending), `${command} makes a ${ending}, not ${name}`);
     equal([...bytes.subarray(0, magic.length)], magic, `first bytes of ${name}`);
     const drawable = await visit.page.evaluate(async ([data, type]) => {
       const bitmap = await createImageBitmap(new Blob([Uint8Array.from(atob(data), (c) => c.charCodeAt(0))], { type }));
       return [bitmap.width, bitmap.height];
     }, [bytes.toString("base64"), `image/${ending.slice(1)}`]);
-    note(`${name}: ${bytes.length} bytes, ${drawable.join(" x ")}`);
+    note(`${name}: ${bytes.length} bytes, ${drawable.join(" x ")}, ${took} s`);
   }
   const { name, bytes } = await visit.download(() => visit.command("export_trace"));
   const trace = JSON.parse(bytes.toString("utf8"));
