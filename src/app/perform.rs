@@ -115,9 +115,8 @@ impl App {
             }
             Action::Dismiss => self.message = None,
             Action::UseCpu => {
-                self.launch.device = crate::backend::DeviceChoice::Cpu;
-                self.launch.kept.keep(None);
-                self.tasks.close = true;
+                self.over = true;
+                self.reopen(super::Reopen::On(crate::backend::DeviceChoice::Cpu));
             }
         }
         Ok(())
