@@ -89,8 +89,8 @@ impl Gpu {
     /// Ends the device: everything made on it is gone, and [`Gpu::lost`] says so. For tests of what happens then.
     pub fn destroy(&self) {
         self.device.destroy();
-        // On a computer the news is delivered while the device is polled.
-        let _ = self.device.poll(wgpu::PollType::Poll);
+        // On a computer the news is delivered while the device is polled, once its queue is empty.
+        let _ = self.device.poll(wgpu::PollType::wait_indefinitely());
     }
 
     /// Burn on this very device: tensors and our kernels share its memory and its queue.

@@ -45,6 +45,10 @@ impl App {
 
     /// The frame.
     pub fn show(&mut self, ui: &mut Ui) {
+        if self.over {
+            // The device may be gone: egui's renderer panics on anything it is asked to paint, so it is asked nothing.
+            return;
+        }
         self.time_frame();
         let ctx = ui.ctx().clone();
         if self.blind {
@@ -73,6 +77,7 @@ impl App {
             ctx.request_repaint();
         }
         self.settle(&ctx);
+        self.lose_device(true);
     }
 
     fn wide(&mut self, ui: &mut Ui, size: egui::Vec2, out: &mut Vec<Action>) {

@@ -11,6 +11,7 @@ pub mod canvas;
 mod controls;
 mod decoder;
 mod inspector;
+mod kept;
 mod layout;
 pub mod mirror;
 mod own;
@@ -28,12 +29,13 @@ mod timeline;
 pub mod tour;
 mod windows;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use eframe::egui;
 use web_time::Instant;
 
 pub use action::Action;
+pub use kept::{Kept, Reopen};
 pub use settings::Settings;
 pub use studio::Wake;
 
@@ -44,12 +46,12 @@ use crate::error::{Error, Result};
 use crate::gpu::{self, Gpu};
 use crate::patching::Patches;
 use crate::platform::{self, Progress, Task};
-use crate::request::{Live, Request};
+use crate::request::Live;
 use analyst::{Analyst, Attend, Own};
 use bench::Bench;
 use decoder::Decoder;
 use picture::Picture;
-use stage::{Slot, Stage};
+use stage::Stage;
 use studio::Studio;
 use textures::Textures;
 
@@ -68,45 +70,9 @@ pub struct Launch {
     pub bench: bool,
     /// What outlives the window.
     pub kept: Kept,
-}
-
-/// What outlives a window whose device was lost: the run, so that the next window goes on with it.
-#[derive(Clone, Debug, Default)]
-pub struct Kept(Arc<Mutex<KeptState>>);
-
-#[derive(Debug, Default)]
-struct KeptState {
-    reopen: bool,
-    cpu: bool,
-    request: Option<Request>,
-}
-
-impl Kept {
-    /// Keeps a run and asks for a new window.
-    pub fn keep(&self, request: Option<Request>) {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        (state.reopen, state.request) = (true, request);
-    }
-
-    /// Asks for a new window whose model runs on the CPU, as do all that follow it.
-    pub fn use_cpu(&self, request: Option<Request>) {
-        self.keep(request);
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).cpu = true;
-    }
-
-    /// Whether the model shall run on the CPU from now on.
-    pub fn on_cpu(&self) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).cpu
-    }
-
-    /// Whether a new window was asked for; once.
-    pub fn take_reopen(&self) -> bool {
-        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner).reopen)
-    }
-
-    fn take_request(&self) -> Option<Request> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).request.take()
-    }
+    /// For tests: the device is lost when so many tokens are drawn, before the frame or (`true`) just before it is
+    /// painted, which is more than egui's renderer survives.
+    pub lose_device_at: Option<(usize, bool)>,
 }
 
 /// Where the model is.
@@ -154,6 +120,10 @@ pub struct App {
     tasks: perform::Tasks,
     /// Where the cursor goes when the run is over.
     after: Option<usize>,
+    /// What the window before this one has left, until the model is there.
+    carried: Option<kept::Carried>,
+    /// The device is lost and another window is asked for.
+    over: bool,
     wake: Wake,
     opened: Instant,
     clock: Clock,
@@ -294,6 +264,8 @@ impl App {
             selfcheck: None,
             tasks: perform::Tasks::default(),
             after: None,
+            carried: None,
+            over: false,
             wake,
             opened: Instant::now(),
             clock: Clock::default(),
@@ -304,6 +276,8 @@ impl App {
             linked: String::new(),
         };
         app.bench = app.launch.bench.then(Bench::default);
+        app.launch.kept.watch(app.backend.clone());
+        app.take_over();
         app.load_model();
         app.load_extras();
         app
@@ -343,6 +317,9 @@ impl App {
 
     /// Everything that happens between frames.
     fn advance(&mut self) {
+        if self.over {
+            return;
+        }
         if let Model::Loading(task, _) = &self.model
             && let Some(loaded) = task.take()
         {
@@ -359,6 +336,8 @@ impl App {
             let studio = if let Model::Ready(studio) = &self.model { Some(&**studio) } else { None };
             outcome = self.decoder.advance(&mut self.stage, studio, self.seek, &wake);
         }
+        self.lose_device(false);
+        self.note();
         if let Err(e) = outcome.and_then(|()| self.backend.lost().map_or(Ok(()), Err)) {
             self.failed(&e);
         }
@@ -403,14 +382,25 @@ impl App {
 
     /// A run failed: says so, and where the device was lost goes on with a new one.
     fn failed(&mut self, e: &Error) {
-        let go_on = self.stage.session(Slot::Main).filter(|s| !s.is_done()).map(crate::session::Session::continuation);
-        self.stage.clear(None);
         if matches!(e, Error::DeviceLost(_)) {
-            self.launch.kept.keep(go_on);
-            self.message = Some((format!("{e}. It opens again and the picture goes on."), None));
-            self.tasks.close = true;
+            self.message = Some((format!("{e}. The window opens again and the picture goes on."), None));
+            self.over = true;
+            self.reopen(Reopen::Lost);
         } else {
+            self.stage.clear(None);
             self.message = Some((e.to_string(), None));
+        }
+    }
+
+    /// For tests of what happens then.
+    fn lose_device(&mut self, painting: bool) {
+        let drawn = self.stage.main.as_ref().map_or(0, |p| p.tokens.len());
+        if let Some(gpu) = self.backend.gpu()
+            && self.stage.is_live()
+            && self.launch.lose_device_at.is_some_and(|(at, when)| drawn >= at && when == painting)
+        {
+            self.launch.lose_device_at = None;
+            gpu.destroy();
         }
     }
 
@@ -450,7 +440,7 @@ impl App {
 
     /// The patches to show for a picture: those of the moved threshold where its tokens are all there, else its own. The
     /// merge kernel finds them; until it has, the grid stays as it was.
-    fn patches(&self, picture: &picture::Picture) -> Patches {
+    fn patches(&self, picture: &Picture) -> Patches {
         let merged = if self.moved() { self.analyst.merged(picture) } else { None };
         merged.unwrap_or_else(|| picture.patches.clone())
     }

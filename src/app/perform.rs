@@ -118,8 +118,8 @@ impl App {
             }
             Action::Dismiss => self.message = None,
             Action::UseCpu => {
-                self.launch.kept.use_cpu(None);
-                self.tasks.close = true;
+                self.over = true;
+                self.reopen(super::Reopen::On(crate::backend::DeviceChoice::Cpu));
             }
         }
         Ok(())

@@ -197,18 +197,10 @@ impl App {
     /// The model is there: what was waiting for it happens now.
     pub(super) fn ready(&mut self) {
         let waiting = self.launch.link.take();
-        if let Some(request) = self.launch.kept.take_request() {
-            (self.class, self.settings.seed) = (request.class.min(self.config.num_classes() - 1), request.seed);
-            self.live = request.schedule.last().map_or(&request.live, |(_, live)| live).clone();
-            self.act_on(|app| app.start(request, false));
+        if let Some(carried) = self.carried.take() {
+            self.go_on(carried);
         } else if let Some(link) = waiting {
             self.act(Action::Link(link));
-        }
-    }
-
-    fn act_on(&mut self, work: impl FnOnce(&mut Self) -> Result<()>) {
-        if let Err(e) = work(self) {
-            self.say(&e.to_string());
         }
     }
 

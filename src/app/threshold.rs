@@ -74,9 +74,12 @@ fn paint(ui: &Ui, bars: Rect, response: &Response, (value, pinned, most): (f32, 
         let (low, high) = (n as f32 / BARS as f32 * most, (n + 1) as f32 / BARS as f32 * most);
         let height = (*count as f32 / tallest) * (bars.height() - 4.0);
         let bar = Rect::from_min_max(pos2(x(low), bars.max.y - height), pos2(x(high) - 1.0, bars.max.y));
-        let colour = theme::rgb(palette::heat(((low + high) / 2.0 / most).max(0.12)));
+        // Low entropies are nearly black: too dark for a dark background.
+        let least = if visuals.dark_mode { 0.35 } else { 0.12 };
+        let colour = theme::rgb(palette::heat(((low + high) / 2.0 / most).max(least)));
         let above = (low + high) / 2.0 > value;
-        painter.rect_filled(bar, CornerRadius::ZERO, if above { colour } else { colour.gamma_multiply(0.4) });
+        let merged = visuals.weak_text_color().gamma_multiply(0.55);
+        painter.rect_filled(bar, CornerRadius::ZERO, if above { colour } else { merged });
     }
     if let Some(pinned) = pinned {
         painter.vline(x(pinned), bars.y_range(), Stroke::new(2.0, theme::PINNED));

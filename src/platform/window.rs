@@ -1,11 +1,14 @@
 //! The desktop window: eframe on the device that the engine wants, opened again where the device was lost.
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::process::Command;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use eframe::egui_wgpu::{WgpuSetup, WgpuSetupCreateNew};
 use eframe::{NativeOptions, Renderer, egui};
 
-use crate::app::{App, Launch};
+use crate::app::{App, Launch, Reopen};
 use crate::backend::DeviceChoice;
 use crate::error::{Error, Result};
 use crate::gpu;
@@ -15,6 +18,11 @@ const SMALLEST: [f32; 2] = [340.0, 480.0];
 /// First window.
 const FIRST: [f32; 2] = [1280.0, 860.0];
 
+/// Test aid: an environment variable with a number of tokens, at which the device is lost.
+const LOSE: &str = "DPAR_LOSE_DEVICE_AT";
+/// So many losses a minute are bad luck; one more, and the GPU is no good.
+const MAX_LOSSES: usize = 3;
+
 /// Opens the app and returns when it is closed.
 ///
 /// Without a GPU that wgpu can open, the window is drawn with OpenGL and the model runs on the CPU.
@@ -22,24 +30,62 @@ const FIRST: [f32; 2] = [1280.0, 860.0];
 /// # Errors
 /// [`Error::Window`] where there is no display, or neither renderer can use it.
 pub fn open_window(launch: Launch) -> Result<()> {
-    let mut renderer = if launch.device == DeviceChoice::Cpu { Renderer::Glow } else { Renderer::Wgpu };
     let mut launch = launch;
+    let of = |device| if device == DeviceChoice::Cpu { Renderer::Glow } else { Renderer::Wgpu };
+    let mut renderer = of(launch.device);
+    launch.lose_device_at = std::env::var(LOSE).ok().and_then(|text| {
+        let (tokens, when) = text.split_once(',').unwrap_or((&text, ""));
+        Some((tokens.parse().ok()?, when == "paint"))
+    });
+    let mut losses: Vec<Instant> = Vec::new();
     loop {
-        let opened = open(renderer, launch.clone());
+        let opened = match catch_unwind(AssertUnwindSafe(|| open(renderer, launch.clone()))) {
+            Ok(opened) => opened,
+            Err(_) if launch.kept.is_lost() => return relaunch(&launch),
+            Err(panic) => resume_unwind(panic),
+        };
         match opened {
-            Ok(()) if launch.kept.take_reopen() => {
-                if launch.kept.on_cpu() {
-                    launch.device = DeviceChoice::Cpu;
+            Ok(()) => match launch.kept.take_reopen() {
+                None => return Ok(()),
+                Some(Reopen::On(device)) => (launch.device, renderer) = (device, of(device)),
+                Some(Reopen::Lost) => {
+                    losses.retain(|at| at.elapsed() < Duration::from_secs(60));
+                    losses.push(Instant::now());
+                    if losses.len() > MAX_LOSSES {
+                        launch.notice = "the GPU fails again and again: the model runs on the CPU".into();
+                        (launch.device, renderer) = (DeviceChoice::Cpu, Renderer::Glow);
+                    }
                 }
-            }
-            Ok(()) => return Ok(()),
+            },
             Err(eframe::Error::Wgpu(e)) if renderer == Renderer::Wgpu && launch.device == DeviceChoice::Auto => {
                 launch.notice = format!("no GPU could be opened ({e}): the model runs on the CPU");
                 renderer = Renderer::Glow;
+                continue;
             }
             Err(e) => return Err(Error::Window(e.to_string())),
         }
+        // The first window has followed it.
+        (launch.link, launch.lose_device_at) = (None, None);
     }
+}
+
+/// Goes on in a new process: an event loop that a panic has ended does not start again.
+fn relaunch(launch: &Launch) -> Result<()> {
+    let failed = |e: &dyn std::fmt::Display| Error::Window(format!("the GPU was lost and no new window opened ({e})"));
+    let program = std::env::current_exe().map_err(|e| failed(&e))?;
+    let device = match launch.device {
+        DeviceChoice::Auto => "auto",
+        DeviceChoice::Gpu => "gpu",
+        DeviceChoice::Cpu => "cpu",
+    };
+    let mut command = Command::new(program);
+    command.args(["app", "--device", device]).env_remove(LOSE);
+    if let Some(model) = &launch.model {
+        command.args(["--model", model]);
+    }
+    command.args(launch.kept.latest());
+    let status = command.status().map_err(|e| failed(&e))?;
+    if status.success() { Ok(()) } else { Err(failed(&status)) }
 }
 
 fn open(renderer: Renderer, launch: Launch) -> eframe::Result<()> {

@@ -1,6 +1,7 @@
 //! What the page calls: the class [`Dpar`].
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use eframe::egui_wgpu::{WgpuSetup, WgpuSetupCreateNew};
@@ -9,7 +10,7 @@ use wasm_bindgen::prelude::*;
 use web_sys::HtmlCanvasElement;
 
 use super::host::{self, Host};
-use crate::app::{App, Kept, Launch};
+use crate::app::{App, Kept, Launch, Reopen};
 use crate::backend::DeviceChoice;
 use crate::gpu;
 
@@ -28,6 +29,8 @@ struct Stage {
     host: Host,
     runner: WebRunner,
     kept: Kept,
+    /// Where the model runs: a person may change that.
+    device: Rc<Cell<DeviceChoice>>,
 }
 
 impl std::fmt::Debug for Stage {
@@ -47,11 +50,16 @@ impl Stage {
         host::wake_with(&cc.egui_ctx);
         // Opened again, the app goes on with the run it has kept, not with the address.
         let again = self.kept.take_reopen();
-        let link = Some(address_hash()).filter(|link| !link.is_empty() && !again);
+        let link = Some(address_hash()).filter(|link| !link.is_empty() && again.is_none());
+        if let Some(Reopen::On(device)) = again {
+            self.device.set(device);
+        }
+        let search = web_sys::window().and_then(|w| w.location().search().ok()).unwrap_or_default();
         let launch = Launch {
             link,
-            device: if self.host.cpu() || self.kept.on_cpu() { DeviceChoice::Cpu } else { DeviceChoice::Auto },
+            device: self.device.get(),
             notice: self.host.notice(),
+            bench: search.contains("bench"),
             kept: self.kept.clone(),
             ..Launch::default()
         };
@@ -88,7 +96,9 @@ impl Dpar {
         }));
         host::attach(&host);
         let hash = Closure::new(|| host::push_command("link".into(), address_hash()));
-        Self { stage: Stage { host, runner, kept: Kept::default() }, hash }
+        let device = if host.cpu() { DeviceChoice::Cpu } else { DeviceChoice::Auto };
+        let stage = Stage { host, runner, kept: Kept::default(), device: Rc::new(Cell::new(device)) };
+        Self { stage, hash }
     }
 
     /// Starts the app on `canvas`.
