@@ -198,7 +198,7 @@ async function device_lost({ lab, folder, root, manifest, note }) {
 async function phone({ lab, folder, note }) {
   const site = await serve(folder);
   try {
-    const visit = await lab.page("webgpu", { context: { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, hasTouch: true, isMobile: true, colorScheme: "dark" } });
+    const visit = await lab.page("dense", { context: { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, hasTouch: true, isMobile: true, colorScheme: "dark" } });
     site.faults.push((path) => (path.endsWith(".wasm") ? { delayMs: 1500 } : undefined));
     await visit.open(site.url);
     await visit.page.waitForTimeout(600);
@@ -208,7 +208,9 @@ async function phone({ lab, folder, note }) {
     await visit.shot("phone");
     const wide = await visit.page.evaluate(() => document.documentElement.scrollWidth);
     equal(wide, 390, "width of the page");
-    note("nothing is wider than the screen");
+    const places = Object.entries((await visit.state()).places ?? {});
+    equal(places.filter(([, [x, , width]]) => x + width > 390).map(([name]) => name), [], "parts that are wider than the screen");
+    note(`nothing is wider than the screen, ${places.length} parts looked at`);
   } finally {
     await site.close();
   }
