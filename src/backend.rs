@@ -70,7 +70,10 @@ impl Backend {
         match &self.gpu {
             Some(gpu) => {
                 let kind = if gpu.is_software() { "software adapter" } else { "GPU" };
-                format!("{} ({:?}, {kind})", gpu.info.name, gpu.info.backend)
+                match gpu.info.name.as_str() {
+                    "" => format!("WebGPU ({kind})"), // browsers do not tell a page what they run on
+                    name => format!("{name} ({:?}, {kind})", gpu.info.backend),
+                }
             }
             None => "CPU (no GPU used)".to_owned(),
         }
