@@ -450,7 +450,7 @@ impl App {
 
     /// The patches to show for a picture: those of the moved threshold where its tokens are all there, else its own. The
     /// merge kernel finds them; until it has, the grid stays as it was.
-    fn patches(&self, picture: &picture::Picture) -> Patches {
+    fn patches(&self, picture: &Picture) -> Patches {
         let merged = if self.moved() { self.analyst.merged(picture) } else { None };
         merged.unwrap_or_else(|| picture.patches.clone())
     }
