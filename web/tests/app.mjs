@@ -128,6 +128,34 @@ async function slider({ lab, folder, root, manifest, note }) {
   await visit.clean(site.url);
 }
 
+/** An own picture: chosen, cut into patches, and completed below its upper half (on the CPU, which is faster here). */
+async function own_image({ lab, folder, root, note }) {
+  const site = await serve(folder);
+  try {
+    const visit = await lab.page("both");
+    await visit.open(`${site.url}?cpu`);
+    await visit.untilReady();
+    const [chooser] = await Promise.all([visit.page.waitForEvent("filechooser", { timeout: 20_000 }), visit.command("open_image")]);
+    await chooser.setFiles(join(root, "assets/readme/overlay.png"));
+    const own = await visit.untilState("the picture's patches", (s) => s.source === "own" && s.tokens === s.total && s.patches > 0, 120_000);
+    check(own.patches > 1 && own.patches < own.total, "some tokens share a patch");
+    await visit.page.waitForTimeout(1000);
+    await visit.shot("own-image");
+    await visit.command("threshold", 3);
+    const lower = await visit.untilState("the grid to follow", (s) => s.threshold === 3 && s.patches !== own.patches, 30_000);
+    check(lower.patches > own.patches, "a lower threshold means more patches");
+    await visit.command("keep_rows", 8);
+    await visit.command("complete");
+    const done = await visit.untilState("the completed picture", (s) => s.source === "run" && s.phase === "done" && s.ids !== null, 240_000);
+    await visit.page.waitForTimeout(1000);
+    await visit.shot("own-image-completed");
+    note(`${own.patches} patches at ${own.threshold} nats, ${lower.patches} at 3, completed to ${done.tokens} tokens`);
+    await visit.clean(site.url);
+  } finally {
+    await site.close();
+  }
+}
+
 /** The text panel by keyboard alone: visible where the focus is, and its controls work. */
 async function keyboard({ lab, folder, note }) {
   const site = await serve(folder);
@@ -188,6 +216,7 @@ async function device_lost({ lab, folder, root, manifest, note }) {
     note(`lost at token ${at}, at ${on.tokens} again after ${seconds(start)} s`);
     const done = await visit.untilState("a finished picture", (s) => s.phase === "done" && s.ids !== null, 300_000);
     equal(done.ids.filter((id, i) => id === reference.tokens[i]).length, done.total, "tokens as in the reference run");
+    equal([done.class, done.seed], [manifest.classes[reference.cls], reference.seed], "the controls");
     await visit.shot("device-lost");
   } finally {
     await site.close();
@@ -198,7 +227,7 @@ async function device_lost({ lab, folder, root, manifest, note }) {
 async function phone({ lab, folder, note }) {
   const site = await serve(folder);
   try {
-    const visit = await lab.page("webgpu", { context: { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, hasTouch: true, isMobile: true, colorScheme: "dark" } });
+    const visit = await lab.page("dense", { context: { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, hasTouch: true, isMobile: true, colorScheme: "dark" } });
     site.faults.push((path) => (path.endsWith(".wasm") ? { delayMs: 1500 } : undefined));
     await visit.open(site.url);
     await visit.page.waitForTimeout(600);
@@ -208,7 +237,9 @@ async function phone({ lab, folder, note }) {
     await visit.shot("phone");
     const wide = await visit.page.evaluate(() => document.documentElement.scrollWidth);
     equal(wide, 390, "width of the page");
-    note("nothing is wider than the screen");
+    const places = Object.entries((await visit.state()).places ?? {});
+    equal(places.filter(([, [x, , width]]) => x + width > 390).map(([name]) => name), [], "parts that are wider than the screen");
+    note(`nothing is wider than the screen, ${places.length} parts looked at`);
   } finally {
     await site.close();
   }
@@ -248,4 +279,4 @@ async function ask(visit, manifest, reference) {
 }
 
 // In this order: the slider moves the threshold of the shared picture.
-export const tests = { opens, recorded, generates, exports: exports_, link, slider, keyboard, device_lost, phone };
+export const tests = { opens, recorded, generates, exports: exports_, link, slider, own_image, keyboard, device_lost, phone };

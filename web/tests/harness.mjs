@@ -8,6 +8,8 @@ const COMMON = ["--no-sandbox", "--disable-quic", "--no-first-run", "--disable-b
 /** Flags by what the browser shall have; the first set is the one that really draws a WebGPU canvas without a GPU. */
 const KINDS = {
   webgpu: ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader", "--enable-features=Vulkan", "--use-vulkan=swiftshader", "--use-angle=vulkan"],
+  // A screen of twice the pixels; an emulated one does not reach the canvas (devicePixelContentBoxSize).
+  dense: ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader", "--enable-features=Vulkan", "--use-vulkan=swiftshader", "--use-angle=vulkan", "--force-device-scale-factor=2"],
   // WebGL2 to draw with and a WebGPU that answers but whose canvas stays white.
   both: ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"],
   webgl: ["--disable-features=WebGPU,WebGPUService", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"],
@@ -119,7 +121,7 @@ export class Visit {
 
   async shot(name) {
     await mkdir(this.out, { recursive: true });
-    await this.page.screenshot({ path: join(this.out, `${name}.png`) });
+    await this.page.screenshot({ scale: "device", path: join(this.out, `${name}.png`) });
   }
 
   /** Nothing from elsewhere, nothing against the policy, no uncaught error. */
