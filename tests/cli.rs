@@ -324,10 +324,16 @@ fn overlay_and_trace_without_a_name_are_named_after_out() {
 fn without_a_command_a_picture_and_its_overlay_appear() {
     let dir = tempdir().unwrap();
     // No adapter, so that this test takes a second everywhere; that is also the fallback of `--device auto`.
-    let out = without_adapters(&dir).assert().success().get_output().clone();
+    // And no display, so that no window opens.
+    let mut command = without_adapters(&dir);
+    let out = command.env_remove("DISPLAY").env_remove("WAYLAND_DISPLAY").env_remove("WAYLAND_SOCKET");
+    let out = out.assert().success().get_output().clone();
     assert!(text(&out.stdout).contains("`dpar --help` lists"), "{}", text(&out.stdout));
     let notes = text(&out.stderr);
-    assert!(notes.starts_with("note: running on the CPU: ") && notes.lines().count() == 1, "{notes}");
+    let mut lines = notes.lines();
+    assert_eq!(lines.next(), Some("note: no window (no display was found), so here is a picture"));
+    assert!(lines.next().is_some_and(|l| l.starts_with("note: running on the CPU: ")), "{notes}");
+    assert_eq!(lines.next(), None, "{notes}");
     assert_eq!(names(&dir), ["dpar-overlay.png", "dpar.png"]);
     assert_eq!(size(&dir, "dpar.png"), (64, 64));
 }

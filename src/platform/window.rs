@@ -62,6 +62,8 @@ pub fn open_window(launch: Launch) -> Result<()> {
                 renderer = Renderer::Glow;
                 continue;
             }
+            // winit adds the place in its source, which says nothing to anybody here.
+            Err(eframe::Error::WinitEventLoop(_)) => return Err(Error::Window("no display was found".into())),
             Err(e) => return Err(Error::Window(e.to_string())),
         }
         // The first window has followed it.
