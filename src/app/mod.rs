@@ -482,9 +482,4 @@ impl eframe::App for App {
     fn persist_egui_memory(&self) -> bool {
         false // panel sizes of another screen do more harm than good
     }
-
-    #[cfg(target_arch = "wasm32")]
-    fn as_any_mut(&mut self) -> Option<&mut dyn std::any::Any> {
-        Some(self)
-    }
 }

@@ -213,11 +213,11 @@ impl Cost {
 /// Why a patch begins, in words.
 pub fn why(reason: StartReason) -> &'static str {
     match reason {
-        StartReason::First => "first tokens always start one",
-        StartReason::Row => "a new row begins",
-        StartReason::Entropy => "its entropy is above the threshold",
-        StartReason::Full => "the patch before it is full",
-        StartReason::Every => "every token is a patch",
+        StartReason::First => "a first token",
+        StartReason::Row => "a new row",
+        StartReason::Entropy => "entropy above \u{03B8}",
+        StartReason::Full => "the last was full",
+        StartReason::Every => "every token does",
     }
 }
 
