@@ -14,7 +14,8 @@ pub fn keys(ctx: &egui::Context, out: &mut Vec<Action>) {
         .resizable(false)
         .anchor(egui::Align2::CENTER_CENTER, [0.0, 0.0])
         .show(ctx, |ui| {
-            egui::ScrollArea::vertical().max_height(ui.ctx().content_rect().height() - 120.0).show(ui, |ui| {
+            let room = (ui.ctx().content_rect().height() - 120.0).max(100.0);
+            egui::ScrollArea::vertical().max_height(room).min_scrolled_height(room).show(ui, |ui| {
                 egui::Grid::new("keys").num_columns(2).spacing([18.0, 4.0]).striped(true).show(ui, |ui| {
                     for k in KEYS {
                         ui.label(egui::RichText::new(k.label).monospace().strong());
@@ -43,8 +44,10 @@ pub fn about(ctx: &egui::Context, f: &Facts<'_>, selfcheck: Option<&str>, out: &
         .default_width(width)
         .anchor(egui::Align2::CENTER_CENTER, [0.0, 0.0])
         .show(ctx, |ui| {
+            let room = (ui.ctx().content_rect().height() - 120.0).max(100.0);
             egui::ScrollArea::vertical()
-                .max_height(ui.ctx().content_rect().height() - 120.0)
+                .max_height(room)
+                .min_scrolled_height(room)
                 .show(ui, |ui| about_text(ui, f, selfcheck));
         });
     if !open {
@@ -110,7 +113,7 @@ pub fn message(ui: &mut Ui, text: &str, action: Option<(&str, Action)>, out: &mu
         ui,
         |ui| {
             ui.horizontal_wrapped(|ui| {
-                ui.label(text);
+                ui.label(egui::RichText::new(text).color(ui.visuals().strong_text_color()));
                 if let Some((label, action)) = action
                     && ui.button(label).clicked()
                 {
