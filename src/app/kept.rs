@@ -48,6 +48,8 @@ pub(super) struct Carried {
     own: Option<Own>,
     main: Option<Picture>,
     other: Option<Picture>,
+    /// Why the window before this one is gone.
+    notice: Option<String>,
     /// The runs that were under way, each to go on after its last token.
     requests: Vec<Request>,
 }
@@ -87,7 +89,7 @@ impl Kept {
 
 impl App {
     /// Keeps everything for the next window, and closes this one.
-    pub(super) fn reopen(&mut self, why: Reopen) {
+    pub(super) fn reopen(&mut self, why: Reopen, notice: Option<String>) {
         let requests = if self.stage.is_live() {
             [Slot::Main, Slot::Other].map(|slot| self.rest(slot)).into_iter().flatten().collect()
         } else {
@@ -104,6 +106,7 @@ impl App {
             own: self.own.take(),
             main: self.stage.main.clone(),
             other: self.stage.other.clone(),
+            notice,
             requests,
         };
         self.launch.kept.keep(why, carried);
@@ -159,6 +162,9 @@ impl App {
         (self.live, self.class) = (carried.live, carried.class);
         (self.pinned, self.seek, self.selected) = (carried.pinned, carried.seek, carried.selected);
         (self.keep, self.own) = (carried.keep, carried.own);
+        if let Some(notice) = &carried.notice {
+            self.say(notice);
+        }
         let Model::Ready(studio) = &mut self.model else { return };
         if carried.requests.is_empty() {
             return;

@@ -109,6 +109,8 @@ pub struct App {
     baseline: Option<(Task<Result<Vec<u8>>>, Progress)>,
     search: String,
     tour: Option<usize>,
+    /// Grid and heat as they were when the tour began.
+    before_tour: Option<(bool, bool)>,
     places: Vec<(tour::Place, egui::Rect)>,
     about: bool,
     keys: bool,
@@ -246,6 +248,7 @@ impl App {
             baseline: None,
             search: String::new(),
             tour: None,
+            before_tour: None,
             places: Vec::new(),
             about: false,
             keys: false,
@@ -365,9 +368,8 @@ impl App {
     /// A run failed: says so, and where the device was lost goes on with a new one.
     fn failed(&mut self, e: &Error) {
         if matches!(e, Error::DeviceLost(_)) {
-            self.message = Some((format!("{e}. The window opens again and the picture goes on."), None));
             self.over = true;
-            self.reopen(Reopen::Lost);
+            self.reopen(Reopen::Lost, Some(format!("The window was opened again: {e}")));
         } else {
             self.stage.clear(None);
             self.message = Some((e.to_string(), None));

@@ -116,7 +116,7 @@ impl App {
             Action::Dismiss => self.message = None,
             Action::UseCpu => {
                 self.over = true;
-                self.reopen(super::Reopen::On(crate::backend::DeviceChoice::Cpu));
+                self.reopen(super::Reopen::On(crate::backend::DeviceChoice::Cpu), None);
             }
         }
         Ok(())
@@ -211,8 +211,7 @@ impl App {
         }
         let request = Request { live: self.live.clone(), schedule: Vec::new(), ..picture.request.clone() };
         (self.class, self.settings.seed) = (request.class.min(self.config.num_classes() - 1), request.seed);
-        let compare = self.stage.other.is_some();
-        self.start(request, compare)
+        self.start(request, self.settings.compare)
     }
 
     /// From the cursor on (or from the start, at the end) the finished picture plays again.
@@ -258,7 +257,18 @@ impl App {
     }
 
     fn tour_to(&mut self, stop: Option<usize>) {
-        self.tour = stop.filter(|n| *n < tour::STOPS.len());
+        let stop = stop.filter(|n| *n < tour::STOPS.len());
+        match (self.tour, stop) {
+            (None, Some(_)) => self.before_tour = Some((self.settings.grid, self.settings.heat)),
+            (Some(_), None) => {
+                // What it showed to make its points is not what somebody chose to see.
+                if let Some(before) = self.before_tour.take() {
+                    (self.settings.grid, self.settings.heat) = before;
+                }
+            }
+            _ => {}
+        }
+        self.tour = stop;
         self.settings.toured = true;
         if let Some(n) = self.tour {
             for action in (tour::STOPS[n].does)(&Live::of(&self.config)) {
