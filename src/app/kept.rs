@@ -8,6 +8,7 @@ use super::stage::Slot;
 use super::{App, Model, Settings};
 use crate::analysis::Region;
 use crate::backend::{Backend, DeviceChoice};
+use crate::error::Error;
 use crate::link::{Link, View};
 use crate::request::{Live, Request};
 use crate::session::Session;
@@ -48,6 +49,8 @@ pub(super) struct Carried {
     own: Option<Own>,
     main: Option<Picture>,
     other: Option<Picture>,
+    /// Why the window before this one is gone.
+    notice: Option<String>,
     /// The runs that were under way, each to go on after its last token.
     requests: Vec<Request>,
 }
@@ -86,8 +89,31 @@ impl Kept {
 }
 
 impl App {
+    /// A run failed: says so, and where the device was lost goes on with a new one.
+    pub(super) fn failed(&mut self, e: &Error) {
+        if matches!(e, Error::DeviceLost(_)) {
+            self.over = true;
+            self.reopen(Reopen::Lost, Some(format!("The window was opened again: {e}")));
+        } else {
+            self.stage.clear(None);
+            self.message = Some((e.to_string(), None));
+        }
+    }
+
+    /// For tests of what happens then.
+    pub(super) fn lose_device(&mut self, painting: bool) {
+        let drawn = self.stage.main.as_ref().map_or(0, |p| p.tokens.len());
+        if let Some(gpu) = self.backend.gpu()
+            && self.stage.is_live()
+            && self.launch.lose_device_at.is_some_and(|(at, when)| drawn >= at && when == painting)
+        {
+            self.launch.lose_device_at = None;
+            gpu.destroy();
+        }
+    }
+
     /// Keeps everything for the next window, and closes this one.
-    pub(super) fn reopen(&mut self, why: Reopen) {
+    pub(super) fn reopen(&mut self, why: Reopen, notice: Option<String>) {
         let requests = if self.stage.is_live() {
             [Slot::Main, Slot::Other].map(|slot| self.rest(slot)).into_iter().flatten().collect()
         } else {
@@ -104,6 +130,7 @@ impl App {
             own: self.own.take(),
             main: self.stage.main.clone(),
             other: self.stage.other.clone(),
+            notice,
             requests,
         };
         self.launch.kept.keep(why, carried);
@@ -159,6 +186,9 @@ impl App {
         (self.live, self.class) = (carried.live, carried.class);
         (self.pinned, self.seek, self.selected) = (carried.pinned, carried.seek, carried.selected);
         (self.keep, self.own) = (carried.keep, carried.own);
+        if let Some(notice) = &carried.notice {
+            self.say(notice);
+        }
         let Model::Ready(studio) = &mut self.model else { return };
         if carried.requests.is_empty() {
             return;

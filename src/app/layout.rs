@@ -6,11 +6,11 @@ use web_time::Instant;
 use super::action::{Action, pressed};
 use super::canvas::{self, Look, Pointed};
 use super::mirror::PUBLISH;
-use super::picture::{Cost, Picture, Source};
+use super::picture::{Picture, Source};
 use super::stage::Slot;
-use super::stats::{self, Figures};
+use super::stats;
 use super::tour::Place;
-use super::{App, Facts, Model, Settings, controls, inspector, theme, timeline, tour, windows};
+use super::{App, Model, Settings, controls, inspector, theme, timeline, windows};
 use crate::engine::Generator;
 use crate::patching::Patches;
 
@@ -71,7 +71,7 @@ impl App {
         } else {
             self.wide(ui, size, &mut out);
         }
-        self.over(&ctx, &mut out);
+        self.overlays(&ctx, &mut out);
         for action in out {
             self.act(action);
             ctx.request_repaint();
@@ -245,11 +245,11 @@ impl App {
 
     /// The picture; and beside it the baseline's, or the same one under the pinned threshold.
     fn canvases(&mut self, ui: &mut Ui, room: egui::Vec2, out: &mut Vec<Action>) {
-        let Some(picture) = self.stage.main.clone() else {
+        let Some(picture) = &self.stage.main else {
             ui.centered_and_justified(|ui| ui.label("Choose a class and press Generate."));
             return;
         };
-        let patches = self.patches(&picture);
+        let patches = self.patches(picture);
         let pinned = self.pinned.filter(|_| self.stage.other.is_none() && picture.is_done()).map(|threshold| {
             let live = crate::request::Live { threshold, ..self.live.clone() };
             picture.patches_under(&live.rule(picture.grid))
@@ -259,23 +259,25 @@ impl App {
         let spare = ((room.x - side * count - 14.0 * (count - 1.0)) / 2.0).max(0.0);
         let top = ((room.y - side - 26.0) / 2.0).max(0.0);
         ui.add_space(top);
-        let mut pointed = Pointed::default();
-        ui.horizontal_top(|ui| {
+        let shown = ui.horizontal_top(|ui| {
             ui.spacing_mut().item_spacing.x = 14.0;
             ui.add_space((spare - 7.0).max(0.0));
-            let title = self.title(&picture, &patches);
-            pointed = self.canvas(ui, side, Slot::Main, &picture, &patches, &title);
-            if let Some(other) = self.stage.other.clone() {
+            let title = self.title(picture, &patches);
+            let shown = self.canvas(ui, side, Slot::Main, picture, &patches, &title);
+            if let Some(other) = &self.stage.other {
                 let title = match other.source {
                     Source::Original => "your image".to_owned(),
                     _ => format!("baseline: {} steps", other.tokens.len()),
                 };
-                self.canvas(ui, side, Slot::Other, &other, &other.patches, &title);
+                self.canvas(ui, side, Slot::Other, other, &other.patches, &title);
             } else if let Some(pinned) = &pinned {
                 let title = format!("pinned at {:.2} nats: {} patches", self.pinned.unwrap_or(0.0), pinned.count());
-                self.canvas(ui, side, Slot::Main, &picture, pinned, &title);
+                self.canvas(ui, side, Slot::Main, picture, pinned, &title);
             }
+            shown
         });
+        let (rect, pointed) = shown.inner;
+        self.places.push((Place::Canvas, rect));
         self.hovered = pointed.hovered;
         if let Some(token) = pointed.clicked {
             out.push(Action::Select((self.selected != Some(token)).then_some(token)));
@@ -295,14 +297,14 @@ impl App {
     }
 
     fn canvas(
-        &mut self,
+        &self,
         ui: &mut Ui,
         side: f32,
         slot: Slot,
         picture: &Picture,
         patches: &Patches,
         title: &str,
-    ) -> Pointed {
+    ) -> (Rect, Pointed) {
         let answer = ui.vertical(|ui| {
             ui.set_width(side);
             ui.add(egui::Label::new(egui::RichText::new(title).strong()).truncate());
@@ -334,40 +336,7 @@ impl App {
             canvas::show(ui, side, picture, self.textures.image(slot), self.textures.heat(slot), &look, title)
         });
         let (response, pointed) = answer.inner;
-        if slot == Slot::Main {
-            self.places.push((Place::Canvas, response.rect));
-        }
-        pointed
-    }
-
-    /// What lies over everything: tour, keys, about.
-    fn over(&mut self, ctx: &egui::Context, out: &mut Vec<Action>) {
-        if self.keys {
-            windows::keys(ctx, out);
-        }
-        if self.about {
-            let device = self.backend.name();
-            windows::about(ctx, &self.facts(&device), self.selfcheck.as_deref(), out);
-        }
-        if let Some(stop) = self.tour {
-            let place = tour::STOPS.get(stop).map(|s| s.place);
-            let target = self.places.iter().find(|(p, _)| Some(*p) == place).map(|(_, rect)| *rect);
-            let screen = ctx.content_rect();
-            tour::show(ctx, stop, target.map(|r| r.intersect(screen)).filter(Rect::is_positive), out);
-        }
-        if ctx.input(|i| !i.raw.hovered_files.is_empty()) {
-            let painter = ctx.layer_painter(egui::LayerId::new(egui::Order::Foreground, egui::Id::unique("drop")));
-            let screen = ctx.content_rect();
-            painter.rect_filled(screen, 0.0, egui::Color32::from_black_alpha(160));
-            let font = egui::FontId::proportional(22.0);
-            painter.text(
-                screen.center(),
-                egui::Align2::CENTER_CENTER,
-                "Let go to see this picture's patches",
-                font,
-                egui::Color32::WHITE,
-            );
-        }
+        (response.rect, pointed)
     }
 
     fn upload(&mut self, ctx: &egui::Context) {
@@ -379,82 +348,10 @@ impl App {
         }
     }
 
-    /// Tokens shown: the cursor, or all that are drawn.
-    pub(super) fn drawn(&self) -> usize {
-        self.stage.main.as_ref().map_or(0, |p| self.drawn_of(p))
-    }
-
-    fn drawn_of(&self, picture: &Picture) -> usize {
-        self.seek.unwrap_or(usize::MAX).min(picture.tokens.len())
-    }
-
-    pub(super) fn figures(&self, slot: Slot, picture: &Picture, patches: &Patches) -> Figures {
-        let drawn = self.seek.unwrap_or(usize::MAX).min(picture.tokens.len());
-        let cost = Cost::of(&self.config, picture.request.generator);
-        let measured = picture.source == Source::Run;
-        let ms = match (&picture.statistics, self.stage.session(slot)) {
-            (Some(s), _) if measured => Some(s.ms_per_token()),
-            (_, Some(session)) => session.ms_per_token(),
-            _ => None,
-        };
-        Figures::of(picture, patches, drawn, cost, ms)
-    }
-
-    pub(super) fn facts<'a>(&'a self, device: &'a str) -> Facts<'a> {
-        let main = self.stage.main.as_ref();
-        let studio = if let Model::Ready(studio) = &self.model { Some(studio) } else { None };
-        Facts {
-            config: &self.config,
-            live: &self.live,
-            settings: &self.settings,
-            stage: &self.stage,
-            class: self.class,
-            pinned: self.pinned,
-            drawn: self.drawn(),
-            inspected: self.hovered.or(self.selected),
-            moved: self.moved(),
-            ready: studio.is_some(),
-            finished: main.is_some_and(|p| p.is_done() && super::decoder::finished(p).is_some()),
-            linkable: main
-                .is_some_and(|p| p.source != Source::Own(String::new()) && !matches!(p.source, Source::Own(_))),
-            own: self.own.is_some(),
-            image: self.own.as_ref(),
-            keep: &self.keep,
-            looking: self.analyst.is_looking(),
-            attend: self.attend,
-            device,
-            renderer: self.renderer,
-            source: studio.map_or("built-in model", |s| s.files.source.as_str()),
-            hash: studio.map(|s| s.files.hash.as_str()),
-            textures: &self.textures,
-        }
-    }
-
     pub(super) fn remembered(&self) -> Settings {
         let live =
             if let Model::Ready(s) = &self.model { Some((s.files.hash.clone(), self.live.clone())) } else { None };
         Settings { live: live.or_else(|| self.settings.live.clone()), ..self.settings.clone() }
-    }
-
-    fn dropped(&mut self, ctx: &egui::Context, out: &mut Vec<Action>) {
-        let files = ctx.input_mut(|i| std::mem::take(&mut i.raw.dropped_files));
-        if let Some(file) = files.into_iter().next() {
-            self.read_dropped(file);
-        }
-        let pasted = ctx.input(|i| {
-            i.events
-                .iter()
-                .find_map(|e| if let egui::Event::PasteImage(image) = e { Some(image.clone()) } else { None })
-        });
-        if let Some(image) = pasted {
-            out.push(Action::Pasted(image));
-        }
-        let text = ctx.input(|i| {
-            i.events.iter().find_map(|e| if let egui::Event::Paste(text) = e { Some(text.clone()) } else { None })
-        });
-        if let Some(text) = text.filter(|t| !ctx.text_edit_focused() && t.contains("seed=")) {
-            out.push(Action::Link(text));
-        }
     }
 
     fn time_frame(&mut self) {

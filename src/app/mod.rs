@@ -10,6 +10,7 @@ pub mod bench;
 pub mod canvas;
 mod controls;
 mod decoder;
+mod facts;
 mod inspector;
 mod kept;
 mod layout;
@@ -35,6 +36,7 @@ use eframe::egui;
 use web_time::Instant;
 
 pub use action::Action;
+pub use facts::Facts;
 pub use kept::{Kept, Reopen};
 pub use settings::Settings;
 pub use studio::Wake;
@@ -42,7 +44,7 @@ pub use studio::Wake;
 use crate::analysis::Region;
 use crate::backend::{Backend, DeviceChoice};
 use crate::config::ModelConfig;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::gpu::{self, Gpu};
 use crate::patching::Patches;
 use crate::platform::{self, Progress, Task};
@@ -113,6 +115,8 @@ pub struct App {
     baseline: Option<(Task<Result<Vec<u8>>>, Progress)>,
     search: String,
     tour: Option<usize>,
+    /// Grid and heat as they were when the tour began.
+    before_tour: Option<(bool, bool)>,
     places: Vec<(tour::Place, egui::Rect)>,
     about: bool,
     keys: bool,
@@ -147,65 +151,6 @@ struct Clock {
     first_token_ms: Option<f64>,
     finished_ms: Option<f64>,
     publish: Option<Instant>,
-}
-
-/// What panels see.
-pub struct Facts<'a> {
-    /// Shapes, classes, defaults.
-    pub config: &'a ModelConfig,
-    /// The controls in force.
-    pub live: &'a Live,
-    /// What is remembered.
-    pub settings: &'a Settings,
-    /// Pictures and runs.
-    pub stage: &'a Stage,
-    /// The chosen class.
-    pub class: usize,
-    /// The pinned threshold, in nats.
-    pub pinned: Option<f32>,
-    /// Tokens shown: the cursor, or all that are drawn.
-    pub drawn: usize,
-    /// The token in the inspector.
-    pub inspected: Option<usize>,
-    /// Whether the threshold was moved away from the picture's own.
-    pub moved: bool,
-    /// Whether the model is ready.
-    pub ready: bool,
-    /// Whether the picture is finished and decoded.
-    pub finished: bool,
-    /// Whether a link can draw the picture again.
-    pub linkable: bool,
-    /// Whether the picture is a person's own.
-    pub own: bool,
-    /// What is known of it.
-    pub image: Option<&'a Own>,
-    /// What of it is kept.
-    pub keep: &'a Region,
-    /// Whether an image is being looked at.
-    pub looking: bool,
-    /// Whether attention is shown, and whose.
-    pub attend: Option<Attend>,
-    /// Where the model runs.
-    pub device: &'a str,
-    /// What draws the window.
-    pub renderer: &'a str,
-    /// Where the model came from.
-    pub source: &'a str,
-    /// The model's hash.
-    pub hash: Option<&'a str>,
-    textures: &'a Textures,
-}
-
-impl Facts<'_> {
-    /// A class's thumbnail: texture and place in it.
-    pub fn thumbnail(&self, class: usize) -> Option<(egui::TextureId, egui::Rect)> {
-        self.textures.thumbnail(class)
-    }
-
-    /// What a code looks like: texture and place in it.
-    pub fn tile(&self, id: u32) -> Option<(egui::TextureId, egui::Rect)> {
-        self.textures.tile(id)
-    }
 }
 
 impl App {
@@ -258,6 +203,7 @@ impl App {
             baseline: None,
             search: String::new(),
             tour: None,
+            before_tour: None,
             places: Vec::new(),
             about: false,
             keys: false,
@@ -291,16 +237,6 @@ impl App {
     /// The controls in force.
     pub fn live(&self) -> &Live {
         &self.live
-    }
-
-    fn load_model(&mut self) {
-        let progress = Progress::default();
-        let (source, backend, wake) = (self.launch.model.clone(), self.backend.clone(), self.wake.clone());
-        let task = Task::spawn(move || wake(), {
-            let progress = progress.clone();
-            move || Studio::load(source, backend, progress)
-        });
-        self.model = Model::Loading(task, progress);
     }
 
     fn studio(&mut self) -> Option<&mut Studio> {
@@ -352,55 +288,6 @@ impl App {
         let first = self.stage.is_live() && self.stage.main.as_ref().is_some_and(|p| !p.tokens.is_empty());
         if first && self.clock.first_token_ms.is_none() {
             self.clock.first_token_ms = Some(1000.0 * now);
-        }
-    }
-
-    fn loaded(&mut self, loaded: Result<Studio>) {
-        match loaded {
-            Ok(mut studio) => {
-                let (class, hash) = (self.config.class_name(self.class), studio.files.hash.clone());
-                self.config = Arc::new(studio.files.config.clone());
-                self.class = self.config.class(&class).unwrap_or(0);
-                self.live = match self.settings.live.take() {
-                    Some((model, live)) if model == hash && live.check().is_ok() => live,
-                    _ => Live::of(&self.config),
-                };
-                studio.prepare(crate::engine::Generator::Dpar, &self.wake);
-                self.textures.model(&self.config);
-                self.keep = Region::first_rows(self.config.grid() / 2, self.config.grid());
-                self.analyst = Analyst::default();
-                self.analyst.begin(&self.backend, &self.wake);
-                self.model = Model::Ready(Box::new(studio));
-                self.ready();
-            }
-            Err(e) => {
-                self.message = Some((e.to_string(), Some(("Try again", Action::LoadModel))));
-                self.model = Model::Failed;
-            }
-        }
-    }
-
-    /// A run failed: says so, and where the device was lost goes on with a new one.
-    fn failed(&mut self, e: &Error) {
-        if matches!(e, Error::DeviceLost(_)) {
-            self.message = Some((format!("{e}. The window opens again and the picture goes on."), None));
-            self.over = true;
-            self.reopen(Reopen::Lost);
-        } else {
-            self.stage.clear(None);
-            self.message = Some((e.to_string(), None));
-        }
-    }
-
-    /// For tests of what happens then.
-    fn lose_device(&mut self, painting: bool) {
-        let drawn = self.stage.main.as_ref().map_or(0, |p| p.tokens.len());
-        if let Some(gpu) = self.backend.gpu()
-            && self.stage.is_live()
-            && self.launch.lose_device_at.is_some_and(|(at, when)| drawn >= at && when == painting)
-        {
-            self.launch.lose_device_at = None;
-            gpu.destroy();
         }
     }
 
@@ -463,7 +350,12 @@ fn adopt(cc: &eframe::CreationContext<'_>, launch: &Launch) -> Backend {
     if let Err(e) = gpu::check(&state.adapter) {
         return Backend::cpu(Some(e.to_string()));
     }
-    Backend::adopt(Gpu::adopt(state.instance.clone(), state.adapter.clone(), state.device.clone(), state.queue.clone()))
+    let gpu = Gpu::adopt(state.instance.clone(), state.adapter.clone(), state.device.clone(), state.queue.clone());
+    if launch.device == DeviceChoice::Auto && gpu.is_software() {
+        // It would compute on the same cores as the twins, four times as slowly, and paint there too.
+        return Backend::cpu(Some(format!("{} is no real GPU; --device gpu takes it nevertheless", gpu.info.name)));
+    }
+    Backend::adopt(gpu)
 }
 
 impl eframe::App for App {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use eframe::egui::ColorImage;
+use eframe::egui::{self, ColorImage};
 
 use super::action::Action;
 use super::analyst::Own;
@@ -21,6 +21,28 @@ fn no_model() -> Error {
 }
 
 impl App {
+    /// Files let go over the window; pictures and links that were pasted.
+    pub(super) fn dropped(&mut self, ctx: &egui::Context, out: &mut Vec<Action>) {
+        let files = ctx.input_mut(|i| std::mem::take(&mut i.raw.dropped_files));
+        if let Some(file) = files.into_iter().next() {
+            self.read_dropped(file);
+        }
+        let pasted = ctx.input(|i| {
+            i.events
+                .iter()
+                .find_map(|e| if let egui::Event::PasteImage(image) = e { Some(image.clone()) } else { None })
+        });
+        if let Some(image) = pasted {
+            out.push(Action::Pasted(image));
+        }
+        let text = ctx.input(|i| {
+            i.events.iter().find_map(|e| if let egui::Event::Paste(text) = e { Some(text.clone()) } else { None })
+        });
+        if let Some(text) = text.filter(|t| !ctx.text_edit_focused() && t.contains("seed=")) {
+            out.push(Action::Link(text));
+        }
+    }
+
     /// Looks at an image file.
     pub(super) fn own_image(&mut self, name: &str, bytes: Vec<u8>) -> Result<()> {
         let Model::Ready(studio) = &self.model else { return Err(no_model()) };

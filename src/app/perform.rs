@@ -119,7 +119,7 @@ impl App {
             Action::Dismiss => self.message = None,
             Action::UseCpu => {
                 self.over = true;
-                self.reopen(super::Reopen::On(crate::backend::DeviceChoice::Cpu));
+                self.reopen(super::Reopen::On(crate::backend::DeviceChoice::Cpu), None);
             }
         }
         Ok(())
@@ -260,7 +260,18 @@ impl App {
     }
 
     fn tour_to(&mut self, stop: Option<usize>) {
-        self.tour = stop.filter(|n| *n < tour::STOPS.len());
+        let stop = stop.filter(|n| *n < tour::STOPS.len());
+        match (self.tour, stop) {
+            (None, Some(_)) => self.before_tour = Some((self.settings.grid, self.settings.heat)),
+            (Some(_), None) => {
+                // What it showed to make its points is not what somebody chose to see.
+                if let Some(before) = self.before_tour.take() {
+                    (self.settings.grid, self.settings.heat) = before;
+                }
+            }
+            _ => {}
+        }
+        self.tour = stop;
         self.settings.toured = true;
         if let Some(n) = self.tour {
             for action in (tour::STOPS[n].does)(&Live::of(&self.config)) {

@@ -15,6 +15,9 @@ use crate::session::{Session, Statistics, Token};
 const GPU_BUDGET: [Duration; 2] = [Duration::from_millis(8), Duration::from_millis(32)];
 /// How long the CPU twins may keep a frame, for the same reasons.
 const CPU_BUDGET: [Duration; 2] = [Duration::from_millis(24), Duration::from_millis(80)];
+/// How long a submit may take while tokens are only repeated (after a lost device): nobody wants to watch that again, and
+/// the cost of a frame is best shared by many of them.
+const REPEAT_BUDGET: Duration = Duration::from_millis(250);
 /// Tokens a run draws before it is the other's turn: short enough to watch, long enough to keep a GPU busy. Taking turns
 /// (and not sharing the device) is what makes the times of the two comparable.
 const TURN: usize = 16;
@@ -246,7 +249,9 @@ impl Stage {
             run.held = false;
         }
         let run = &mut self.runs[self.turn];
-        run.session.set_budget(self.frame.clamp(run.budget[0], run.budget[1]));
+        let repeated = run.session.request().forced.get(drawn).is_some_and(Option::is_some);
+        let budget = if repeated { REPEAT_BUDGET } else { self.frame.clamp(run.budget[0], run.budget[1]) };
+        run.session.set_budget(budget);
         let events = run.session.step()?;
         let (slot, done) = (run.slot, run.session.is_done());
         let drawn_now = run.session.tokens().len();

@@ -3,12 +3,17 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::action::Action;
+use super::analyst::Analyst;
+use super::{App, Model};
+use crate::analysis::Region;
 use crate::backend::Backend;
 use crate::checkpoint::ModelFiles;
 use crate::engine::{Engine, Generator};
 use crate::error::Result;
 use crate::model::Tokenizer;
 use crate::platform::{self, Progress, Task};
+use crate::request::Live;
 
 /// Wakes the frame when something has arrived.
 pub type Wake = Arc<dyn Fn() + Send + Sync>;
@@ -94,5 +99,43 @@ impl Studio {
     /// Whether an engine is being built.
     pub fn is_building(&self) -> bool {
         !self.building.is_empty()
+    }
+}
+
+impl App {
+    /// Fetches the model and makes it ready.
+    pub(super) fn load_model(&mut self) {
+        let progress = Progress::default();
+        let (source, backend, wake) = (self.launch.model.clone(), self.backend.clone(), self.wake.clone());
+        let task = Task::spawn(move || wake(), {
+            let progress = progress.clone();
+            move || Studio::load(source, backend, progress)
+        });
+        self.model = Model::Loading(task, progress);
+    }
+
+    pub(super) fn loaded(&mut self, loaded: Result<Studio>) {
+        match loaded {
+            Ok(mut studio) => {
+                let (class, hash) = (self.config.class_name(self.class), studio.files.hash.clone());
+                self.config = Arc::new(studio.files.config.clone());
+                self.class = self.config.class(&class).unwrap_or(0);
+                self.live = match self.settings.live.take() {
+                    Some((model, live)) if model == hash && live.check().is_ok() => live,
+                    _ => Live::of(&self.config),
+                };
+                studio.prepare(Generator::Dpar, &self.wake);
+                self.textures.model(&self.config);
+                self.keep = Region::first_rows(self.config.grid() / 2, self.config.grid());
+                self.analyst = Analyst::default();
+                self.analyst.begin(&self.backend, &self.wake);
+                self.model = Model::Ready(Box::new(studio));
+                self.ready();
+            }
+            Err(e) => {
+                self.message = Some((e.to_string(), Some(("Try again", Action::LoadModel))));
+                self.model = Model::Failed;
+            }
+        }
     }
 }

@@ -35,6 +35,9 @@ pub fn install(ctx: &egui::Context) {
         style.spacing.interact_size.y = 26.0;
         style.spacing.slider_width = 150.0;
         style.interaction.tooltip_delay = 0.25;
+        // egui's weak text is too faint for small print: this has a contrast of more than 6 to 1.
+        let weak = if style.visuals.dark_mode { Color32::from_gray(168) } else { Color32::from_gray(88) };
+        style.visuals.weak_text_color = Some(weak);
     });
 }
 

@@ -8,6 +8,8 @@ use crate::render::palette;
 
 /// Height of the histogram in points.
 const HEIGHT: f32 = 62.0;
+/// Room above the bars for what they amount to.
+const LABELS: f32 = 17.0;
 /// A key press moves the threshold by this much, in nats.
 pub const STEP: f32 = 0.05;
 /// Bars of the histogram.
@@ -72,7 +74,7 @@ fn paint(ui: &Ui, bars: Rect, response: &Response, (value, pinned, most): (f32, 
     let tallest = counts.iter().copied().max().unwrap_or(0).max(1) as f32;
     for (n, count) in counts.iter().enumerate().filter(|(_, c)| **c > 0) {
         let (low, high) = (n as f32 / BARS as f32 * most, (n + 1) as f32 / BARS as f32 * most);
-        let height = (*count as f32 / tallest) * (bars.height() - 4.0);
+        let height = (*count as f32 / tallest) * (bars.height() - LABELS);
         let bar = Rect::from_min_max(pos2(x(low), bars.max.y - height), pos2(x(high) - 1.0, bars.max.y));
         // Low entropies are nearly black: too dark for a dark background.
         let least = if visuals.dark_mode { 0.35 } else { 0.12 };

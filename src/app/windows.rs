@@ -1,9 +1,9 @@
 //! What lies over the app: what this is, the keys, messages.
 
-use eframe::egui::{self, Ui};
+use eframe::egui::{self, Rect, Ui};
 
 use super::action::{Action, KEYS};
-use super::{Facts, theme};
+use super::{App, Facts, theme, tour};
 
 /// The keys.
 pub fn keys(ctx: &egui::Context, out: &mut Vec<Action>) {
@@ -14,7 +14,8 @@ pub fn keys(ctx: &egui::Context, out: &mut Vec<Action>) {
         .resizable(false)
         .anchor(egui::Align2::CENTER_CENTER, [0.0, 0.0])
         .show(ctx, |ui| {
-            egui::ScrollArea::vertical().max_height(ui.ctx().content_rect().height() - 120.0).show(ui, |ui| {
+            let room = (ui.ctx().content_rect().height() - 120.0).max(100.0);
+            egui::ScrollArea::vertical().max_height(room).min_scrolled_height(room).show(ui, |ui| {
                 egui::Grid::new("keys").num_columns(2).spacing([18.0, 4.0]).striped(true).show(ui, |ui| {
                     for k in KEYS {
                         ui.label(egui::RichText::new(k.label).monospace().strong());
@@ -43,8 +44,10 @@ pub fn about(ctx: &egui::Context, f: &Facts<'_>, selfcheck: Option<&str>, out: &
         .default_width(width)
         .anchor(egui::Align2::CENTER_CENTER, [0.0, 0.0])
         .show(ctx, |ui| {
+            let room = (ui.ctx().content_rect().height() - 120.0).max(100.0);
             egui::ScrollArea::vertical()
-                .max_height(ui.ctx().content_rect().height() - 120.0)
+                .max_height(room)
+                .min_scrolled_height(room)
                 .show(ui, |ui| about_text(ui, f, selfcheck));
         });
     if !open {
@@ -70,6 +73,9 @@ fn about_text(ui: &mut Ui, f: &Facts<'_>, selfcheck: Option<&str>) {
         let c = f.config;
         line("version", env!("CARGO_PKG_VERSION").into());
         line("runs on", f.device.into());
+        if let Some(why) = f.fallback {
+            line("why no GPU", why.into());
+        }
         line("window drawn with", f.renderer.into());
         line("self-test", selfcheck.unwrap_or("not run yet").into());
         line("model", format!("{} ({})", f.source, f.hash.unwrap_or("not loaded")));
@@ -110,7 +116,7 @@ pub fn message(ui: &mut Ui, text: &str, action: Option<(&str, Action)>, out: &mu
         ui,
         |ui| {
             ui.horizontal_wrapped(|ui| {
-                ui.label(text);
+                ui.label(egui::RichText::new(text).color(ui.visuals().strong_text_color()));
                 if let Some((label, action)) = action
                     && ui.button(label).clicked()
                 {
@@ -122,4 +128,36 @@ pub fn message(ui: &mut Ui, text: &str, action: Option<(&str, Action)>, out: &mu
             });
         },
     );
+}
+
+impl App {
+    /// What lies over everything: tour, keys, about.
+    pub(super) fn overlays(&mut self, ctx: &egui::Context, out: &mut Vec<Action>) {
+        if self.keys {
+            keys(ctx, out);
+        }
+        if self.about {
+            let device = self.backend.name();
+            about(ctx, &self.facts(&device), self.selfcheck.as_deref(), out);
+        }
+        if let Some(stop) = self.tour {
+            let place = tour::STOPS.get(stop).map(|s| s.place);
+            let target = self.places.iter().find(|(p, _)| Some(*p) == place).map(|(_, rect)| *rect);
+            let screen = ctx.content_rect();
+            tour::show(ctx, stop, target.map(|r| r.intersect(screen)).filter(Rect::is_positive), out);
+        }
+        if ctx.input(|i| !i.raw.hovered_files.is_empty()) {
+            let painter = ctx.layer_painter(egui::LayerId::new(egui::Order::Foreground, egui::Id::unique("drop")));
+            let screen = ctx.content_rect();
+            painter.rect_filled(screen, 0.0, egui::Color32::from_black_alpha(160));
+            let font = egui::FontId::proportional(22.0);
+            painter.text(
+                screen.center(),
+                egui::Align2::CENTER_CENTER,
+                "Let go to see this picture's patches",
+                font,
+                egui::Color32::WHITE,
+            );
+        }
+    }
 }

@@ -86,8 +86,22 @@ fn relaunch(launch: &Launch) -> Result<()> {
         command.args(["--model", model]);
     }
     command.args(launch.kept.latest());
-    let status = command.status().map_err(|e| failed(&e))?;
-    if status.success() { Ok(()) } else { Err(failed(&status)) }
+    Err(failed(&replace(&mut command)))
+}
+
+/// Becomes another program: the dead window goes with this one. Returns only where that fails.
+#[cfg(unix)]
+fn replace(command: &mut Command) -> std::io::Error {
+    std::os::unix::process::CommandExt::exec(command)
+}
+
+/// Starts another program and ends with it. Returns only where that fails.
+#[cfg(not(unix))]
+fn replace(command: &mut Command) -> std::io::Error {
+    match command.status() {
+        Ok(status) => std::process::exit(status.code().unwrap_or(1)),
+        Err(e) => e,
+    }
 }
 
 fn open(renderer: Renderer, launch: Launch) -> eframe::Result<()> {

@@ -97,6 +97,11 @@ fn compares_with_the_baseline_and_shares_the_picture() {
     act(&mut app, Action::Compare(false));
     app.step();
     assert!(app.state().state().compare.is_none());
+    // Asked for afterwards, the finished picture is drawn again with the baseline beside it.
+    act(&mut app, Action::Compare(true));
+    until(&mut app, "both are done", |s| s.phase == "done" && s.compare.as_ref().is_some_and(|c| c.tokens == 256));
+    finish(&mut app);
+    act(&mut app, Action::Compare(false));
 
     // Files, and what is in them.
     for (export, ending) in [

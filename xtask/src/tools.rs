@@ -24,6 +24,7 @@ pub enum Gpu {
 /// When a toolchain part is missing and cannot be added. A missing GPU driver is no error: the GPU tests skip.
 pub fn ensure() -> Result<Gpu> {
     toolchain()?;
+    window();
     if std::env::var_os("DPAR_NO_GPU").is_some() {
         println!("   DPAR_NO_GPU is set: no adapter will be looked for, the GPU tests skip");
         return Ok(Gpu::None);
@@ -75,6 +76,23 @@ fn gpu() -> Gpu {
             println!("   {e:#}; the GPU tests skip; to run them, {by_hand}");
             Gpu::None
         }
+    }
+}
+
+/// What the window tests need: a virtual screen, a window manager, real keys and mouse, screenshots, and what winit loads
+/// of X11 while it runs. Without them those tests skip and say so.
+fn window() {
+    const PROGRAMS: [(&str, &str); 4] =
+        [("Xvfb", "xvfb"), ("xdotool", "xdotool"), ("openbox", "openbox"), ("import", "imagemagick")];
+    const LIBRARIES: [&str; 6] =
+        ["libxkbcommon-x11-0", "libx11-xcb1", "libxcursor1", "libxi6", "libxrandr2", "libgl1-mesa-dri"];
+    let there = |program: &str| output("sh", &["-c", &format!("command -v {program}")]).is_some();
+    if !cfg!(target_os = "linux") || PROGRAMS.iter().all(|(program, _)| there(program)) {
+        return;
+    }
+    let packages: Vec<&str> = PROGRAMS.iter().map(|(_, package)| *package).chain(LIBRARIES).collect();
+    if let Err(e) = install(&packages) {
+        println!("   {e:#}; the window tests skip; to run them, install {}", packages.join(" "));
     }
 }
 
