@@ -170,6 +170,15 @@ window.addEventListener("keydown", (event) => {
   else panel.querySelector("button")?.focus();
 }, { capture: true });
 
+/** A picture from the clipboard; text is the program's own affair. */
+window.addEventListener("paste", async (event) => {
+  const file = [...(event.clipboardData?.files ?? [])].find((f) => f.type.startsWith("image/"));
+  if (!file || !running) return;
+  event.preventDefault();
+  const bytes = new Uint8Array(await file.arrayBuffer());
+  running?.picture("from the clipboard", bytes);
+}, { capture: true });
+
 window.addEventListener("error", ({ error }) => {
   if (error instanceof WebAssembly.RuntimeError) fail(error);
 });

@@ -63,7 +63,14 @@ fn class_picker(ui: &mut Ui, f: &Facts<'_>, search: &mut String, out: &mut Vec<A
 fn class_button(ui: &mut Ui, f: &Facts<'_>, id: usize, name: &str, chosen: bool) -> egui::Response {
     let Some((texture, uv)) = f.thumbnail(id) else { return ui.selectable_label(chosen, name) };
     let image = egui::Image::new((texture, egui::vec2(64.0, 64.0))).uv(uv);
-    ui.add(egui::Button::image(image).selected(chosen)).on_hover_text(name)
+    let layout = egui::Layout::top_down(egui::Align::Center);
+    let cell = ui.allocate_ui_with_layout(egui::vec2(82.0, 92.0), layout, |ui| {
+        ui.spacing_mut().item_spacing.y = 1.0;
+        let button = ui.add(egui::Button::image(image).selected(chosen)).on_hover_text(name);
+        ui.add(egui::Label::new(theme::small(name)).truncate().selectable(false));
+        button
+    });
+    cell.inner
 }
 
 /// Generate, pause, steps, stop.

@@ -8,6 +8,7 @@ use super::stage::Slot;
 use super::{App, Model, Settings};
 use crate::analysis::Region;
 use crate::backend::{Backend, DeviceChoice};
+use crate::checkpoint::ModelFiles;
 use crate::error::Error;
 use crate::link::{Link, View};
 use crate::request::{Live, Request};
@@ -21,6 +22,7 @@ pub struct Kept(Arc<Mutex<State>>);
 struct State {
     reopen: Option<Reopen>,
     carried: Option<Carried>,
+    lost_before: bool,
     /// The device of the window that is open.
     backend: Option<Arc<Backend>>,
     /// A link that goes on with its run, and how many tokens were drawn when it was made.
@@ -49,16 +51,30 @@ pub(super) struct Carried {
     own: Option<Own>,
     main: Option<Picture>,
     other: Option<Picture>,
+    /// Read and checked once.
+    files: Option<Arc<ModelFiles>>,
     /// Why the window before this one is gone.
     notice: Option<String>,
     /// The runs that were under way, each to go on after its last token.
     requests: Vec<Request>,
 }
 
+impl Carried {
+    /// The model that the window had.
+    pub(super) fn files(&self) -> Option<Arc<ModelFiles>> {
+        self.files.clone()
+    }
+}
+
 impl Kept {
     /// Whether and why a new window was asked for; once.
     pub fn take_reopen(&self) -> Option<Reopen> {
         self.state(|s| s.reopen.take())
+    }
+
+    /// Whether a window before this one lost its device.
+    pub(super) fn was_lost(&self) -> bool {
+        self.state(|s| s.lost_before)
     }
 
     /// Whether the device of the window was lost.
@@ -80,7 +96,10 @@ impl Kept {
     }
 
     fn keep(&self, reopen: Reopen, carried: Carried) {
-        self.state(|s| (s.reopen, s.carried) = (Some(reopen), Some(carried)));
+        self.state(|s| {
+            (s.reopen, s.carried) = (Some(reopen), Some(carried));
+            s.lost_before |= reopen == Reopen::Lost;
+        });
     }
 
     fn state<T>(&self, work: impl FnOnce(&mut State) -> T) -> T {
@@ -130,6 +149,7 @@ impl App {
             own: self.own.take(),
             main: self.stage.main.clone(),
             other: self.stage.other.clone(),
+            files: if let Model::Ready(studio) = &self.model { Some(studio.files.clone()) } else { None },
             notice,
             requests,
         };

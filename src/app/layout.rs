@@ -28,6 +28,11 @@ impl App {
                 Err(e) => self.say(&e.to_string()),
             }
         }
+        for (name, bytes) in crate::platform::take_pictures() {
+            if let Err(e) = self.own_image(&name, bytes) {
+                self.say(&e.to_string());
+            }
+        }
         self.take_extras(ctx);
         self.measure(ctx);
         self.advance();

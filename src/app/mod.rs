@@ -108,6 +108,8 @@ pub struct App {
     keep: Region,
     own: Option<Own>,
     analyst: Analyst,
+    /// The analyst waits: a run that goes on after a lost device comes first.
+    begin_analyst: bool,
     attend: Option<Attend>,
     /// What the inspected patch attends to, where that is known.
     attention: Option<Vec<f32>>,
@@ -198,6 +200,7 @@ impl App {
             keep: Region::first_rows(0, 0),
             own: None,
             analyst: Analyst::default(),
+            begin_analyst: false,
             attend: None,
             attention: None,
             baseline: None,
@@ -271,6 +274,11 @@ impl App {
         if outcome.is_ok() {
             let studio = if let Model::Ready(studio) = &self.model { Some(&**studio) } else { None };
             outcome = self.decoder.advance(&mut self.stage, studio, self.seek, &wake);
+        }
+        let going_on = self.stage.is_live() && self.launch.kept.was_lost();
+        if self.begin_analyst && !going_on {
+            self.begin_analyst = false;
+            self.analyst.begin(&self.backend, &self.wake);
         }
         self.lose_device(false);
         self.note();
@@ -353,7 +361,9 @@ fn adopt(cc: &eframe::CreationContext<'_>, launch: &Launch) -> Backend {
     let gpu = Gpu::adopt(state.instance.clone(), state.adapter.clone(), state.device.clone(), state.queue.clone());
     if launch.device == DeviceChoice::Auto && gpu.is_software() {
         // It would compute on the same cores as the twins, four times as slowly, and paint there too.
-        return Backend::cpu(Some(format!("{} is no real GPU; --device gpu takes it nevertheless", gpu.info.name)));
+        let name = if gpu.info.name.is_empty() { "what it offers" } else { &gpu.info.name };
+        let why = format!("{name} is no real GPU and slower than the CPU ({} takes it)", platform::DEMAND_GPU);
+        return Backend::cpu(Some(why));
     }
     Backend::adopt(gpu)
 }

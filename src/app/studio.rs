@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::action::Action;
 use super::analyst::Analyst;
+use super::kept::Carried;
 use super::{App, Model};
 use crate::analysis::Region;
 use crate::backend::Backend;
@@ -34,21 +35,23 @@ pub struct Studio {
 const LANES: u32 = 2;
 
 impl Studio {
-    /// Fetches the model and puts its tokenizer on the device.
+    /// Fetches the model, unless a window before this one has left it, and puts its tokenizer on the device.
     ///
     /// # Errors
     /// As [`platform::load_model`], [`Backend::tensor_device`] and [`Tokenizer::load`].
-    pub async fn load(source: Option<String>, backend: Arc<Backend>, progress: Progress) -> Result<Self> {
-        let files = platform::load_model(source, progress.clone()).await?;
+    pub async fn load(
+        source: Option<String>,
+        left: Option<Arc<ModelFiles>>,
+        backend: Arc<Backend>,
+        progress: Progress,
+    ) -> Result<Self> {
+        let files = match left {
+            Some(files) => files,
+            None => Arc::new(platform::load_model(source, progress.clone()).await?),
+        };
         progress.set("upload", 0, 1);
         let tokenizer = Tokenizer::load(&files.config.vq, &files.vq, &backend.tensor_device()?)?;
-        Ok(Self {
-            files: Arc::new(files),
-            backend,
-            tokenizer: Arc::new(tokenizer),
-            engines: HashMap::new(),
-            building: Vec::new(),
-        })
+        Ok(Self { files, backend, tokenizer: Arc::new(tokenizer), engines: HashMap::new(), building: Vec::new() })
     }
 
     /// An engine for a generator, if it is ready; else it is being built afterwards.
@@ -109,7 +112,8 @@ impl App {
         let (source, backend, wake) = (self.launch.model.clone(), self.backend.clone(), self.wake.clone());
         let task = Task::spawn(move || wake(), {
             let progress = progress.clone();
-            move || Studio::load(source, backend, progress)
+            let left = self.carried.as_ref().and_then(Carried::files);
+            move || Studio::load(source, left, backend, progress)
         });
         self.model = Model::Loading(task, progress);
     }
@@ -128,7 +132,7 @@ impl App {
                 self.textures.model(&self.config);
                 self.keep = Region::first_rows(self.config.grid() / 2, self.config.grid());
                 self.analyst = Analyst::default();
-                self.analyst.begin(&self.backend, &self.wake);
+                self.begin_analyst = true;
                 self.model = Model::Ready(Box::new(studio));
                 self.ready();
             }

@@ -53,7 +53,7 @@ pub fn undrawn(v: &Visuals) -> Color32 {
 
 /// Lines over what is not drawn yet.
 pub fn hatching(v: &Visuals) -> Color32 {
-    if v.dark_mode { Color32::from_gray(62) } else { Color32::from_gray(198) }
+    if v.dark_mode { Color32::from_gray(78) } else { Color32::from_gray(198) }
 }
 
 /// A number that people came for.

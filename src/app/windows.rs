@@ -25,6 +25,11 @@ pub fn keys(ctx: &egui::Context, out: &mut Vec<Action>) {
                     ui.label(egui::RichText::new("Tab").monospace().strong());
                     ui.label("to the next control; arrow keys then move it");
                     ui.end_row();
+                    if !crate::platform::CLOSES {
+                        ui.label(egui::RichText::new("F6").monospace().strong());
+                        ui.label("to the page's text panel and back");
+                        ui.end_row();
+                    }
                 });
             });
         });

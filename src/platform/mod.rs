@@ -10,9 +10,9 @@ mod native;
 mod window;
 #[cfg(not(target_arch = "wasm32"))]
 pub use native::{
-    CLOSES, MaybeSend, address, built_in_config, check_writable, embedded_model, finish_bench, load_baseline,
-    load_extras, load_model, open_file, publish, read_dropped, reopen, run, save_file, set_link, take_commands,
-    write_atomic,
+    CLOSES, DEMAND_GPU, MaybeSend, address, built_in_config, check_writable, embedded_model, finish_bench,
+    load_baseline, load_extras, load_model, open_file, publish, read_dropped, reopen, run, save_file, set_link,
+    take_commands, take_pictures, write_atomic,
 };
 #[cfg(not(target_arch = "wasm32"))]
 pub use window::open_window;
@@ -21,9 +21,9 @@ pub use window::open_window;
 mod web;
 #[cfg(target_arch = "wasm32")]
 pub use web::{
-    CLOSES, Dpar, MaybeSend, address, built_in_config, check_writable, embedded_model, finish_bench, load_baseline,
-    load_extras, load_model, open_file, publish, read_dropped, reopen, run, save_file, set_link, take_commands,
-    write_atomic,
+    CLOSES, DEMAND_GPU, Dpar, MaybeSend, address, built_in_config, check_writable, embedded_model, finish_bench,
+    load_baseline, load_extras, load_model, open_file, publish, read_dropped, reopen, run, save_file, set_link,
+    take_commands, take_pictures, write_atomic,
 };
 
 use std::sync::{Arc, Mutex, PoisonError};

@@ -87,6 +87,11 @@ pub fn take_commands() -> Vec<(String, String)> {
     Vec::new()
 }
 
+/// Pictures pasted into a page; a window gets them from egui.
+pub fn take_pictures() -> Vec<(String, Vec<u8>)> {
+    Vec::new()
+}
+
 /// Lets a person choose a file; its name and content, or `None` where they changed their mind.
 ///
 /// # Errors
@@ -141,6 +146,8 @@ pub async fn read_dropped(file: DroppedFileHandle) -> Result<Option<(String, Vec
 
 /// Whether the app can close itself.
 pub const CLOSES: bool = true;
+/// How a person demands a GPU, whatever it is.
+pub const DEMAND_GPU: &str = "--device gpu";
 
 /// Prints what the bench has found.
 pub fn finish_bench(text: &str) {

@@ -149,6 +149,16 @@ async function own_image({ lab, folder, root, note }) {
     const done = await visit.untilState("the completed picture", (s) => s.source === "run" && s.phase === "done" && s.ids !== null, 240_000);
     await visit.page.waitForTimeout(1000);
     await visit.shot("own-image-completed");
+
+    // The same picture from the clipboard. (A real one holds no file in a headless browser, so the event is made.)
+    const picture = [...await readFile(join(root, "assets/readme/overlay.png"))];
+    await visit.page.evaluate((content) => {
+      const clipboardData = new DataTransfer();
+      clipboardData.items.add(new File([new Uint8Array(content)], "image.png", { type: "image/png" }));
+      window.dispatchEvent(new ClipboardEvent("paste", { clipboardData, cancelable: true }));
+    }, picture);
+    const pasted = await visit.untilState("the pasted picture", (s) => s.source === "own" && s.patches === lower.patches, 120_000);
+    equal(pasted.tokens, pasted.total, "tokens of the pasted picture");
     note(`${own.patches} patches at ${own.threshold} nats, ${lower.patches} at 3, completed to ${done.tokens} tokens`);
     await visit.clean(site.url);
   } finally {
@@ -203,7 +213,7 @@ async function device_lost({ lab, folder, root, manifest, note }) {
         };
       }),
     });
-    await visit.open(site.url);
+    await visit.open(`${site.url}?gpu`);
     await visit.untilReady();
     await ask(visit, manifest, reference);
     await visit.command("generate");
@@ -251,7 +261,7 @@ function picture(lab, folder, root, manifest) {
     const site = await serve(folder);
     const reference = await referenceRun(root);
     const visit = await lab.page();
-    await visit.open(site.url);
+    await visit.open(`${site.url}?gpu`);
     const ready = await visit.untilReady();
     check(!/CPU \(no GPU/.test(ready.device), `a GPU is used, not "${ready.device}"`);
     await ask(visit, manifest, reference);

@@ -42,6 +42,7 @@ struct Page {
     host: Option<Host>,
     wake: Option<eframe::egui::Context>,
     commands: VecDeque<(String, String)>,
+    pictures: VecDeque<(String, Vec<u8>)>,
 }
 
 thread_local! {
@@ -70,8 +71,17 @@ pub(super) fn push_command(name: String, value: String) {
     if name == "cancel_download" {
         return cancel_fetch();
     }
+    queue(|page| page.commands.push_back((name, value)));
+}
+
+/// Puts a picture of the page into the queue and wakes the app.
+pub(super) fn push_picture(name: String, bytes: Vec<u8>) {
+    queue(|page| page.pictures.push_back((name, bytes)));
+}
+
+fn queue(push: impl FnOnce(&mut Page)) {
     let wake = PAGE.with_borrow_mut(|page| {
-        page.commands.push_back((name, value));
+        push(page);
         page.wake.clone()
     });
     if let Some(context) = wake {
@@ -87,6 +97,11 @@ fn host() -> Option<Host> {
 /// comes as the command `link` with what follows the `#`.
 pub fn take_commands() -> Vec<(String, String)> {
     PAGE.with_borrow_mut(|page| page.commands.drain(..).collect())
+}
+
+/// The pictures (name, content of the file) that were pasted into the page since the last call.
+pub fn take_pictures() -> Vec<(String, Vec<u8>)> {
+    PAGE.with_borrow_mut(|page| page.pictures.drain(..).collect())
 }
 
 /// Gives the app's state (JSON) to the page, for its text panel and the tests.

@@ -17,7 +17,7 @@ use crate::config::ModelConfig;
 use crate::error::{Error, Result};
 
 pub use files::{open_file, read_dropped, save_file};
-pub use host::{address, publish, set_link, take_commands};
+pub use host::{address, publish, set_link, take_commands, take_pictures};
 pub use start::{Dpar, reopen};
 
 /// What may move to where the work is done: anything, a page has one thread.
@@ -91,6 +91,8 @@ pub async fn load_extras(config: &ModelConfig) -> Extras {
 
 /// Whether the app can close itself: a page cannot.
 pub const CLOSES: bool = false;
+/// How a person demands a GPU, whatever it is.
+pub const DEMAND_GPU: &str = "?gpu in the address";
 
 /// Nothing: the page's text panel has what the bench has found.
 pub fn finish_bench(_text: &str) {}

@@ -54,12 +54,11 @@ impl Stage {
         if let Some(Reopen::On(device)) = again {
             self.device.set(device);
         }
-        let search = web_sys::window().and_then(|w| w.location().search().ok()).unwrap_or_default();
         let launch = Launch {
             link,
             device: self.device.get(),
             notice: self.host.notice(),
-            bench: search.contains("bench"),
+            bench: asks_for("bench"),
             kept: self.kept.clone(),
             ..Launch::default()
         };
@@ -96,7 +95,11 @@ impl Dpar {
         }));
         host::attach(&host);
         let hash = Closure::new(|| host::push_command("link".into(), address_hash()));
-        let device = if host.cpu() { DeviceChoice::Cpu } else { DeviceChoice::Auto };
+        let device = match (host.cpu(), asks_for("gpu")) {
+            (true, _) => DeviceChoice::Cpu,
+            (false, true) => DeviceChoice::Gpu,
+            (false, false) => DeviceChoice::Auto,
+        };
         let stage = Stage { host, runner, kept: Kept::default(), device: Rc::new(Cell::new(device)) };
         Self { stage, hash }
     }
@@ -117,6 +120,11 @@ impl Dpar {
         host::push_command(name, value);
     }
 
+    /// Looks at a picture that was pasted into the page.
+    pub fn picture(&self, name: String, bytes: Vec<u8>) {
+        host::push_picture(name, bytes);
+    }
+
     /// Stops the app and frees what it holds.
     pub fn destroy(&self) {
         if let Some(window) = web_sys::window() {
@@ -127,6 +135,12 @@ impl Dpar {
         self.stage.runner.destroy();
         host::detach();
     }
+}
+
+/// Whether the address asks for something: `?bench`, or `?gpu` (even one that a browser computes on the CPU).
+fn asks_for(wanted: &str) -> bool {
+    let search = web_sys::window().and_then(|w| w.location().search().ok()).unwrap_or_default();
+    search.trim_start_matches('?').split('&').any(|part| part == wanted)
 }
 
 /// The device that the engine wants, not eframe's own idea of one; or WebGL2.
