@@ -1,7 +1,7 @@
 """Contact sheets to look at.
 
-    python contact_sheets.py data --data DIR --out PNG [--size 64]            # one row a class, augmented pictures of all styles
-    python contact_sheets.py samples --samples RUN/samples.npz --model DIR --out PNG   # one row a class, samples (evaluate.py)
+python contact_sheets.py data --data DIR --out PNG [--size 64]            # one row a class, augmented pictures of all styles
+python contact_sheets.py samples --samples RUN/samples.npz --model DIR --out PNG   # one row a class, samples (evaluate.py)
 """
 
 import argparse
@@ -15,7 +15,7 @@ from sheets import sheet, to_uint8
 
 
 def of_data(args):
-    images, rows, cls, _ = data.load(args.data)
+    images, _rows, cls, _is_val = data.load(args.data)
     rng, g = np.random.default_rng(args.seed), torch.Generator().manual_seed(args.seed)
     picks = [rng.choice(np.flatnonzero(cls == c), args.columns) for c in range(len(data.CLASSES)) if (cls == c).any()]
     names = [data.CLASSES[cls[p[0]]] for p in picks]

@@ -4,4 +4,14 @@ from .gpt import DynamicTransformer, ModelConfig, Transformer, build
 from .patching import MODES, PatchRule, entropies, patch_starts
 from .vq import VQModel
 
-__all__ = ["MODES", "DynamicTransformer", "ModelConfig", "PatchRule", "Transformer", "VQModel", "build", "entropies", "patch_starts"]
+__all__ = [
+    "MODES",
+    "DynamicTransformer",
+    "ModelConfig",
+    "PatchRule",
+    "Transformer",
+    "VQModel",
+    "build",
+    "entropies",
+    "patch_starts",
+]
