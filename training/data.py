@@ -37,8 +37,8 @@ CLASSES = (
 
 # Mirrored, these would mean something else or show mirrored writing: hands, clocks, letters, keyboards, notes.
 NO_FLIP = frozenset(
-    "book-paper body-parts computer emotion event game hand-fist hand-open hand-point hand-sign hands light-video mail "
-    "medical money music musical-instrument office other-object place-geographic sky-weather time transport-ground".split()
+    "book-paper body-parts computer emotion event game hand-fist hand-open hand-point hand-sign hands light-video mail medical "
+    "money music musical-instrument office other-object place-geographic sky-weather time transport-ground".split()
 )
 
 VALIDATION_SHARE = 0.07

@@ -183,7 +183,9 @@ def main():
             critic_opt.step()
         step += 1
         ema.update(model, step)
-        totals += [float(v) for v in (l1, grad, codebook, feature, fool)]
+        new = model.quantize.revived  # a mean of a code's old and new place would be neither
+        ema.shadow["quantize.embedding.weight"][new] = model.quantize.embedding.weight.detach()[new]
+        totals += [float(v.detach()) for v in (l1, grad, codebook, feature, fool)]
         counted += 1
         stop = world.any(clock.over())
         if step % args.log_every == 0 or step == end or stop:

@@ -141,6 +141,7 @@ class VectorQuantizer(nn.Module):
         self.embedding = nn.Embedding(k, d)
         self.embedding.weight.data.copy_(F.normalize(torch.randn(k, d), dim=-1))
         self.register_buffer("usage", torch.ones(k))
+        self.revived = torch.zeros(0, dtype=torch.long)  # the codes that the last step moved
 
     def forward(self, z):
         """z (B,d,h,w) -> codes' vectors (B,d,h,w), loss, indices (B,h,w)."""
@@ -165,6 +166,7 @@ class VectorQuantizer(nn.Module):
             torch.distributed.all_reduce(count)
         self.usage.mul_(decay).add_(count, alpha=1 - decay)
         dead = (self.usage < dead_below).nonzero().flatten()
+        self.revived = dead
         if len(dead):
             fresh = f[torch.randint(0, len(f), (len(dead),), device=f.device)]
             if distributed:
