@@ -26,10 +26,10 @@ def of_data(args):
 
 @torch.no_grad()
 def of_samples(args):
-    from export import load_model
+    from weights import load
 
     z = np.load(args.samples)
-    vq = load_model(args.model, "vq")
+    vq = load(args.model, "vq")
     grid = int(z["tokens"].shape[1] ** 0.5)
     picks = [np.flatnonzero(z["classes"] == c)[: args.columns] for c in range(len(data.CLASSES))]
     picks = [p for p in picks if len(p) == args.columns]
