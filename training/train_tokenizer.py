@@ -43,20 +43,23 @@ class Pictures:
     def __init__(self, args):
         images, _, cls, is_val = data.load(args.data)
         self.images, self.size, self.seed = np.ascontiguousarray(images), args.size, args.seed
-        self.keep = data.no_flip(cls)
+        self.keep, self.cls = data.no_flip(cls), cls
         self.train, self.val = np.flatnonzero(~is_val), np.flatnonzero(is_val)
         self.weight = data.class_weights(cls[self.train])
 
-    def batch(self, step, n, rank, ranks):
-        """(n/ranks,3,size,size): this rank's share of the step's n pictures."""
+    def pictures(self, i, seed):
+        """Pictures i, augmented by a seed: (len(i),3,size,size)."""
+        return compose(self.images[i], torch.Generator().manual_seed(int(seed)), self.size, self.keep[i])
+
+    def batch(self, step, n, rank, ranks, with_index=False):
+        """This rank's share (n/ranks,3,size,size) of the step's n pictures, and which they are."""
         rng = np.random.default_rng([self.seed, step])
         i = rng.choice(self.train, n, p=self.weight)[rank::ranks]
-        g = torch.Generator().manual_seed(int(rng.integers(1 << 40)) + rank)
-        return compose(self.images[i], g, self.size, self.keep[i])
+        x = self.pictures(i, rng.integers(1 << 40) + rank)
+        return (x, i) if with_index else x
 
     def validation(self, n):
-        i = self.val[np.linspace(0, len(self.val) - 1, min(n, len(self.val))).astype(int)]
-        return compose(self.images[i], torch.Generator().manual_seed(99), self.size, self.keep[i])
+        return self.pictures(self.val[np.linspace(0, len(self.val) - 1, min(n, len(self.val))).astype(int)], 99)
 
 
 @torch.no_grad()
@@ -71,8 +74,9 @@ def validate(model, x, path=None):
     model.train()
     y, share_perp = torch.cat(ys), usage(torch.cat(index).cpu(), model.cfg["codebook_size"])
     if path:
-        rows = [t for i in range(0, min(48, len(x)), 12) for t in (x[i : i + 12], y[i : i + 12])]
-        sheet(torch.cat([r for r in rows if len(r) == 12]), 12, path)
+        n = min(12, len(x))
+        whole = range(0, min(48, len(x)) - n + 1, n)
+        sheet(torch.cat([t for i in whole for t in (x[i : i + n], y[i : i + n])]), n, path)
     q = dict(val_psnr=float(psnr(x, y).mean()), val_ssim=float(ssim(x, y).mean()))
     return q | dict(usage=share_perp[0], perplexity=share_perp[1])
 

@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 TRAINING = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(TRAINING))
 FIXTURES = TRAINING.parent / "tests" / "fixtures"  # written by the PyTorch reference; the Rust tests read the same files
-torch.set_num_threads(2)
+torch.set_num_threads(1)  # two threads spin on each other as soon as anything else runs
 
 
 class Fixture:
