@@ -5,7 +5,8 @@
 
 DIR gets config.json, {vq,entropy,dpar,baseline}.safetensors (f16, mean weights), MODEL_CARD.md and SHA256SUMS. --expected writes
 inputs and what PyTorch computes from the *f16* weights in f32: tokens, classes, entropies, starts, dpar_logits, baseline_logits,
-decoded: the names of tests/fixtures/*/expected.safetensors, so the same Rust tests read it.
+decoded (image, image_codes), and beside it runs.json, six whole runs: what tests/fixtures/* hold, so the same Rust tests read them
+(after replacing assets/model write both into tests/fixtures/pilot).
 """
 
 import argparse
@@ -15,10 +16,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from safetensors.torch import save_file
 
 import data
 from models import MODES, PatchRule, entropies, patch_starts
+from models.generate import generate_dpar
 from weights import NAMES, load_exported, load_run
 
 LICENCES = {
@@ -97,8 +100,22 @@ def expected(folder, config, tokens, path, count):
         out["baseline_logits"] = m["baseline"](x, y)
     out["decoded"] = m["vq"].decode_code(x.view(-1, grid, grid))
     image = out["decoded"][:1].clamp(-1, 1)
-    out |= dict(image=image, image_codes=m["vq"].encode(image)[2])
+    z = m["vq"].quant_conv(m["vq"].encoder(image)).permute(0, 2, 3, 1)
+    best = (F.normalize(z, dim=-1) @ F.normalize(m["vq"].quantize.embedding.weight, dim=-1).t()).topk(2, -1).values
+    if (best[..., 0] - best[..., 1]).min() > 1e-4:  # else rounding decides a code, and an exact comparison says nothing
+        out |= dict(image=image, image_codes=m["vq"].encode(image)[2])
     save_file({k: v.contiguous() for k, v in out.items()}, path)
+    Path(path).chmod(0o644)
+
+    runs, s = [], config["sampling"]
+    rule = PatchRule(p["mode"], p["threshold"], p["max_patch_length"])
+    how = dict(cfg=s["cfg_scale"], temperature=s["temperature"], top_k=s["top_k"], top_p=s["top_p"])
+    for cls in (8, 20, 41):
+        for seed in (1, 2):
+            x, e, starts = generate_dpar(m["entropy"], m["dpar"], torch.tensor([cls]), torch.tensor([seed]), rule, **how)
+            drawn = dict(tokens=x[0].tolist(), entropies=e[0].tolist(), starts=starts[0].tolist())
+            runs.append(dict(cls=cls, seed=seed, threshold=p["threshold"], **how, **drawn))
+    Path(path).with_name("runs.json").write_text(json.dumps(runs))
 
 
 def main(argv=None):
@@ -131,6 +148,7 @@ def main(argv=None):
         config[name] = model.cfg if name == "vq" else model.c.exported()
         tensors = half(model)
         save_file(tensors, out / f"{name}.safetensors")
+        (out / f"{name}.safetensors").chmod(0o644)
         states[name] = (sum(t.numel() for t in tensors.values()), state)
         sizes[name] = (out / f"{name}.safetensors").stat().st_size
         if name == "dpar":
