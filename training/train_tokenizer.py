@@ -4,9 +4,9 @@
     python train_tokenizer.py --data DIR --out RUN --size 128 --ch 24 --ch-mult 1 2 2 4 --z 48 --steps 6000 --resume    # f=8
     torchrun --nproc-per-node N train_tokenizer.py ...
 
-Loss: L1 + gradient L1 + codebook (+ --perceptual: L1 in the features of evaluate.py's classifier, which is trained on this data;
-+ --adversarial from --adversarial-from on, hinge, adaptive weight). RUN/last.pt holds the weights, their mean (EMA) and the
-optimisers; RUN/log.csv the figures; RUN/reconstructions.png validation pictures above their reconstructions.
+Loss: L1 + gradient L1 + codebook (+ --chroma; + --perceptual: L1 in the features of evaluate.py's classifier, which is trained on
+this data; + --adversarial from --adversarial-from on, hinge, adaptive weight). RUN/last.pt holds the weights, their mean (EMA) and
+the optimisers; RUN/log.csv the figures; RUN/reconstructions.png validation pictures above their reconstructions.
 """
 
 import argparse
@@ -35,6 +35,12 @@ def gradient_loss(a, b):
     across = ((a[..., 1:] - a[..., :-1]) - (b[..., 1:] - b[..., :-1])).abs().mean()
     down = ((a[..., 1:, :] - a[..., :-1, :]) - (b[..., 1:, :] - b[..., :-1, :])).abs().mean()
     return across + down
+
+
+def chroma_loss(a, b):
+    """Mean absolute difference of the colours without their brightness, averaged over 4 x 4 pixels."""
+    d = a - b
+    return F.avg_pool2d(d - d.mean(1, keepdim=True), 4).abs().mean()
 
 
 class Pictures:
@@ -105,6 +111,9 @@ def parse():
     add("--groups", type=int, default=8)
     add("--perceptual", type=float, default=0, help="weight; needs --classifier")
     add("--classifier", help="classifier.pt of classifier.py")
+    add("--chroma", type=float, default=0, help="weight of the colours without their brightness")
+    add("--continuous", type=float, default=0, help="share of the pictures that pass unquantised")
+    add("--continuous-until", type=int, default=0, help="step")
     add("--adversarial", type=float, default=0, help="weight, on top of the adaptive one")
     add("--adversarial-from", type=int, default=3000, help="step")
     return parser.parse_args()
@@ -159,6 +168,7 @@ def main():
             group["lr"] = learning_rate(step, args.steps, args.lr, args.warmup)
         x = pictures.batch(step, args.batch, world.rank, world.size).to(world.device, memory_format=torch.channels_last)
         seed_step(args.seed, step, world.rank)
+        model.quantize.continuous = args.continuous if step < args.continuous_until else 0.0
         with autocast(world.device, not args.f32):
             y, codebook, _ = forward(x)
         y = y.float()
@@ -168,6 +178,8 @@ def main():
             with autocast(world.device, not args.f32):
                 feature = sum(F.l1_loss(a.float(), b.float()) for a, b in zip(judge.maps(y), judge.maps(x)))
         loss = l1 + grad + args.perceptual * feature
+        if args.chroma:
+            loss = loss + args.chroma * chroma_loss(y, x)
         fool = x.new_zeros(())
         if critic and step >= args.adversarial_from:
             critic.requires_grad_(False)

@@ -133,11 +133,15 @@ class Decoder(nn.Module):
 
 class VectorQuantizer(nn.Module):
     """Nearest code by the dot product of l2-normalised vectors. `usage` is a running count of how often each code is drawn (not
-    exported); in training, codes that nobody uses are put on encoder outputs of the batch."""
+    exported); in training, codes that nobody uses are put on encoder outputs of the batch.
+
+    `continuous` > 0 lets encoder and decoder agree on directions that no code has yet (here: green and pink), which the codes
+    then follow; without it the straight-through gradient finds a second axis of colour very slowly."""
 
     def __init__(self, k, d, beta=0.25):
         super().__init__()
         self.beta = beta
+        self.continuous = 0.0  # share of a training batch's pictures that pass unquantised
         self.embedding = nn.Embedding(k, d)
         self.embedding.weight.data.copy_(F.normalize(torch.randn(k, d), dim=-1))
         self.register_buffer("usage", torch.ones(k))
@@ -155,6 +159,9 @@ class VectorQuantizer(nn.Module):
         if self.training:
             self.track(f.detach(), index)
         q = f + (q - f).detach()
+        if self.training and self.continuous:
+            free = torch.rand(b, 1, device=z.device) < self.continuous
+            q = torch.where(free.expand(b, h * w).reshape(-1, 1), f, q)
         return q.view(b, h, w, c).permute(0, 3, 1, 2), loss, index.view(b, h, w)
 
     @torch.no_grad()
