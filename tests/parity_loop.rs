@@ -151,7 +151,7 @@ fn recorded_runs(name: &str, gpu: Option<&Gpu>, layout: Layout, limit: usize) {
 
 #[test]
 fn recorded_runs_on_the_cpu_twins() {
-    for name in ["tiny", "odd", "pilot"] {
+    for name in ["tiny", "odd", "pilot", "smoke"] {
         recorded_runs(name, None, Layout::CPU, usize::MAX);
     }
 }

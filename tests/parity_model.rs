@@ -116,6 +116,12 @@ fn pilot_on_flex() {
     check_all("pilot", &Device::flex());
 }
 
+/// What training/ wrote: a few steps of every model, exported in f16 (training/tests/test_smoke.py).
+#[test]
+fn smoke_on_flex() {
+    check_all("smoke", &Device::flex());
+}
+
 #[test]
 fn tiny_on_the_gpu() {
     let Some(gpu) = common::gpu() else { return };

@@ -1,0 +1,119 @@
+"""Tokens and entropies of the augmented data set, once and offline (Algorithm 1 of the paper).
+
+    python encode.py tokens    --data DIR --tokenizer RUN --out tokens.npz --augmentations 8
+    python encode.py entropies --tokens tokens.npz --entropy RUN --out entropies.npy
+
+tokens.npz: `tokens` int16 (A,N,T), A augmentations of N pictures; `classes` int64 (N,), `is_val` bool (N,), `style` int8 (N,);
+`size`, `seed`. entropies.npy: f32 (A,N,T), nats. `load` reads both.
+"""
+
+import argparse
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+import data
+from augment import compose
+from models import PatchRule, entropies, patch_starts
+from trainer import World, autocast, save_atomic
+from weights import load_run
+
+
+def save_npz(path, **arrays):
+    part = Path(path).with_suffix(".part.npz")
+    np.savez(part, **arrays)
+    part.replace(path)
+
+
+@torch.no_grad()
+def encode_tokens(args):
+    world = World(args.threads)
+    images, rows, cls, is_val = data.load(args.data)
+    model, state = load_run(args.tokenizer, world.device)
+    model = model.to(memory_format=torch.channels_last)
+    size, n, keep = state["size"], len(images), data.no_flip(cls)
+    tokens, t0 = None, time.time()
+    for a in range(args.augmentations):
+        g = torch.Generator().manual_seed(args.seed * 1000 + a)
+        for i in range(0, n, args.batch):
+            x = compose(np.ascontiguousarray(images[i : i + args.batch]), g, size, keep[i : i + args.batch])
+            with autocast(world.device, args.bf16):
+                index = model.encode(x.to(world.device, memory_format=torch.channels_last))[2].flatten(1)
+            if tokens is None:
+                tokens = np.zeros((args.augmentations, n, index.shape[1]), np.int16)
+            tokens[a, i : i + args.batch] = index.cpu().numpy()
+        print(f"augmentation {a + 1} of {args.augmentations}, {(a + 1) * n / (time.time() - t0):.1f} img/s", flush=True)
+    style = np.array([data.STYLES.index(r["style"]) for r in rows], np.int8)
+    save_npz(args.out, tokens=tokens, classes=cls, is_val=is_val, style=style, size=size, seed=args.seed)
+
+
+@torch.no_grad()
+def encode_entropies(args):
+    """Resumable: goes on from OUT.part.pt."""
+    world = World(args.threads)
+    z = np.load(args.tokens)
+    tokens = z["tokens"].reshape(-1, z["tokens"].shape[-1])
+    model, _ = load_run(args.entropy, world.device)
+    part = Path(args.out).with_suffix(".part.pt")
+    out, done = np.zeros(tokens.shape, np.float32), 0
+    if part.exists():
+        s = torch.load(part, weights_only=False)
+        out, done = s["out"], s["done"]
+    t0, saved = time.time(), time.time()
+    start = done
+    while done < len(tokens):
+        x = torch.from_numpy(tokens[done : done + args.batch].astype(np.int64)).to(world.device)
+        null = torch.full((len(x),), model.c.num_classes, device=world.device)
+        with autocast(world.device, args.bf16):
+            logits = model(x, null)
+        out[done : done + len(x)] = entropies(logits).cpu().numpy()
+        done += len(x)
+        if time.time() - saved > 120:
+            save_atomic(dict(out=out, done=done), part)
+            saved = time.time()
+            print(f"{done} of {len(tokens)}, {(done - start) / (time.time() - t0):.1f} img/s", flush=True)
+    np.save(args.out, out.reshape(z["tokens"].shape))
+    part.unlink(missing_ok=True)
+    print(f"{(done - start) / (time.time() - t0):.1f} img/s")
+    q = np.linspace(0, 1, 11)
+    print("entropy deciles, nats:", " ".join(f"{v:.2f}" for v in np.quantile(out, q)))
+    grid = int(out.shape[1] ** 0.5)
+    some = torch.from_numpy(out[:: max(1, len(out) // 2000)])
+    for th in np.quantile(out, [0.3, 0.4, 0.45, 0.5, 0.55, 0.6, 0.7]):
+        starts = patch_starts(some, PatchRule(threshold=float(th)), grid)
+        print(f"threshold {th:.2f} nats: average patch length {starts.numel() / int(starts.sum()):.2f}")
+
+
+def load(tokens, ent=None):
+    """-> dict of the arrays of tokens.npz, and `entropies` (A,N,T) where a file is given."""
+    z = dict(np.load(tokens))
+    if ent:
+        z["entropies"] = np.load(ent, mmap_mode="r")
+        if z["entropies"].shape != z["tokens"].shape:
+            raise SystemExit(f"{ent} is not of {tokens}: {z['entropies'].shape} against {z['tokens'].shape}")
+    return z
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["tokens", "entropies"])
+    parser.add_argument("--data")
+    parser.add_argument("--tokenizer", help="run of train_tokenizer.py")
+    parser.add_argument("--tokens")
+    parser.add_argument("--entropy", help="run of train_ar.py entropy")
+    parser.add_argument("--out", required=True)
+    parser.add_argument("--augmentations", type=int, default=8)
+    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument(
+        "--bf16", action="store_true", help="faster; a few codes and entropies then differ from what the app computes"
+    )
+    parser.add_argument("--threads", type=int, default=0)
+    args = parser.parse_args()
+    {"tokens": encode_tokens, "entropies": encode_entropies}[args.what](args)
+
+
+if __name__ == "__main__":
+    main()

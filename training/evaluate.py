@@ -1,0 +1,235 @@
+"""How good the models are.
+
+    python evaluate.py nll    --tokens tokens.npz --model DIR [--thresholds 4.9 5.2 5.5]                        # nats/token
+    python evaluate.py sample --model DIR --kind dpar --count 5000 --cfg 2 --shard 0/4 --out RUN/samples        # a part
+    python evaluate.py merge  --out RUN/samples                                                                # -> samples.npz
+    python evaluate.py score  --samples RUN/samples/samples.npz --model DIR --data DIR --classifier PT --out RUN/score
+    python evaluate.py flops  --model DIR --patch-length 1.9
+
+DIR is an exported model folder; instead of it --vq/--entropy/--dpar/--baseline name runs of the trainers. Sample k has seed k and
+a class drawn with the training split's frequencies (the same for every model); parts can be made anywhere and merged.
+"""
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+import data
+import encode
+from augment import compose
+from classifier import load_classifier
+from flops import summary
+from metrics import canonical, frechet, nearest, precision_recall
+from models import PatchRule
+from models.generate import generate_dpar, generate_tokens
+from sheets import sheet, to_uint8
+from train_ar import Batches, validate
+from trainer import World
+from weights import load
+
+
+def model_of(args, name, device):
+    path = getattr(args, name) or args.model
+    if not path:
+        raise SystemExit(f"which {name}? Give --model or --{name}")
+    return load(path, name, device)
+
+
+def rule_of(args):
+    if args.model and args.threshold is None:
+        p = json.loads((Path(args.model) / "config.json").read_text())["patching"]
+        return PatchRule(p["mode"], p["threshold"], p["max_patch_length"])
+    return PatchRule(args.mode, 5.2 if args.threshold is None else args.threshold, args.p_max)
+
+
+def write(path, figures):
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    Path(path).write_text(json.dumps(figures, indent=1) + "\n")
+    print(json.dumps(figures, indent=1))
+
+
+@torch.no_grad()
+def nll(args, world):
+    """Validation nats per token of the models there are; entropies from the entropy model itself, in f32."""
+    from models import entropies
+
+    z, out = encode.load(args.tokens), {}
+    want = [n for n in ("entropy", "baseline", "dpar") if getattr(args, n) or args.model]
+    rule = rule_of(args)
+    models = {n: model_of(args, n, world.device) for n in want}
+    val = np.flatnonzero(z["is_val"])
+    if "dpar" in models and rule.needs_entropy:
+        e = np.zeros(z["tokens"].shape, np.float32)
+        for part in np.array_split(val, max(1, len(val) // 64)):
+            x = torch.from_numpy(z["tokens"][0, part].astype(np.int64)).to(world.device)
+            null = torch.full((len(part),), models["entropy"].c.num_classes, device=world.device)
+            e[0, part] = entropies(models["entropy"](x, null)).cpu().numpy()
+        z["entropies"] = e
+    for n, m in models.items():
+        if n == "dpar":
+            thresholds = args.thresholds or [rule.threshold]
+            for th in thresholds:
+                r = PatchRule(rule.mode, th, rule.max_patch_length)
+                v, length = validate(m, Batches(z, n, m.c.num_classes, r, 0, world.device), world.device, bf16=False)
+                out[f"dpar@{th:g}"] = dict(nats=v, patch_length=length, patches=m.c.grid_size**2 / length)
+        else:
+            v, _ = validate(m, Batches(z, n, m.c.num_classes, rule, 0, world.device), world.device, bf16=False)
+            out[n] = dict(nats=v)
+    write(Path(args.out or "nll.json"), out)
+
+
+def sample_classes(args, count):
+    """(count,) int64: class of sample k, with the training split's frequencies or, with --even, each class in turn."""
+    if args.even:
+        return np.arange(count) % len(data.CLASSES)
+    if not args.tokens:
+        raise SystemExit("sample needs --tokens (for the classes' frequencies) or --even")
+    z = np.load(args.tokens)
+    train = z["classes"][~z["is_val"]]
+    p = np.bincount(train, weights=data.class_weights(train), minlength=len(data.CLASSES))  # as in training
+    return np.random.default_rng(1234).choice(len(p), count, p=p)
+
+
+def sample(args, world):
+    """Draws the samples of one shard, batch by batch; goes on from the batches already written."""
+    i, n = map(int, args.shard.split("/"))
+    classes = sample_classes(args, args.count)
+    mine = np.arange(args.count)[i::n]
+    folder = Path(args.out)
+    folder.mkdir(parents=True, exist_ok=True)
+    main = model_of(args, args.kind, world.device)
+    rule = rule_of(args)
+    judge = model_of(args, "entropy", world.device) if args.kind == "dpar" and rule.needs_entropy else None
+    how = dict(cfg=args.cfg, temperature=args.temperature, top_k=args.top_k, top_p=args.top_p)
+    (folder / "how.json").write_text(json.dumps(dict(kind=args.kind, rule=vars(rule), count=args.count, **how)) + "\n")
+    for k in range(0, len(mine), args.batch):
+        part, path = mine[k : k + args.batch], folder / f"part-{i}-of-{n}-{k:06d}.npz"
+        if path.exists():
+            continue
+        y, seeds = (torch.from_numpy(v).to(world.device) for v in (classes[part], part.astype(np.int64)))
+        t0 = time.time()
+        if args.kind == "dpar":
+            x, _, starts = generate_dpar(judge, main, y, seeds, rule, **how)
+            patches = starts.sum(1).cpu().numpy()
+        else:
+            x = generate_tokens(main, y, seeds, **how)
+            patches = np.full(len(part), x.shape[1])
+        encode.save_npz(path, tokens=x.cpu().numpy().astype(np.int16), classes=classes[part], seeds=part, patches=patches)
+        print(f"{k + len(part)} of {len(mine)}, {len(part) / (time.time() - t0):.2f} img/s", flush=True)
+
+
+def merge(args, _world):
+    """Parts -> samples.npz in the order of the seeds; complains about a shard that is missing."""
+    folder = Path(args.out)
+    how = json.loads((folder / "how.json").read_text())
+    parts = [dict(np.load(p)) for p in sorted(folder.glob("part-*.npz"))]
+    z = {k: np.concatenate([p[k] for p in parts]) for k in parts[0]}
+    seeds, index = np.unique(z["seeds"], return_index=True)
+    if len(seeds) != how["count"]:
+        raise SystemExit(f"{folder} has {len(seeds)} of {how['count']} samples: a shard is missing")
+    encode.save_npz(folder / "samples.npz", **{k: v[index] for k, v in z.items()})
+    print(f"{folder}/samples.npz: {len(seeds)} samples, average patch length {z['tokens'].shape[1] / z['patches'].mean():.3f}")
+
+
+@torch.no_grad()
+def decode(vq, tokens, device, batch=32):
+    """(N,T) -> pictures (N,3,H,W) on the CPU, in [-1,1]."""
+    g = int(tokens.shape[1] ** 0.5)
+    x = torch.from_numpy(tokens.astype(np.int64)).view(-1, g, g)
+    return torch.cat([vq.decode_code(p.to(device)).float().clamp(-1, 1).cpu() for p in x.split(batch)])
+
+
+@torch.no_grad()
+def features(net, x, device):
+    return torch.cat([net.features(p.to(device)).float().cpu() for p in x.split(64)])
+
+
+@torch.no_grad()
+def score(args, world):
+    """Frechet distance, precision and recall, class agreement, memorisation; two floors to read them by."""
+    z = np.load(args.samples)
+    images, _, cls, is_val = data.load(args.data)
+    net, vq = load_classifier(args.classifier, world.device), model_of(args, "vq", world.device)
+    fake = decode(vq, z["tokens"], world.device)
+    size, train, keep = fake.shape[-1], np.flatnonzero(~is_val), data.no_flip(cls)
+    rng, w = np.random.default_rng(11), data.class_weights(cls[train])
+
+    def real(seed):
+        i = rng.choice(train, len(fake), p=w)
+        g = torch.Generator().manual_seed(seed)
+        parts = np.array_split(i, max(1, len(i) // 64))
+        return torch.cat([compose(images[np.asarray(p)], g, size, keep[p]) for p in parts])
+
+    a, b = real(1), real(2)
+    rebuilt = torch.cat([vq(p.to(world.device))[0].float().clamp(-1, 1).cpu() for p in b.split(32)])
+    fa, fb, fr, ff = (features(net, x, world.device) for x in (a, b, rebuilt, fake))
+    precision, recall = precision_recall(fa, ff)
+    agree = torch.cat([net(p.to(world.device)).argmax(-1).cpu() for p in fake.split(64)]).numpy() == z["classes"]
+    out = dict(samples=len(fake), frechet=frechet(fa, ff), frechet_reconstructions=frechet(fa, fr), frechet_real=frechet(fa, fb))
+    out |= dict(precision=precision, recall=recall, class_agreement=float(agree.mean()))
+    out["patch_length"] = float(z["tokens"].shape[1] / z["patches"].mean())
+
+    # Memorisation: distance to the nearest training drawing, mirrored too, beside pictures known to be copies or not.
+    plain = torch.cat(
+        [compose(np.asarray(images[p]), None, size, augment=False) for p in np.array_split(train, len(train) // 64 + 1)]
+    )
+    bank = torch.cat([canonical(plain), canonical(plain.flip(-1))])
+    few = slice(0, args.memory)
+    d_fake, index = nearest(canonical(fake[few]), bank)
+    d_copy, _ = nearest(canonical(rebuilt[few]), bank)
+    val = np.flatnonzero(is_val)
+    held = compose(np.asarray(images[val]), torch.Generator().manual_seed(3), size, keep[val])
+    held = torch.cat([vq(p.to(world.device))[0].float().clamp(-1, 1).cpu() for p in held.split(32)])
+    d_val, _ = nearest(canonical(held), bank)
+    limit = d_copy.quantile(0.95)
+    for name, d in (("samples", d_fake), ("training_pictures", d_copy), ("validation_pictures", d_val)):
+        out[f"nearest_{name}"] = [round(float(d.quantile(q)), 4) for q in (0.05, 0.5, 0.95)]
+        out[f"as_near_as_copies_{name}"] = float((d <= limit).float().mean())
+    order = d_fake.argsort()
+    show = torch.cat([order[:: max(1, len(order) // 24)][:24]])
+    twin = torch.where((index >= len(plain))[:, None, None, None], plain.flip(-1)[index % len(plain)], plain[index % len(plain)])
+    rows = [t for k in range(0, len(show), 12) for t in (fake[few][show[k : k + 12]], twin[show[k : k + 12]])]
+    Path(args.out).mkdir(parents=True, exist_ok=True)
+    sheet(np.concatenate([to_uint8(r) for r in rows]), 12, Path(args.out) / "nearest.png")
+    write(Path(args.out) / "score.json", out)
+
+
+def flops(args, _world):
+    config = json.loads((Path(args.model) / "config.json").read_text())
+    tokens = config["entropy"]["grid_size"] ** 2
+    write(args.out or "flops.json", {k: v / 1e9 for k, v in summary(config, tokens / args.patch_length).items()})
+
+
+def main(argv=None):
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = parser.add_argument
+    add("what", choices=["nll", "sample", "merge", "score", "flops"])
+    for name in ("model", "vq", "entropy", "dpar", "baseline", "tokens", "data", "samples", "classifier", "out"):
+        add(f"--{name}")
+    add("--kind", choices=["dpar", "baseline"], default="dpar")
+    add("--count", type=int, default=5000)
+    add("--batch", type=int, default=64)
+    add("--shard", default="0/1", help="i/n: samples i, i+n, ..")
+    add("--even", action="store_true", help="every class equally often")
+    add("--mode", default="entropy_row_boundary")
+    add("--threshold", type=float, help="nats (default: the model folder's)")
+    add("--thresholds", type=float, nargs="+")
+    add("--p-max", type=int, default=4)
+    add("--cfg", type=float, default=2.0)
+    add("--temperature", type=float, default=1.0)
+    add("--top-k", type=int, default=0)
+    add("--top-p", type=float, default=1.0)
+    add("--patch-length", type=float, default=1.81)
+    add("--memory", type=int, default=1000, help="samples whose nearest training drawing is looked for")
+    add("--threads", type=int, default=0)
+    args = parser.parse_args(argv)
+    world = World(args.threads)
+    {"nll": nll, "sample": sample, "merge": merge, "score": score, "flops": flops}[args.what](args, world)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,76 @@
+"""The models against the reference's fixtures."""
+
+import torch
+
+from models import PatchRule, entropies, patch_starts
+
+CLOSE = dict(atol=2e-4, rtol=1e-4)
+
+
+def rule(f, **kw):
+    p = f.config["patching"]
+    return PatchRule(**{"threshold": p["threshold"], "max_patch_length": p["max_patch_length"], **kw})
+
+
+@torch.no_grad()
+def test_entropies_and_starts(fixture):
+    e = fixture.expected
+    got = entropies(fixture.entropy(e["tokens"], torch.full((2,), 1)))
+    torch.testing.assert_close(got, e["entropies"], **CLOSE)
+    assert torch.equal(patch_starts(e["entropies"], rule(fixture), fixture.dpar.c.grid_size), e["starts"])
+
+
+@torch.no_grad()
+def test_logits(fixture):
+    e = fixture.expected
+    torch.testing.assert_close(fixture.dpar(e["tokens"], e["classes"], e["starts"]), e["dpar_logits"], **CLOSE)
+    torch.testing.assert_close(fixture.baseline(e["tokens"], e["classes"]), e["baseline_logits"], **CLOSE)
+
+
+@torch.no_grad()
+def test_tokenizer(fixture):
+    e, g = fixture.expected, fixture.dpar.c.grid_size
+    assert torch.equal(fixture.vq.encode(e["image"])[2], e["image_codes"])
+    torch.testing.assert_close(fixture.vq.decode_code(e["tokens"][:1].view(1, g, g)), e["decoded"], **CLOSE)
+
+
+def test_patch_rule():
+    e, g = torch.zeros(1, 16), 8
+    e[0, 5] = e[0, 12] = 9.0
+    where = lambda **kw: patch_starts(e, PatchRule(threshold=5.0, **kw), g)[0].nonzero()[:, 0].tolist()  # noqa: E731
+    assert where(mode="token") == list(range(16))
+    assert where(mode="static", max_patch_length=4) == [0, 4, 8, 12]
+    assert where(mode="entropy", max_patch_length=0) == [0, 1, 5, 12]
+    assert where(mode="entropy", max_patch_length=4) == [0, 1, 5, 9, 12]
+    assert where(max_patch_length=4) == [0, 1, 5, 8, 12]
+    assert where(max_patch_length=3) == [0, 1, 4, 5, 8, 11, 12, 15]
+
+
+def test_causal_and_padding(tiny):
+    """A later token moves no earlier logit, and an image's logits do not depend on the patches of its batch neighbours."""
+    x, y, s = (tiny.expected[k] for k in ("tokens", "classes", "starts"))
+    with torch.no_grad():
+        a = tiny.dpar(x, y, s)
+        moved = x.clone()
+        moved[:, 20] = (moved[:, 20] + 1) % 64
+        b = tiny.dpar(moved, y, s)
+        assert (a - b)[:, :21].abs().max() < 1e-5 < (a - b)[:, 21].abs().max()
+        every = s.clone()
+        every[1] = True
+        torch.testing.assert_close(tiny.dpar(x, y, every)[0], a[0], **CLOSE)
+
+
+def test_window_gradient(tiny):
+    """The gather-only backward of the patch windows equals plain indexing."""
+    from models.gpt import PatchLayout
+
+    layout = PatchLayout(tiny.expected["starts"], 8)
+    h = torch.randn(2, 64, 5, dtype=torch.double, requires_grad=True)
+    weight = torch.randn(2, layout.M, layout.L, 5, dtype=torch.double) * layout.valid[..., None]
+    real = torch.zeros(2 * layout.M * layout.L, dtype=torch.bool)
+    real[layout.back] = True
+    weight = weight * real.view(2, layout.M, layout.L, 1)
+    (got,) = torch.autograd.grad((layout.windows(h) * weight).sum(), h)
+    plain = h.reshape(-1, 5)[layout.slots].view(2, layout.M, layout.L, 5)
+    (want,) = torch.autograd.grad((plain * weight).sum(), h)
+    torch.testing.assert_close(got, want)

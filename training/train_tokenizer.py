@@ -1,0 +1,224 @@
+"""Trains the VQ tokenizer.
+
+    python train_tokenizer.py --data DIR --out RUN --size 64  --ch 24 --ch-mult 1 2 4   --z 48 --steps 6000 --resume    # f=4
+    python train_tokenizer.py --data DIR --out RUN --size 128 --ch 24 --ch-mult 1 2 2 4 --z 48 --steps 6000 --resume    # f=8
+    torchrun --nproc-per-node N train_tokenizer.py ...
+
+Loss: L1 + gradient L1 + codebook (+ --chroma; + --perceptual: L1 in the features of evaluate.py's classifier, which is trained on
+this data; + --adversarial from --adversarial-from on, hinge, adaptive weight). RUN/last.pt holds the weights, their mean (EMA) and
+the optimisers; RUN/log.csv the figures; RUN/reconstructions.png validation pictures above their reconstructions.
+"""
+
+import argparse
+import sys
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+import data
+from augment import compose
+from flops import vq_flops
+from models import VQModel
+from models.adversary import PatchDiscriminator, adaptive_weight, discriminator_loss
+from sheets import sheet
+from tokenizer_metrics import psnr, ssim, usage
+from trainer import Clock, Ema, Log, World, autocast, common_arguments, learning_rate, open_run, plain, save_atomic, seed_step
+
+FIELDS = (
+    "step images seconds lr l1 gradient codebook perceptual adversarial val_psnr val_ssim usage perplexity images_per_s".split()
+)
+
+
+def gradient_loss(a, b):
+    """Mean absolute difference of neighbouring-pixel differences, both directions: keeps edges sharp."""
+    across = ((a[..., 1:] - a[..., :-1]) - (b[..., 1:] - b[..., :-1])).abs().mean()
+    down = ((a[..., 1:, :] - a[..., :-1, :]) - (b[..., 1:, :] - b[..., :-1, :])).abs().mean()
+    return across + down
+
+
+def chroma_loss(a, b):
+    """Mean absolute difference of the colours without their brightness, averaged over 4 x 4 pixels."""
+    d = a - b
+    return F.avg_pool2d(d - d.mean(1, keepdim=True), 4).abs().mean()
+
+
+class Pictures:
+    """Augmented pictures of the training split, step by step; validation pictures, always the same."""
+
+    def __init__(self, args):
+        images, _, cls, is_val = data.load(args.data)
+        self.images, self.size, self.seed = np.ascontiguousarray(images), args.size, args.seed
+        self.keep, self.cls = data.no_flip(cls), cls
+        self.train, self.val = np.flatnonzero(~is_val), np.flatnonzero(is_val)
+        self.weight = data.class_weights(cls[self.train])
+
+    def pictures(self, i, seed):
+        """Pictures i, augmented by a seed: (len(i),3,size,size)."""
+        return compose(self.images[i], torch.Generator().manual_seed(int(seed)), self.size, self.keep[i])
+
+    def batch(self, step, n, rank, ranks, with_index=False):
+        """This rank's share (n/ranks,3,size,size) of the step's n pictures, and which they are."""
+        rng = np.random.default_rng([self.seed, step])
+        i = rng.choice(self.train, n, p=self.weight)[rank::ranks]
+        x = self.pictures(i, rng.integers(1 << 40) + rank)
+        return (x, i) if with_index else x
+
+    def validation(self, n):
+        return self.pictures(self.val[np.linspace(0, len(self.val) - 1, min(n, len(self.val))).astype(int)], 99)
+
+
+@torch.no_grad()
+def validate(model, x, path=None):
+    """Whole validation figures in f32 -> dict; writes a sheet where a path is given."""
+    model.eval()
+    ys, index = [], []
+    for part in x.split(32):
+        y, _, i = model(part)
+        ys.append(y.float().clamp(-1, 1))
+        index.append(i)
+    model.train()
+    y, share_perp = torch.cat(ys), usage(torch.cat(index).cpu(), model.cfg["codebook_size"])
+    if path:
+        n = min(12, len(x))
+        whole = range(0, min(48, len(x)) - n + 1, n)
+        sheet(torch.cat([t for i in whole for t in (x[i : i + n], y[i : i + n])]), n, path)
+    q = dict(val_psnr=float(psnr(x, y).mean()), val_ssim=float(ssim(x, y).mean()))
+    return q | dict(usage=share_perp[0], perplexity=share_perp[1])
+
+
+def perceptual_net(path, device):
+    from classifier import load_classifier
+
+    net = load_classifier(path, device)
+    for p in net.parameters():
+        p.requires_grad_(False)
+    return net
+
+
+def parse():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    common_arguments(parser, steps=6000, batch=24, lr=1e-3)
+    add = parser.add_argument
+    add("--data", required=True, help="folder of data.py")
+    add("--size", type=int, default=64, help="pixels a side")
+    add("--ch", type=int, default=24)
+    add("--ch-mult", type=int, nargs="+", default=[1, 2, 4])
+    add("--res-blocks", type=int, default=1)
+    add("--z", type=int, default=48)
+    add("--codes", type=int, default=1024)
+    add("--width", type=int, default=8, help="of a code vector")
+    add("--groups", type=int, default=8)
+    add("--perceptual", type=float, default=0, help="weight; needs --classifier")
+    add("--classifier", help="classifier.pt of classifier.py")
+    add("--chroma", type=float, default=0, help="weight of the colours without their brightness")
+    add("--continuous", type=float, default=0, help="share of the pictures that pass unquantised")
+    add("--continuous-until", type=int, default=0, help="step")
+    add("--adversarial", type=float, default=0, help="weight, on top of the adaptive one")
+    add("--adversarial-from", type=int, default=3000, help="step")
+    return parser.parse_args()
+
+
+def main():
+    args = parse()
+    world = World(args.threads)
+    seed_step(args.seed, 0)
+    model = VQModel(args.ch, args.ch_mult, args.res_blocks, args.z, args.codes, args.width, args.groups)
+    model = model.to(world.device, memory_format=torch.channels_last)
+    enc, dec = (f / 1e9 for f in vq_flops(model.cfg, args.size))
+    if world.main:
+        n = sum(p.numel() for p in model.parameters()) / 1e6
+        print(f"tokenizer f={model.downsampling}: {n:.2f} M parameters, encoder {enc:.2f}, decoder {dec:.2f} GFLOP a picture")
+    if dec > 6:
+        sys.exit(f"the decoder costs {dec:.2f} GFLOP a picture; it runs in a browser and must stay below 6")
+    opt = torch.optim.AdamW(model.parameters(), args.lr, betas=(0.9, 0.95), weight_decay=args.weight_decay, fused=True)
+    critic, critic_opt = None, None
+    if args.adversarial:
+        critic = PatchDiscriminator().to(world.device, memory_format=torch.channels_last)
+        critic_opt = torch.optim.AdamW(critic.parameters(), args.lr / 2, betas=(0.5, 0.9), fused=True)
+    ema, step, seconds = Ema(model, args.ema), 0, 0.0
+    state = open_run(args, world)
+    if state:
+        model.load_state_dict(state["model"])
+        opt.load_state_dict(state["optimizer"])
+        ema.shadow = state["ema"]
+        step, seconds = state["step"], state["seconds"]
+        if critic and state.get("critic"):
+            critic.load_state_dict(state["critic"])
+            critic_opt.load_state_dict(state["critic_optimizer"])
+    judge = perceptual_net(args.classifier, world.device) if args.perceptual else None
+    pictures = Pictures(args)
+    val = pictures.validation(256).to(world.device)
+    log = Log(args.out / "log.csv", FIELDS, step, world.main)
+    clock = Clock(args.minutes, seconds)
+    net, critic_net = world.wrap(model), world.wrap(critic) if critic else None
+    forward = torch.compile(net) if args.compile else net
+    end = min(args.steps, args.stop_at or args.steps)
+    totals, counted, t_row = np.zeros(5), 0, clock.here
+
+    def save():
+        if world.main:
+            s = dict(model=model.state_dict(), ema=ema.shadow, optimizer=opt.state_dict(), cfg=model.cfg, size=args.size)
+            if critic:
+                s |= dict(critic=critic.state_dict(), critic_optimizer=critic_opt.state_dict())
+            save_atomic(s | dict(step=step, seconds=clock.total, args=plain(args)), args.out / "last.pt")
+
+    while step < end:
+        for group in opt.param_groups:
+            group["lr"] = learning_rate(step, args.steps, args.lr, args.warmup)
+        x = pictures.batch(step, args.batch, world.rank, world.size).to(world.device, memory_format=torch.channels_last)
+        seed_step(args.seed, step, world.rank)
+        model.quantize.continuous = args.continuous if step < args.continuous_until else 0.0
+        with autocast(world.device, not args.f32):
+            y, codebook, _ = forward(x)
+        y = y.float()
+        l1, grad = (y - x).abs().mean(), gradient_loss(y, x)
+        feature = x.new_zeros(())
+        if judge:
+            with autocast(world.device, not args.f32):
+                feature = sum(F.l1_loss(a.float(), b.float()) for a, b in zip(judge.maps(y), judge.maps(x)))
+        loss = l1 + grad + args.perceptual * feature
+        if args.chroma:
+            loss = loss + args.chroma * chroma_loss(y, x)
+        fool = x.new_zeros(())
+        if critic and step >= args.adversarial_from:
+            critic.requires_grad_(False)
+            fool = -critic(y).mean()
+            weight = adaptive_weight(loss, fool, model.decoder.conv_out.weight) if fool.requires_grad else 1.0
+            loss = loss + args.adversarial * weight * fool
+        loss = loss + codebook
+        opt.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        opt.step()
+        if critic and step >= args.adversarial_from:
+            critic.requires_grad_(True)
+            d = discriminator_loss(critic_net(x), critic_net(y.detach()))
+            critic_opt.zero_grad(set_to_none=True)
+            d.backward()
+            critic_opt.step()
+        step += 1
+        ema.update(model, step)
+        new = model.quantize.revived  # a mean of a code's old and new place would be neither
+        ema.shadow["quantize.embedding.weight"][new] = model.quantize.embedding.weight.detach()[new]
+        totals += [float(v.detach()) for v in (l1, grad, codebook, feature, fool)]
+        counted += 1
+        stop = world.any(clock.over())
+        if step % args.log_every == 0 or step == end or stop:
+            speed = counted * args.batch / (clock.here - t_row)
+            if world.main:
+                with ema.applied(model):
+                    q = validate(model, val, args.out / "reconstructions.png")
+                mean = dict(zip(("l1", "gradient", "codebook", "perceptual", "adversarial"), (totals / counted).tolist()))
+                at = dict(step=step, images=step * args.batch, seconds=clock.total, lr=opt.param_groups[0]["lr"])
+                log.row(**at, **mean, **q, images_per_s=speed)
+            totals, counted, t_row = np.zeros(5), 0, clock.here
+        if step % args.save_every == 0 or step == end or stop:
+            save()
+        if stop:
+            break
+    world.close()
+
+
+if __name__ == "__main__":
+    main()
