@@ -151,7 +151,7 @@ fn recorded_runs(name: &str, gpu: Option<&Gpu>, layout: Layout, limit: usize) {
 
 #[test]
 fn recorded_runs_on_the_cpu_twins() {
-    for name in ["tiny", "odd", "pilot", "smoke"] {
+    for name in ["tiny", "odd", "pilot"] {
         recorded_runs(name, None, Layout::CPU, usize::MAX);
     }
 }
@@ -161,6 +161,16 @@ fn recorded_runs_in_wgsl() {
     let Some(gpu) = common::gpu() else { return };
     for (name, layout) in [("tiny", F32), ("odd", F32), ("pilot", Layout::GPU)] {
         recorded_runs(name, Some(gpu), layout, usize::MAX);
+    }
+}
+
+/// What training/ exported after a few steps of every model: logits on both executors, whole runs on the twins.
+#[test]
+fn smoke_on_twins_and_in_wgsl() {
+    forced_parity("smoke", None, Layout::CPU, Tier::SOFTWARE, 1);
+    recorded_runs("smoke", None, Layout::CPU, usize::MAX);
+    if let Some(gpu) = common::gpu() {
+        forced_parity("smoke", Some(gpu), Layout::GPU, Tier::SOFTWARE, 1);
     }
 }
 

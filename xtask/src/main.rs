@@ -4,6 +4,7 @@ mod browser;
 mod dist;
 mod sizes;
 mod tools;
+mod training;
 mod wasm;
 mod web;
 
@@ -26,7 +27,7 @@ struct Chore {
 const CHORES: &[Chore] = &[
     Chore {
         name: "test",
-        about: "everything CI checks: format, lints, all tests, the page and its browser tests",
+        about: "everything CI checks: format, lints, all tests, a smoke training, the page and its browser tests",
         run: test,
     },
     Chore {
@@ -83,6 +84,15 @@ fn test(args: &[String]) -> Result<()> {
     // Without an adapter the GPU tests would fail; they skip themselves when told, and say so.
     let no_gpu: &[(&str, &str)] = if gpu == tools::Gpu::None { &[("DPAR_NO_GPU", "1")] } else { &[] };
     steps.cargo("tests", &["test", "--workspace"], no_gpu)?;
+    let mut model = PathBuf::new();
+    steps.run("training", || {
+        model = training::test()?;
+        Ok(())
+    })?;
+    // What was trained a minute ago, in the Rust engine: logits and whole runs against what PyTorch computes.
+    let model = model.to_string_lossy().into_owned();
+    let trained = ["test", "--workspace", "--test", "parity_model", "--test", "parity_loop", "smoke"];
+    steps.cargo("trained", &trained, &[&[("DPAR_SMOKE", model.as_str())], no_gpu].concat())?;
     let mut page = PathBuf::new();
     steps.run("page", || {
         // Without the two minutes of `wasm-opt`: `dist` runs it, and the same browser test over its result.
@@ -143,6 +153,11 @@ fn status(command: &mut Command, shown: &str) -> Result<()> {
 fn output(program: impl AsRef<OsStr>, args: &[&str]) -> Option<String> {
     let output = Command::new(program).args(args).current_dir(root()).output().ok()?;
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// The program of the last `cargo test`, built again where it is older than its sources.
+fn dpar_binary() -> Result<PathBuf> {
+    wasm::built(&["build", "--workspace", "--bin", "dpar"])
 }
 
 /// The workspace's folder: the parent of this package's.

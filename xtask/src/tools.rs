@@ -126,6 +126,17 @@ pub fn node() -> Result<()> {
     std::fs::write(&stamp, lock).with_context(|| format!("cannot write {}", stamp.display()))
 }
 
+/// Python with `venv` and `pip`, for `training/`.
+///
+/// # Errors
+/// As [`browser`].
+pub fn python() -> Result<()> {
+    if output("python3", &["-c", "import ensurepip"]).is_some() {
+        return Ok(());
+    }
+    install(&["python3-venv"]).context("the training package's tests need python3 with venv and pip: install them")
+}
+
 /// Installs the packages of those programs (program, package) that are not there.
 fn need(programs: &[(&str, &str)]) -> Result<()> {
     let runs = |program: &str| output(program, &["--version"]).is_some();

@@ -60,10 +60,17 @@ pub fn optimise(program: &[u8]) -> Result<Vec<u8>> {
     fs::read(&to).with_context(|| format!("wasm-opt wrote no {}", to.display()))
 }
 
-/// Runs cargo; where it put the program.
+/// Builds the page's program.
 fn cargo() -> Result<PathBuf> {
+    built(&["build", "--bin", "dpar", "--target", WASM, "--profile", "web"])
+}
+
+/// Runs cargo; where it put the program.
+///
+/// # Errors
+/// When it does not build.
+pub fn built(args: &[&str]) -> Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
-    let args = ["build", "--bin", "dpar", "--target", WASM, "--profile", "web"];
     println!("   cargo {}", args.join(" "));
     let mut command = Command::new(cargo);
     command.args(args).arg("--message-format=json-render-diagnostics").current_dir(root()).stdout(Stdio::piped());

@@ -1,0 +1,56 @@
+//! The training package (`training/`): its own tests, and the whole chain on a handful of pictures, from rendering them to a
+//! model folder that the Rust engine loads.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use super::{dpar_binary, root, status, tools};
+
+/// Pictures a style in the smoke run.
+const PICTURES: &str = "20";
+
+/// Runs the package's tests. The model folder that the chain made, for the parity tests to read.
+///
+/// # Errors
+/// What failed: a missing tool, the tests themselves.
+pub fn test() -> Result<PathBuf> {
+    let python = python()?;
+    let work = root().join("target/training");
+    let (pictures, model) = (work.join("data"), work.join("model"));
+    tools::node()?; // the pictures are rendered by a package of npm's
+    run(&python, &["training/data.py", "build", "--limit", PICTURES, "--out", &pictures.to_string_lossy()], &[])?;
+    let program = dpar_binary()?;
+    let env = [("DPAR_DATA", pictures.as_path()), ("DPAR_SMOKE_OUT", &model), ("DPAR_BIN", &program)];
+    run(&python, &["-m", "pytest", "training", "-q", "-rs"], &env)?;
+    Ok(model)
+}
+
+fn run(python: &Path, args: &[&str], env: &[(&str, &Path)]) -> Result<()> {
+    let shown = format!("{} {}", python.display(), args.join(" "));
+    println!("   {shown}");
+    status(Command::new(python).args(args).envs(env.iter().copied()).current_dir(root()), &shown)
+}
+
+/// A Python with what `training/pyproject.toml` pins: the one `DPAR_PYTHON` names, else an environment in `target/`, made
+/// when that file has changed (PyTorch is large: 5.5 GB on a disk, about two minutes).
+fn python() -> Result<PathBuf> {
+    if let Some(named) = std::env::var_os("DPAR_PYTHON") {
+        return Ok(named.into());
+    }
+    let wanted = fs::read(root().join("training/pyproject.toml")).context("cannot read training/pyproject.toml")?;
+    let home = root().join("target/training-venv");
+    let (python, stamp) = (home.join("bin/python"), home.join("installed.toml"));
+    if fs::read(&stamp).is_ok_and(|done| done == wanted) {
+        return Ok(python);
+    }
+    tools::python()?;
+    println!("   python3 -m venv {}", home.display());
+    status(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&home), "python3 -m venv")?;
+    let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "./training[dev]"];
+    run(&python, &install, &[])?;
+    fs::write(&stamp, wanted).with_context(|| format!("cannot write {}", stamp.display()))?;
+    Ok(python)
+}
