@@ -9,6 +9,7 @@ pub mod checkpoint;
 pub mod config;
 pub mod engine;
 pub mod error;
+pub mod evaluation;
 pub mod export;
 pub mod gpu;
 pub mod link;

@@ -353,3 +353,22 @@ fn a_changed_trace_is_noticed() {
     );
     assert!(why.starts_with("error: 1 of 1 runs differ") && why.lines().count() == 1, "{why}");
 }
+
+#[test]
+fn evaluation() {
+    let dir = tempdir().unwrap();
+    let held = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tiny/expected.safetensors");
+    let eval = |args: &[&str], says: &str| {
+        refused(&dir, &[&["eval"], args, &["--model", TINY, "--device", "cpu"]].concat(), 2, says);
+    };
+    eval(&["missing.safetensors"], "missing.safetensors: cannot be read");
+    eval(&[concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")], "is not a whole safetensors file");
+    eval(&[concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tiny/vq.safetensors")], "has no tensor `classes`");
+    eval(&[held, "--thresholds", "1,nan"], "threshold NaN is not a finite number");
+    eval(&[held, "--limit", "0"], "invalid value '0'");
+    eval(&[held, "--sample", "3"], "--out <FILE>");
+    eval(&[held, "--sample", "3", "--out", "s", "--shard", "2/2"], "I/N with I from 0 to N - 1");
+    eval(&[held, "--sample", "3", "--out", "s", "--temperature", "-1"], "temperature -1 is out of range");
+    let lost = ["eval", held, "--model", TINY, "--device", "cpu", "--sample", "3", "--out", "no/such/s"];
+    refused(&dir, &lost, 1, "cannot be written");
+}

@@ -2,6 +2,7 @@
 
     python encode.py tokens    --data DIR --tokenizer RUN --out tokens.npz --augmentations 8
     python encode.py entropies --tokens tokens.npz --entropy RUN --out entropies.npy
+    python encode.py validation --tokens tokens.npz --out validation.safetensors   # the held-out pictures, for `dpar eval`
 
 tokens.npz: `tokens` int16 (A,N,T), A augmentations of N pictures; `classes` int64 (N,), `is_val` bool (N,), `style` int8 (N,);
 `size`, `seed`. entropies.npy: f32 (A,N,T), nats. `load` reads both.
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors.numpy import save_file
 
 import data
 from augment import compose
@@ -86,6 +88,16 @@ def encode_entropies(args):
         print(f"threshold {th:.2f} nats: average patch length {starts.numel() / int(starts.sum()):.2f}")
 
 
+def write_validation(args):
+    """`tokens` (N,T) int64, `classes` (N,) int64 of the validation split, first augmentation: what `evaluate.py nll` reads too."""
+    z = np.load(args.tokens)
+    val = z["is_val"]
+    out = dict(tokens=z["tokens"][0, val].astype(np.int64), classes=z["classes"][val].astype(np.int64))
+    save_file(out, args.out)
+    Path(args.out).chmod(0o644)
+    print(f"{args.out}: {len(out['classes'])} pictures")
+
+
 def load(tokens, ent=None):
     """-> dict of the arrays of tokens.npz, and `entropies` (A,N,T) where a file is given."""
     z = dict(np.load(tokens))
@@ -98,7 +110,7 @@ def load(tokens, ent=None):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["tokens", "entropies"])
+    parser.add_argument("what", choices=["tokens", "entropies", "validation"])
     parser.add_argument("--data")
     parser.add_argument("--tokenizer", help="run of train_tokenizer.py")
     parser.add_argument("--tokens")
@@ -112,7 +124,7 @@ def main():
     )
     parser.add_argument("--threads", type=int, default=0)
     args = parser.parse_args()
-    {"tokens": encode_tokens, "entropies": encode_entropies}[args.what](args)
+    {"tokens": encode_tokens, "entropies": encode_entropies, "validation": write_validation}[args.what](args)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors.numpy import load_file
 
 import data
 import encode
@@ -151,7 +152,7 @@ def features(net, x, device):
 @torch.no_grad()
 def score(args, world):
     """Frechet distance, precision and recall, class agreement, memorisation; two floors to read them by."""
-    z = np.load(args.samples)
+    z = load_file(args.samples) if str(args.samples).endswith(".safetensors") else np.load(args.samples)  # `dpar eval --sample`
     images, _, cls, is_val = data.load(args.data)
     net, vq = load_classifier(args.classifier, world.device), model_of(args, "vq", world.device)
     fake = decode(vq, z["tokens"], world.device)

@@ -85,7 +85,7 @@ pub struct GenerateArgs {
 /// How tokens are drawn, where it differs from the model's own settings.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Sampling")]
-struct SamplingArgs {
+pub(super) struct SamplingArgs {
     /// Classifier-free guidance: how much the class matters; 1 is off and does less work [default: the model's]
     #[arg(long, value_name = "F", allow_negative_numbers = true)]
     cfg: Option<f32>,
@@ -101,7 +101,7 @@ struct SamplingArgs {
 }
 
 impl SamplingArgs {
-    fn apply(&self, live: &mut Live) {
+    pub(super) fn apply(&self, live: &mut Live) {
         let s = &mut live.sampling;
         s.cfg_scale = self.cfg.unwrap_or(s.cfg_scale);
         s.temperature = self.temperature.unwrap_or(s.temperature);

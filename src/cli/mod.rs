@@ -7,6 +7,7 @@ mod analyze;
 mod app;
 mod assets;
 mod bench;
+mod eval;
 mod generate;
 mod info;
 mod json;
@@ -53,6 +54,8 @@ enum Command {
     Replay(replay::ReplayArgs),
     /// Measure what a picture costs and where the time goes
     Bench(bench::BenchArgs),
+    /// Measure the models on held-out pictures, or draw many samples to be scored
+    Eval(eval::EvalArgs),
     /// Record a run for the app to play before it has a model
     Record(assets::RecordArgs),
     /// Draw what each code of the codebook looks like
@@ -144,6 +147,7 @@ fn run(cli: Cli) -> ExitCode {
         Some(Command::Info(args)) => info::run(&args),
         Some(Command::Replay(args)) => replay::run(&args),
         Some(Command::Bench(args)) => bench::run(&args),
+        Some(Command::Eval(args)) => eval::run(&args),
         Some(Command::Record(args)) => assets::record(&args),
         Some(Command::Looks(args)) => assets::looks(&args),
         Some(Command::Thumbnails(args)) => assets::thumbnails(&args),

@@ -106,6 +106,33 @@ def test_rust_engine(chain):
     assert json.loads(trace.read_text())["runs"][0]["tokens"] == x[0].tolist()
 
 
+def test_rust_evaluation(chain):
+    """`dpar eval` measures what evaluate.py measures, and draws what evaluate.py scores."""
+    if not os.environ.get("DPAR_BIN"):
+        pytest.skip("set DPAR_BIN to a built dpar")
+    t, pictures = chain
+    held, model = t / "validation.safetensors", t / "model"
+    python("encode.py", "validation", "--tokens", t / "tokens.npz", "--out", held)
+    python("evaluate.py", "nll", "--tokens", t / "tokens.npz", "--model", model, "--out", t / "nll.json")
+    mine = json.loads((t / "nll.json").read_text())
+
+    def dpar(*args):
+        cmd = [os.environ["DPAR_BIN"], "eval", held, "--model", model, "--device", "cpu", *args]
+        r = subprocess.run([str(a) for a in cmd], capture_output=True, text=True)
+        assert r.returncode == 0, r.stderr
+        return r.stdout
+
+    rows = {r["model"]: r for r in json.loads(dpar("--json"))["rows"]}
+    for name in ("entropy", "baseline", "dpar"):
+        key = next(k for k in mine if k.startswith(name))
+        assert abs(rows[name]["nats"] - mine[key]["nats"]) < 1e-3
+        assert abs(rows[name]["patch_length"] - mine[key].get("patch_length", 1)) < 0.02  # an entropy may tie with the threshold
+    dpar("--sample", 30, "--out", t / "drawn.safetensors")
+    how = ["--samples", t / "drawn.safetensors", "--model", model, "--data", pictures]
+    python("evaluate.py", "score", *how, "--classifier", t / "classifier/classifier.pt", "--out", t / "score-rust")
+    assert json.loads((t / "score-rust/score.json").read_text())["samples"] == 30
+
+
 def test_shards_merge_and_scores(chain):
     t, pictures = chain
     for kind in ("dpar", "baseline"):

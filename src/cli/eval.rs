@@ -1,0 +1,223 @@
+//! `dpar eval`: the models measured on held-out pictures, and many samples for `training/evaluate.py score`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use clap::Args;
+use dpar::engine::Generator;
+use dpar::evaluation::{Evaluator, TokenSet};
+use dpar::patching::Mode;
+use dpar::request::{Live, Request};
+use dpar::{Error, platform};
+use pollster::block_on;
+use safetensors::Dtype;
+use safetensors::tensor::{TensorView, serialize};
+use serde::Serialize;
+
+use super::generate::SamplingArgs;
+use super::json::to_json;
+use super::output::{Card, check_outputs, say};
+use super::studio::{Studio, load_model, open_backend, progress};
+use super::{PatchArgs, PlaceArgs, report};
+
+/// What to measure, or to draw.
+#[derive(Debug, Args)]
+pub struct EvalArgs {
+    /// Held-out pictures: a safetensors file with `tokens` (N, T) and `classes` (N) (training/encode.py validation)
+    tokens: PathBuf,
+    /// Measure DPAR at each of these thresholds, in nats [default: the model's]
+    #[arg(
+        long,
+        value_name = "NATS,..",
+        value_delimiter = ',',
+        allow_negative_numbers = true,
+        conflicts_with = "threshold"
+    )]
+    thresholds: Vec<f32>,
+    /// Use only so many of the pictures, evenly spread
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    limit: Option<u32>,
+    /// Draw so many pictures of the file's classes, picture k with seed k, instead of measuring
+    #[arg(long, help_heading = "Samples", value_name = "N", requires = "out", conflicts_with = "thresholds",
+          value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    sample: Option<u32>,
+    /// Draw only part I of N: pictures I, I + N, ..
+    #[arg(long, help_heading = "Samples", value_name = "I/N", requires = "sample", value_parser = shard)]
+    shard: Option<(u32, u32)>,
+    /// Draw with the fixed-length baseline
+    #[arg(long, help_heading = "Samples", requires = "sample")]
+    baseline: bool,
+    /// Where the samples go: tokens, classes, seeds, patches (safetensors)
+    #[arg(long, help_heading = "Samples", value_name = "FILE", requires = "sample")]
+    out: Option<PathBuf>,
+    #[command(flatten)]
+    patching: PatchArgs,
+    #[command(flatten)]
+    sampling: SamplingArgs,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    place: PlaceArgs,
+}
+
+fn shard(text: &str) -> Result<(u32, u32), String> {
+    let parts = text.split_once('/').and_then(|(i, n)| Some((i.parse::<u32>().ok()?, n.parse::<u32>().ok()?)));
+    parts.filter(|(i, n)| i < n).ok_or_else(|| "I/N with I from 0 to N - 1 is needed, for instance 0/4".to_owned())
+}
+
+/// A row of the report.
+#[derive(Debug, Serialize)]
+struct Row {
+    model: &'static str,
+    /// Nats; null for models without patches.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    threshold: Option<f32>,
+    nats: f64,
+    patch_length: f64,
+    /// Of the main transformer, a picture.
+    steps: f64,
+}
+
+#[derive(Debug, Serialize)]
+struct Report {
+    file: String,
+    model_hash: String,
+    pictures: usize,
+    tokens: usize,
+    rows: Vec<Row>,
+}
+
+/// Pictures a pass: what 24 GiB hold with the largest models, and enough for a small one to fill a GPU.
+const BATCH: usize = 16;
+
+/// Measures, or draws.
+///
+/// # Errors
+/// Any [`dpar::Error`].
+pub fn run(args: &EvalArgs) -> Result<()> {
+    let file = args.tokens.display().to_string();
+    let outputs: Vec<_> = args.out.iter().map(PathBuf::as_path).collect();
+    check_outputs(&outputs, Some(&args.tokens))?;
+    let files = load_model(args.place.model.as_deref())?;
+    let bytes = fs::read(&args.tokens)
+        .map_err(|e| Error::Checkpoint { file: file.clone(), problem: format!("cannot be read ({e})") })?;
+    let mut set = TokenSet::read(&file, &bytes, &files.config)?;
+    if let Some(limit) = args.limit {
+        set = set.spread(limit as usize);
+    }
+    let mut live = Live::of(&files.config);
+    args.patching.apply(&mut live);
+    args.sampling.apply(&mut live);
+    live.check()?;
+    let studio = Studio::new(files, open_backend(&args.place)?)?;
+    match (args.sample, &args.out) {
+        (Some(count), Some(out)) => draw(args, studio, &set, &live, count, out),
+        _ => measure(args, &studio, &set, &live),
+    }
+}
+
+fn measure(args: &EvalArgs, studio: &Studio, set: &TokenSet, live: &Live) -> Result<()> {
+    let config = &studio.files.config;
+    let evaluator = Evaluator::new(&studio.files, &studio.backend.tensor_device()?, BATCH)?;
+    let thresholds = if args.thresholds.is_empty() { vec![live.threshold] } else { args.thresholds.clone() };
+    let lives: Vec<Live> = thresholds.iter().map(|t| Live { threshold: *t, ..live.clone() }).collect();
+    lives.iter().try_for_each(Live::check)?;
+    let bar = progress(set.tokens.len() * (2 + lives.len()));
+    let done = |pictures: usize| bar.inc((pictures * config.tokens()) as u64);
+    let rows = block_on(async {
+        let row = |model, threshold, found: dpar::evaluation::Likelihood| {
+            let (nats, patch_length) = (found.nats, found.patch_length);
+            Row { model, threshold, nats, patch_length, steps: config.tokens() as f64 / patch_length }
+        };
+        let mut rows = Vec::new();
+        let mut entropies = vec![0.0; set.tokens.len()];
+        if let Some((found, e)) = evaluator.entropy(set, done).await? {
+            rows.push(row("entropy", None, found));
+            entropies = e;
+        } else if config.dpar.is_some() && matches!(live.mode, Mode::Entropy | Mode::EntropyRowBoundary) {
+            let source = &studio.files.source;
+            return Err(Error::Request(format!(
+                "{source} has no `entropy` model, which its patches need: add --mode static"
+            )));
+        }
+        for live in &lives {
+            if let Some(found) = evaluator.dpar(set, &entropies, live.rule(config.grid()), done).await? {
+                rows.push(row("dpar", Some(live.threshold), found));
+            }
+        }
+        rows.extend(evaluator.baseline(set, done).await?.map(|found| row("baseline", None, found)));
+        Ok(rows)
+    });
+    bar.finish_and_clear();
+    studio.check_device()?;
+    let report = Report {
+        file: args.tokens.display().to_string(),
+        model_hash: studio.files.hash.clone(),
+        pictures: set.len(),
+        tokens: set.tokens.len(),
+        rows: rows?,
+    };
+    say(&if args.json { to_json(&report)? } else { text(&report, live) })?;
+    Ok(())
+}
+
+fn text(report: &Report, live: &Live) -> String {
+    let mut card = Card::default();
+    card.row("pictures", format!("{} of {}, {} tokens", report.pictures, report.file, report.tokens));
+    card.row("patching", report::patching(live));
+    for row in &report.rows {
+        let Row { model, threshold, nats, patch_length, steps } = row;
+        card.row(
+            model,
+            match threshold {
+                Some(t) => format!(
+                    "{nats:.4} nats a token at {t} nats: {patch_length:.2} tokens a patch, {steps:.1} steps a picture"
+                ),
+                None => format!("{nats:.4} nats a token"),
+            },
+        );
+    }
+    card.text()
+}
+
+/// Draws pictures one by one (the engine's batch is one picture) and writes them all at the end.
+fn draw(args: &EvalArgs, mut studio: Studio, set: &TokenSet, live: &Live, count: u32, out: &Path) -> Result<()> {
+    let (first, step) = args.shard.unwrap_or((0, 1));
+    let seeds: Vec<u32> = (first..count).step_by(step as usize).collect();
+    let generator = if args.baseline { Generator::Baseline } else { Generator::Dpar };
+    let t = studio.files.config.tokens();
+    let bar = progress(seeds.len() * t);
+    let (mut tokens, mut classes, mut patches) = (Vec::with_capacity(seeds.len() * t), Vec::new(), Vec::new());
+    for &seed in &seeds {
+        let class = set.classes[seed as usize % set.len()];
+        let mut request = Request::new(&studio.files.config, generator, class, seed);
+        request.live = live.clone();
+        let drawing = studio.draw(request, &bar)?;
+        classes.push(class as u32);
+        patches.push(if args.baseline { t } else { drawing.patches.count() } as u32);
+        tokens.extend(drawing.run.tokens);
+    }
+    bar.finish_and_clear();
+    let bytes = |values: &[u32]| values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>();
+    let columns = [
+        ("tokens", bytes(&tokens)),
+        ("classes", bytes(&classes)),
+        ("seeds", bytes(&seeds)),
+        ("patches", bytes(&patches)),
+    ];
+    let internal = |e: safetensors::SafeTensorError| Error::Internal(format!("the samples cannot be stored: {e}"));
+    let views: Result<Vec<_>, Error> = columns
+        .iter()
+        .map(|(name, data)| {
+            let shape = if *name == "tokens" { vec![seeds.len(), t] } else { vec![seeds.len()] };
+            TensorView::new(Dtype::U32, shape, data).map(|view| (*name, view)).map_err(internal)
+        })
+        .collect();
+    platform::write_atomic(out, &serialize(views?, None).map_err(internal)?)?;
+    let length = tokens.len() as f64 / patches.iter().map(|p| f64::from(*p)).sum::<f64>().max(1.0);
+    let name = out.display();
+    say(&format!("{name}: {} samples, {length:.3} tokens a patch on average", seeds.len()))?;
+    Ok(())
+}
