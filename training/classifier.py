@@ -132,6 +132,7 @@ def main():
         save_atomic(dict(ema=ema.shadow, accuracy=figures), args.out / "classifier.pt")
         print(figures)
     world.close()
+    clock.leave()
 
 
 if __name__ == "__main__":

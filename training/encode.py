@@ -2,6 +2,7 @@
 
     python encode.py tokens    --data DIR --tokenizer RUN --out tokens.npz --augmentations 8
     python encode.py entropies --tokens tokens.npz --entropy RUN --out entropies.npy
+    python encode.py threshold --tokens tokens.npz --entropies entropies.npy --length 1.81 --out threshold
     python encode.py validation --tokens tokens.npz --out validation.safetensors   # the held-out pictures, for `dpar eval`
 
 tokens.npz: `tokens` int16 (A,N,T), A augmentations of N pictures; `classes` int64 (N,), `is_val` bool (N,), `style` int8 (N,);
@@ -98,6 +99,21 @@ def write_validation(args):
     print(f"{args.out}: {len(out['classes'])} pictures")
 
 
+def find_threshold(args):
+    """The lowest threshold, in tenths of a nat, at which the training split's patches are `--length` tokens long on average."""
+    z = load(args.tokens, args.entropies)
+    train = np.flatnonzero(~z["is_val"])
+    few = torch.from_numpy(np.asarray(z["entropies"][0, train[:: max(1, len(train) // 2000)]], np.float32))
+    grid = int(few.shape[1] ** 0.5)
+    for th in np.arange(0, 10.01, 0.1):
+        starts = patch_starts(few, PatchRule(threshold=round(float(th), 1)), grid)
+        length = starts.numel() / int(starts.sum())
+        if length >= args.length:
+            Path(args.out).write_text(f"{th:.1f}\n")
+            return print(f"threshold {th:.1f} nats: average patch length {length:.3f}")
+    raise SystemExit(f"no threshold up to 10 nats makes patches of {args.length} tokens (P_max 4, row reset)")
+
+
 def load(tokens, ent=None):
     """-> dict of the arrays of tokens.npz, and `entropies` (A,N,T) where a file is given."""
     z = dict(np.load(tokens))
@@ -110,11 +126,13 @@ def load(tokens, ent=None):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["tokens", "entropies", "validation"])
+    parser.add_argument("what", choices=["tokens", "entropies", "threshold", "validation"])
     parser.add_argument("--data")
     parser.add_argument("--tokenizer", help="run of train_tokenizer.py")
     parser.add_argument("--tokens")
     parser.add_argument("--entropy", help="run of train_ar.py entropy")
+    parser.add_argument("--entropies", help="entropies.npy, for threshold")
+    parser.add_argument("--length", type=float, default=1.81, help="average patch length, for threshold")
     parser.add_argument("--out", required=True)
     parser.add_argument("--augmentations", type=int, default=8)
     parser.add_argument("--batch", type=int, default=64)
@@ -124,7 +142,8 @@ def main():
     )
     parser.add_argument("--threads", type=int, default=0)
     args = parser.parse_args()
-    {"tokens": encode_tokens, "entropies": encode_entropies, "validation": write_validation}[args.what](args)
+    what = {"tokens": encode_tokens, "entropies": encode_entropies, "threshold": find_threshold, "validation": write_validation}
+    what[args.what](args)
 
 
 if __name__ == "__main__":

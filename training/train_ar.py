@@ -198,6 +198,7 @@ def main(argv=None):
         if stop:
             break
     world.close()
+    clock.leave()
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ the optimisers; RUN/log.csv the figures; RUN/reconstructions.png validation pict
 
 import argparse
 import sys
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -87,6 +88,20 @@ def validate(model, x, path=None):
     return q | dict(usage=share_perp[0], perplexity=share_perp[1])
 
 
+@torch.no_grad()
+def fit_codes(model, pictures, args, ema, count=640):
+    """Codes on the vectors of `count` training pictures (the same on every rank)."""
+    device, found = next(model.parameters()).device, []
+    for k in range(0, count, 16):
+        x = pictures.batch(args.steps + k, 16, 0, 1).to(device, memory_format=torch.channels_last)
+        with autocast(device, not args.f32):
+            z = model.quant_conv(model.encoder(x))
+        found.append(F.normalize(z.float(), dim=1).permute(0, 2, 3, 1).reshape(-1, z.shape[1]))
+    model.quantize.fit(torch.cat(found))
+    for name in ("quantize.embedding.weight", "quantize.usage"):
+        ema.shadow[name].copy_(model.state_dict()[name])
+
+
 def perceptual_net(path, device):
     from classifier import load_classifier
 
@@ -112,8 +127,8 @@ def parse():
     add("--perceptual", type=float, default=0, help="weight; needs --classifier")
     add("--classifier", help="classifier.pt of classifier.py")
     add("--chroma", type=float, default=0, help="weight of the colours without their brightness")
-    add("--continuous", type=float, default=0, help="share of the pictures that pass unquantised")
-    add("--continuous-until", type=int, default=0, help="step")
+    add("--free", type=int, default=0, help="steps before there are codes; then k-means puts them where the vectors are")
+    add("--init", type=Path, help="start with the weights of this run")
     add("--adversarial", type=float, default=0, help="weight, on top of the adaptive one")
     add("--adversarial-from", type=int, default=3000, help="step")
     return parser.parse_args()
@@ -146,6 +161,9 @@ def main():
         if critic and state.get("critic"):
             critic.load_state_dict(state["critic"])
             critic_opt.load_state_dict(state["critic_optimizer"])
+    elif args.init:
+        model.load_state_dict(torch.load(args.init / "last.pt", map_location=world.device, weights_only=False)["ema"])
+        ema = Ema(model, args.ema)
     judge = perceptual_net(args.classifier, world.device) if args.perceptual else None
     pictures = Pictures(args)
     val = pictures.validation(256).to(world.device)
@@ -168,7 +186,9 @@ def main():
             group["lr"] = learning_rate(step, args.steps, args.lr, args.warmup)
         x = pictures.batch(step, args.batch, world.rank, world.size).to(world.device, memory_format=torch.channels_last)
         seed_step(args.seed, step, world.rank)
-        model.quantize.continuous = args.continuous if step < args.continuous_until else 0.0
+        model.quantize.free = step < args.free
+        if args.free and step == args.free:
+            fit_codes(model, pictures, args, ema)
         with autocast(world.device, not args.f32):
             y, codebook, _ = forward(x)
         y = y.float()
@@ -199,6 +219,8 @@ def main():
             critic_opt.step()
         step += 1
         ema.update(model, step)
+        if step <= args.free:
+            ema.shadow["quantize.embedding.weight"].copy_(model.quantize.embedding.weight)
         new = model.quantize.revived  # a mean of a code's old and new place would be neither
         ema.shadow["quantize.embedding.weight"][new] = model.quantize.embedding.weight.detach()[new]
         totals += [float(v.detach()) for v in (l1, grad, codebook, feature, fool)]
@@ -218,6 +240,7 @@ def main():
         if stop:
             break
     world.close()
+    clock.leave()
 
 
 if __name__ == "__main__":

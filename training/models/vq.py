@@ -135,13 +135,16 @@ class VectorQuantizer(nn.Module):
     """Nearest code by the dot product of l2-normalised vectors. `usage` is a running count of how often each code is drawn (not
     exported); in training, codes that nobody uses are put on encoder outputs of the batch.
 
-    `continuous` > 0 lets encoder and decoder agree on directions that no code has yet (here: green and pink), which the codes
-    then follow; without it the straight-through gradient finds a second axis of colour very slowly."""
+    `free` (for the first part of a training) leaves the vectors as they are but for some noise, and draws them to no code:
+    from random codes on, commitment pressed 3 of 8 dimensions flat before anything had used them, and with them green and
+    pink. `fit` then puts the codes where the vectors are."""
+
+    NOISE = 0.1  # per dimension; about twice what 1,024 codes are off
 
     def __init__(self, k, d, beta=0.25):
         super().__init__()
         self.beta = beta
-        self.continuous = 0.0  # share of a training batch's pictures that pass unquantised
+        self.free = False
         self.embedding = nn.Embedding(k, d)
         self.embedding.weight.data.copy_(F.normalize(torch.randn(k, d), dim=-1))
         self.register_buffer("usage", torch.ones(k))
@@ -152,6 +155,11 @@ class VectorQuantizer(nn.Module):
         b, c, h, w = z.shape
         with torch.autocast(z.device.type, enabled=False):  # the nearest code must not depend on the training's precision
             f = F.normalize(z.float().permute(0, 2, 3, 1).reshape(-1, c), dim=-1)
+            if self.free:
+                near = F.normalize(f + self.NOISE * torch.randn_like(f), dim=-1) if self.training else f
+                index = torch.zeros(len(f), dtype=torch.long, device=f.device)
+                unused = 0 * self.embedding.weight.sum()  # distributed training wants a gradient for every parameter
+                return near.view(b, h, w, c).permute(0, 3, 1, 2), unused, index.view(b, h, w)
             e = F.normalize(self.embedding.weight.float(), dim=-1)
             index = (f.detach() @ e.detach().t()).argmax(1)
             q = e[index]
@@ -159,10 +167,25 @@ class VectorQuantizer(nn.Module):
         if self.training:
             self.track(f.detach(), index)
         q = f + (q - f).detach()
-        if self.training and self.continuous:
-            free = torch.rand(b, 1, device=z.device) < self.continuous
-            q = torch.where(free.expand(b, h * w).reshape(-1, 1), f, q)
         return q.view(b, h, w, c).permute(0, 3, 1, 2), loss, index.view(b, h, w)
+
+    @torch.no_grad()
+    def fit(self, f, rounds=30):
+        """Spherical k-means++: f (N,d) normalised vectors, N well above the number of codes, alike on all ranks."""
+        k = len(self.usage)
+        codes = f[torch.randint(0, len(f), (k,), device=f.device)]
+        off = (1 - f @ codes[0]).clamp(min=0)  # of the nearest code so far
+        for i in range(1, k):
+            codes[i] = f[torch.multinomial(off + 1e-12, 1)[0]]
+            off = torch.minimum(off, (1 - f @ codes[i]).clamp(min=0))
+        for _ in range(rounds):
+            index = torch.cat([(part @ codes.t()).argmax(1) for part in f.split(65536)])
+            count = torch.bincount(index, minlength=k)
+            sums = torch.zeros_like(codes).index_add_(0, index, f)
+            sums[count == 0] = f[torch.randint(0, len(f), (int((count == 0).sum()),), device=f.device)]
+            codes = F.normalize(sums, dim=-1)
+        self.embedding.weight.data.copy_(codes)
+        self.usage.fill_(1.0)
 
     @torch.no_grad()
     def track(self, f, index, decay=0.99, dead_below=0.02):

@@ -1,8 +1,10 @@
 """The models against the reference's fixtures."""
 
 import torch
+import torch.nn.functional as F
 
 from models import PatchRule, entropies, patch_starts
+from models.vq import VectorQuantizer
 
 CLOSE = dict(atol=2e-4, rtol=1e-4)
 
@@ -74,3 +76,25 @@ def test_window_gradient(tiny):
     plain = h.reshape(-1, 5)[layout.slots].view(2, layout.M, layout.L, 5)
     (want,) = torch.autograd.grad((plain * weight).sum(), h)
     torch.testing.assert_close(got, want)
+
+
+def test_codes_fit_where_the_vectors_are():
+    """k-means on clusters that random codes would miss: every cluster gets codes, and every code is near one."""
+    torch.manual_seed(0)
+    centres = F.normalize(torch.randn(12, 8), dim=-1)
+    f = F.normalize(centres.repeat(50, 1) + 0.02 * torch.randn(600, 8), dim=-1)
+    q = VectorQuantizer(24, 8)
+    before = (f @ q.embedding.weight.t()).detach().max(1).values.mean()
+    q.fit(f)
+    nearest = (f @ q.embedding.weight.t()).detach().max(1).values
+    assert nearest.min() > 0.98 > before and (q.embedding.weight @ centres.t()).max(1).values.detach().min() > 0.98
+
+
+def test_free_vectors_pass_without_codes():
+    torch.manual_seed(0)
+    q = VectorQuantizer(4, 8)
+    q.free = True
+    z = torch.randn(2, 8, 3, 3)
+    assert torch.allclose(q.eval()(z)[0], F.normalize(z, dim=1), atol=1e-6)
+    out, loss, _ = q.train()(z)
+    assert loss == 0 and 0 < (out - F.normalize(z, dim=1)).norm(dim=1).mean() < 0.6

@@ -54,7 +54,29 @@ def chain(tmp_path_factory):
         drawn(t)
     quick = ["--log-every", 50, "--warmup", 2, "--ema", "0.9", "--threads", 1]
     python("classifier.py", "--data", pictures, "--out", t / "classifier", "--steps", 3, "--batch", 8, *quick)
-    vq = ["--size", 32, "--ch", 8, "--ch-mult", 1, 2, 2, "--z", 8, "--codes", 64, "--steps", 80, "--batch", 8, "--lr", "3e-3"]
+    vq = [
+        "--size",
+        32,
+        "--ch",
+        8,
+        "--ch-mult",
+        1,
+        2,
+        2,
+        "--z",
+        8,
+        "--codes",
+        64,
+        "--steps",
+        80,
+        "--batch",
+        8,
+        "--lr",
+        "3e-3",
+        "--free",
+        30,
+    ]
+    vq += ["--free", 30]
     losses = ["--perceptual", 0.1, "--classifier", t / "classifier/classifier.pt", "--adversarial", 0.1, "--adversarial-from", 70]
     python("train_tokenizer.py", "--data", pictures, "--out", t / "vq", *vq, *losses, *quick)
     tokens, ents = t / "tokens.npz", t / "entropies.npy"
@@ -62,7 +84,8 @@ def chain(tmp_path_factory):
     small = ["--tokens", tokens, "--dim", 64, "--heads", 4, "--codes", 64, "--steps", 100, "--batch", 8, "--lr", "3e-3", *quick]
     python("train_ar.py", "entropy", "--out", t / "entropy", "--layers", 1, *small)
     python("encode.py", "entropies", "--tokens", tokens, "--entropy", t / "entropy", "--out", ents)
-    threshold = round(float(np.median(np.load(ents))) + 0.05, 1)
+    python("encode.py", "threshold", "--tokens", tokens, "--entropies", ents, "--length", "1.5", "--out", t / "threshold")
+    threshold = float((t / "threshold").read_text())
     python("train_ar.py", "baseline", "--out", t / "baseline", "--layers", 3, *small)
     python("train_ar.py", "dpar", "--out", t / "dpar", "--layers", 1, 1, 1, "--entropies", ents, "--threshold", threshold, *small)
     runs = [a for n in ("vq", "entropy", "dpar", "baseline") for a in (f"--{n}", t / n)]
