@@ -156,7 +156,7 @@ def main():
     if state:
         model.load_state_dict(state["model"])
         opt.load_state_dict(state["optimizer"])
-        ema.shadow = state["ema"]
+        ema.shadow = {k: v.detach() for k, v in state["ema"].items()}
         step, seconds = state["step"], state["seconds"]
         if critic and state.get("critic"):
             critic.load_state_dict(state["critic"])
@@ -220,7 +220,7 @@ def main():
         step += 1
         ema.update(model, step)
         if step <= args.free:
-            ema.shadow["quantize.embedding.weight"].copy_(model.quantize.embedding.weight)
+            ema.shadow["quantize.embedding.weight"].copy_(model.quantize.embedding.weight.detach())
         new = model.quantize.revived  # a mean of a code's old and new place would be neither
         ema.shadow["quantize.embedding.weight"][new] = model.quantize.embedding.weight.detach()[new]
         totals += [float(v.detach()) for v in (l1, grad, codebook, feature, fool)]

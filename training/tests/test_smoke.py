@@ -78,7 +78,8 @@ def chain(tmp_path_factory):
     ]
     vq += ["--free", 30]
     losses = ["--perceptual", 0.1, "--classifier", t / "classifier/classifier.pt", "--adversarial", 0.1, "--adversarial-from", 70]
-    python("train_tokenizer.py", "--data", pictures, "--out", t / "vq", *vq, *losses, *quick)
+    for part in (["--stop-at", 20], ["--resume"]):  # cut off before there are codes, and gone on with
+        python("train_tokenizer.py", "--data", pictures, "--out", t / "vq", *vq, *losses, *quick, *part)
     tokens, ents = t / "tokens.npz", t / "entropies.npy"
     python("encode.py", "tokens", "--data", pictures, "--tokenizer", t / "vq", "--out", tokens, "--augmentations", 2)
     small = ["--tokens", tokens, "--dim", 64, "--heads", 4, "--codes", 64, "--steps", 100, "--batch", 8, "--lr", "3e-3", *quick]
