@@ -155,9 +155,10 @@ fn output(program: impl AsRef<OsStr>, args: &[&str]) -> Option<String> {
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// The program of the last `cargo test`, built again where it is older than its sources.
+/// The program of the last `cargo test`, built again where it is older than its sources. Not by `cargo build`: without the
+/// tests' dependencies the features differ, and wgpu, burn and egui would be compiled a second time.
 fn dpar_binary() -> Result<PathBuf> {
-    wasm::built(&["build", "--workspace", "--bin", "dpar"])
+    wasm::built(&["test", "--workspace", "--no-run"])
 }
 
 /// The workspace's folder: the parent of this package's.

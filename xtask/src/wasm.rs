@@ -65,7 +65,7 @@ fn cargo() -> Result<PathBuf> {
     built(&["build", "--bin", "dpar", "--target", WASM, "--profile", "web"])
 }
 
-/// Runs cargo; where it put the program.
+/// Runs cargo; where it put the program `dpar`.
 ///
 /// # Errors
 /// When it does not build.
@@ -80,6 +80,8 @@ pub fn built(args: &[&str]) -> Result<PathBuf> {
     }
     let messages = String::from_utf8_lossy(&output.stdout);
     let built = messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()).rev();
-    let mut programs = built.filter_map(|m| m["executable"].as_str().map(PathBuf::from));
-    programs.next().context("cargo named no program among what it built")
+    // `cargo test` names each test's program too, and the unit tests of `dpar` under its own name.
+    let dpar = built.filter(|m| m["target"]["name"] == "dpar" && m["profile"]["test"] != true);
+    let mut programs = dpar.filter_map(|m| m["executable"].as_str().map(PathBuf::from));
+    programs.next().context("cargo named no program `dpar` among what it built")
 }
