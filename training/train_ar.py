@@ -162,7 +162,7 @@ def main(argv=None):
     if world.main:
         print(f"{args.kind}: {sum(p.numel() for p in model.parameters()) / 1e6:.2f} M parameters, from step {step}", flush=True)
     net = world.wrap(model)
-    run = torch.compile(net, dynamic=True) if args.compile else net
+    run = torch.compile(net) if args.compile else net
     log = Log(args.out / "log.csv", FIELDS, step, world.main)
     clock = Clock(args.minutes, seconds)
     end = min(args.steps, args.stop_at or args.steps)

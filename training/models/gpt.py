@@ -95,6 +95,16 @@ def rotate(x, rope):
     return torch.stack([a * c - b * s, a * s + b * c], -1).flatten(3).to(x.dtype)
 
 
+def causal_attention(q, k, v):
+    """q, k, v (B,H,T,d) -> (B,H,T,d). Written out on the CPU when training in bf16: PyTorch 2.15's fused kernel takes twice as long
+    there (16 x 3 heads x 256 x 64 forward and back, two cores: 23 ms against 12)."""
+    if q.device.type != "cpu" or q.dtype != torch.bfloat16 or not q.requires_grad:
+        return F.scaled_dot_product_attention(q, k, v, is_causal=True)
+    future = torch.ones(q.shape[2], q.shape[2], dtype=torch.bool).triu(1)
+    score = (q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2)
+    return score.float().masked_fill(future, float("-inf")).softmax(-1).to(v.dtype) @ v
+
+
 class Attention(nn.Module):
     def __init__(self, c):
         super().__init__()
@@ -109,7 +119,7 @@ class Attention(nn.Module):
         return (t.transpose(1, 2) for t in (rotate(q, rope), rotate(k, rope), v))
 
     def forward(self, x, rope):
-        o = F.scaled_dot_product_attention(*self.qkv(x, rope), is_causal=True)
+        o = causal_attention(*self.qkv(x, rope))
         return F.dropout(self.wo(o.transpose(1, 2).flatten(2)), self.dropout_p, self.training)
 
 

@@ -62,6 +62,22 @@ def test_causal_and_padding(tiny):
         torch.testing.assert_close(tiny.dpar(x, y, every)[0], a[0], **CLOSE)
 
 
+def test_attention_of_training():
+    """What the CPU computes in bf16 is PyTorch's attention to bf16's accuracy, forward and back."""
+    from models.gpt import causal_attention
+
+    torch.manual_seed(0)
+    qkv = [torch.randn(2, 3, 40, 16) for _ in range(3)]
+    weight = torch.randn(2, 3, 40, 16)
+    results = []
+    for dtype, attention in ((torch.bfloat16, causal_attention), (torch.float32, F.scaled_dot_product_attention)):
+        leaves = [t.bfloat16().to(dtype).requires_grad_() for t in qkv]
+        out = attention(*leaves, **({} if attention is causal_attention else dict(is_causal=True)))
+        results.append([out, *torch.autograd.grad((out * weight).sum(), leaves)])
+    for got, want in zip(*results):
+        torch.testing.assert_close(got.float(), want, atol=0.05, rtol=0.03)
+
+
 def test_window_gradient(tiny):
     """The gather-only backward of the patch windows equals plain indexing."""
     from models.gpt import PatchLayout
