@@ -151,6 +151,18 @@ pub struct ModelConfig {
     /// Class names; empty where a model has none (classes are then numbers).
     #[serde(default)]
     pub classes: Vec<String>,
+    /// The group of each class, `None` for a group; empty where there are no groups. (C)
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parents: Vec<Option<usize>>,
+    /// The emoji that show each class; empty where none are known. (C)
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub emoji: Vec<Vec<String>>,
+    /// What else people call each class; empty where nothing is known. (C)
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub keywords: Vec<Vec<String>>,
+    /// Names of the classes that come out best, the best first: what a viewer offers and draws by itself.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub featured: Vec<String>,
 }
 
 impl ModelConfig {
@@ -197,48 +209,24 @@ impl ModelConfig {
         self.dpar.as_ref().or(self.baseline.as_ref()).expect("checked: dpar or baseline is present") // ok:
     }
 
-    /// The class number for a name or a number.
-    ///
-    /// # Errors
-    /// [`Error::Request`] that suggests the nearest names.
-    pub fn class(&self, name: &str) -> Result<usize> {
-        let name = name.trim();
-        if let Some(id) = self.classes.iter().position(|c| c.eq_ignore_ascii_case(name)) {
-            return Ok(id);
-        }
-        let count = self.num_classes();
-        if let Ok(id) = name.parse::<usize>() {
-            if id < count {
-                return Ok(id);
-            }
-            return Err(Error::Request(format!(
-                "class {id} does not exist: this model has classes 0 to {}",
-                count - 1
-            )));
-        }
-        if self.classes.is_empty() {
-            return Err(Error::Request(format!(
-                "class \"{name}\" is unknown: this model names no classes, give a number from 0 to {}",
-                count - 1
-            )));
-        }
-        let lower = name.to_lowercase();
-        let mut near: Vec<(f64, &str)> = self
-            .classes
-            .iter()
-            .map(|c| {
-                // By words, as names are compounds; a slip of two letters counts once.
-                let words = c.split('-').chain([c.as_str()]);
-                let near = words.map(|w| strsim::normalized_damerau_levenshtein(w, &lower)).fold(0.0, f64::max);
-                (if c.contains(&lower) { 1.0 } else { near }, c.as_str())
-            })
-            .collect();
-        near.sort_by(|a, b| b.0.total_cmp(&a.0));
-        let names: Vec<&str> = near.iter().take(3).map(|n| n.1).collect();
-        Err(Error::Request(format!(
-            "class \"{name}\" is unknown: nearest are {} (`dpar info` lists all {count})",
-            names.join(", ")
-        )))
+    /// Whether a class is a group of others rather than a thing; without [`ModelConfig::parents`] none is.
+    pub fn is_group(&self, class: usize) -> bool {
+        self.parents.get(class).is_some_and(Option::is_none)
+    }
+
+    /// The things of a group, in order.
+    pub fn members(&self, group: usize) -> impl Iterator<Item = usize> {
+        self.parents.iter().enumerate().filter(move |(_, parent)| **parent == Some(group)).map(|(class, _)| class)
+    }
+
+    /// What is drawn where nobody has said what: the first of those that come out best.
+    pub fn default_class(&self) -> usize {
+        self.best().next().unwrap_or(0)
+    }
+
+    /// The things that come out best, the best first.
+    pub fn best(&self) -> impl Iterator<Item = usize> {
+        self.featured.iter().filter_map(|name| self.classes.iter().position(|class| class == name))
     }
 
     /// The name of a class, or its number where the model names none.
@@ -279,7 +267,27 @@ impl ModelConfig {
         if !self.classes.is_empty() && self.classes.len() != self.num_classes() {
             return Err(format!("lists {} class names for {} classes", self.classes.len(), self.num_classes()));
         }
+        self.check_names()?;
         Live::of(self).check().map_err(|e| format!("its default settings cannot be used: {e}"))?;
+        Ok(())
+    }
+}
+
+impl ModelConfig {
+    fn check_names(&self) -> std::result::Result<(), String> {
+        let (names, parents) = (self.classes.len(), &self.parents);
+        let lists = [("parents", parents.len()), ("emoji", self.emoji.len()), ("keywords", self.keywords.len())];
+        if let Some((field, count)) = lists.into_iter().find(|(_, count)| *count != 0 && *count != names) {
+            return Err(format!("has {count} `{field}` for {names} class names: one is needed for each, or none at all"));
+        }
+        for (class, group) in parents.iter().enumerate().filter_map(|(class, parent)| Some((class, (*parent)?))) {
+            if group >= names || !self.is_group(group) {
+                return Err(format!("says class {class} belongs to class {group}, which is no group (its parent is not null)"));
+            }
+        }
+        if let Some(name) = self.featured.iter().find(|name| !self.classes.contains(name)) {
+            return Err(format!("features \"{name}\", which is none of its classes"));
+        }
         Ok(())
     }
 }

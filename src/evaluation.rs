@@ -8,6 +8,7 @@ use safetensors::{Dtype, SafeTensors};
 use crate::checkpoint::ModelFiles;
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
+use crate::mix::Mix;
 use crate::model::{Dpar, TokenModel, entropies, read_f32};
 use crate::patching::{PatchRule, Patches};
 
@@ -77,9 +78,9 @@ impl TokenSet {
     }
 
     /// Batches of at most `size` pictures: (b * T) tokens, (b) classes.
-    fn batches(&self, size: usize) -> impl Iterator<Item = (&[u32], &[usize])> {
+    fn batches(&self, size: usize) -> impl Iterator<Item = (&[u32], Vec<Mix>)> {
         let t = self.tokens.len() / self.len().max(1);
-        self.tokens.chunks((size * t).max(1)).zip(self.classes.chunks(size.max(1)))
+        self.tokens.chunks((size * t).max(1)).zip(self.classes.chunks(size.max(1)).map(|c| c.iter().copied().map(Mix::of).collect()))
     }
 }
 
@@ -147,7 +148,7 @@ impl Evaluator {
         let (mut sum, mut all) = (0.0, Vec::with_capacity(set.tokens.len()));
         for (tokens, classes) in set.batches(self.batch) {
             // Unconditional: its class is always the null class.
-            let logits = model.logits(tokens, &vec![model.config.num_classes; classes.len()])?; // (b, T, V)
+            let logits = model.logits(tokens, &vec![Mix::of(model.config.num_classes); classes.len()])?; // (b, T, V)
             sum += total(logits.clone(), tokens).await?;
             all.extend(read_f32(entropies(logits)).await?);
             done(classes.len());
@@ -172,7 +173,7 @@ impl Evaluator {
         let all: Vec<Patches> = entropies.chunks(t.max(1)).map(|e| rule.patches(e)).collect();
         let mut sum = 0.0;
         for ((tokens, classes), patches) in set.batches(self.batch).zip(all.chunks(self.batch.max(1))) {
-            sum += total(model.logits(tokens, classes, patches)?, tokens).await?;
+            sum += total(model.logits(tokens, &classes, patches)?, tokens).await?;
             done(classes.len());
         }
         Ok(Some(mean(sum, set, all.iter().map(Patches::count).sum())))
@@ -186,7 +187,7 @@ impl Evaluator {
         let Some(model) = &self.baseline else { return Ok(None) };
         let mut sum = 0.0;
         for (tokens, classes) in set.batches(self.batch) {
-            sum += total(model.logits(tokens, classes)?, tokens).await?;
+            sum += total(model.logits(tokens, &classes)?, tokens).await?;
             done(classes.len());
         }
         Ok(Some(mean(sum, set, set.tokens.len())))

@@ -1,13 +1,13 @@
 //! Share links: everything that draws a picture again, as the `#...` part of an address.
 //!
 //! ```text
-//! #class=heart&seed=3&t=5.2&pmax=4&mode=entropy_row_boundary&cfg=2&temp=1&topk=0&topp=0.95&model=1f0c…&view=grid
+//! #class=red%20apple&seed=3&t=4.3&pmax=4&mode=entropy_row_boundary&cfg=2&temp=0.8&topk=0&topp=0.85&model=1f0c…&view=grid
 //! ```
 //!
 //! | key | says | where it is missing |
 //! |---|---|---|
 //! | `gen` | `dpar` or `baseline` | `dpar` |
-//! | `class` | name or number | the first class |
+//! | `class` | a prompt ([`crate::prompt`]): a name, a number, `0.7 owl + 0.3 panda` | the model's own |
 //! | `seed` | of the noise | 1 |
 //! | `t`, `pmax`, `mode` | the patch rule | the model's own |
 //! | `cfg`, `temp`, `topk`, `topp` | how tokens are drawn | the model's own |
@@ -30,8 +30,9 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::config::ModelConfig;
 use crate::engine::Generator;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::patching::Mode;
+use crate::prompt;
 use crate::request::{Live, Request};
 use crate::trace::Run;
 
@@ -46,7 +47,7 @@ pub struct Link {
     pub model: Option<String>,
     /// DPAR or the baseline.
     pub generator: Generator,
-    /// Class name or number.
+    /// What to draw, as a prompt.
     pub class: Option<String>,
     /// Seed.
     pub seed: Option<u32>,
@@ -177,7 +178,7 @@ impl Link {
         Self {
             model: Some(model.to_owned()).filter(|hash| !hash.is_empty()),
             generator: request.generator,
-            class: Some(config.class_name(request.class)),
+            class: Some(prompt::describe(&request.class, config)),
             seed: Some(request.seed),
             settings: Settings::of(&request.live),
             changes,
@@ -191,12 +192,41 @@ impl Link {
         Self::of(&run.request(), model, config)
     }
 
+    /// The run that the link asks for, with the model of this hash, and what a viewer should say of it, each as one
+    /// sentence: what was not understood; that another model drew the picture; what this model draws instead of a thing
+    /// that it does not know.
+    ///
+    /// # Errors
+    /// [`Error::Link`] for what this model cannot draw, naming it.
+    pub fn request_for(&self, config: &ModelConfig, hash: &str) -> Result<(Request, Vec<String>)> {
+        let mut notes = self.warnings.clone();
+        let other = self.other_model(hash);
+        if let Some(other) = other {
+            notes.push(format!("the link was made with model {other}, this is {hash}: the picture will differ"));
+        }
+        let request = self.request(config).or_else(|e| {
+            let asked = self.class.as_deref().filter(|_| other.is_some());
+            let nearest = asked.and_then(|asked| prompt::nearest(asked, config)).ok_or(e)?;
+            let name = config.class_name(nearest);
+            let request = Self { class: Some(name.clone()), ..self.clone() }.request(config)?;
+            notes.push(format!("that model's {:?} is unknown here: the nearest, {name}, is drawn", shown(&self.class)));
+            Ok(request)
+        });
+        let request = request.map_err(|e: Error| Error::Link(format!("the link cannot be drawn: {e}")))?;
+        Ok((request, notes))
+    }
+
     /// The run that the link asks for; what it leaves open is the model's default.
     ///
     /// # Errors
-    /// [`crate::Error::Request`] for a class or a number that this model cannot draw, naming it.
+    /// [`Error::Request`] for a class or a number that this model cannot draw, naming it.
     pub fn request(&self, config: &ModelConfig) -> Result<Request> {
-        let class = self.class.as_deref().map_or(Ok(0), |name| config.class(name))?;
+        let class = match self.class.as_deref() {
+            None => config.default_class().into(),
+            // Programs that write forms write a space as a plus.
+            Some(name) => prompt::resolve(name, config)
+                .or_else(|e| prompt::resolve(&name.replace('+', " "), config).map_err(|_| e))?,
+        };
         let mut request = Request::new(config, self.generator, class, self.seed.unwrap_or(1));
         self.settings.apply(&mut request.live);
         let mut live = request.live.clone();
@@ -214,6 +244,10 @@ impl Link {
     pub fn other_model(&self, hash: &str) -> Option<&str> {
         self.model.as_deref().filter(|model| !model.eq_ignore_ascii_case(hash))
     }
+}
+
+fn shown(class: &Option<String>) -> String {
+    class.iter().flat_map(|name| name.chars().take(60)).collect()
 }
 
 /// The link's text, from `#` on.

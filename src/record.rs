@@ -108,8 +108,10 @@ impl Recording {
     /// As [`Sheet::png`].
     pub fn files(&self) -> Result<Vec<(&'static str, Vec<u8>)>> {
         let internal = |e: serde_json::Error| Error::Internal(format!("a recording has no JSON ({e})"));
+        // What helps to find a class is of no use to a run.
+        let config = ModelConfig { emoji: Vec::new(), keywords: Vec::new(), ..self.config.clone() };
         let file = Written {
-            config: &self.config,
+            config: &config,
             every: self.dpar.frames.first().map_or(1, |f| f.tokens),
             trace: Trace { model: self.model.clone(), runs: self.runs().map(|r| r.run.clone()).collect() },
         };

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::{ModelConfig, SamplingConfig};
 use crate::engine::Generator;
 use crate::error::{Error, Result};
+use crate::mix::Mix;
 use crate::patching::{Mode, PatchRule};
 
 /// The controls that may change while a run goes on.
@@ -72,8 +73,8 @@ impl Live {
 pub struct Request {
     /// DPAR or the fixed-length baseline.
     pub generator: Generator,
-    /// Class number; `num_classes` is the null class.
-    pub class: usize,
+    /// The class, or several mixed; class `num_classes` is the null class.
+    pub class: Mix,
     /// Seed of the Gumbel noise.
     pub seed: u32,
     /// Controls at the start.
@@ -86,8 +87,8 @@ pub struct Request {
 
 impl Request {
     /// A run with a model's default settings.
-    pub fn new(config: &ModelConfig, generator: Generator, class: usize, seed: u32) -> Self {
-        Self { generator, class, seed, live: Live::of(config), forced: Vec::new(), schedule: Vec::new() }
+    pub fn new(config: &ModelConfig, generator: Generator, class: impl Into<Mix>, seed: u32) -> Self {
+        Self { generator, class: class.into(), seed, live: Live::of(config), forced: Vec::new(), schedule: Vec::new() }
     }
 
     /// Refuses what the model cannot draw.
@@ -99,10 +100,7 @@ impl Request {
         for (_, live) in &self.schedule {
             live.check()?;
         }
-        if self.class > config.num_classes() {
-            let last = config.num_classes() - 1;
-            return Err(Error::Request(format!("class {} does not exist: this model has 0 to {last}", self.class)));
-        }
+        self.class.check(config.num_classes())?;
         if self.forced.len() > config.tokens() {
             let (given, t) = (self.forced.len(), config.tokens());
             return Err(Error::Request(format!("{given} tokens are given, but an image of this model has {t}")));

@@ -9,7 +9,9 @@ use crate::config::ModelConfig;
 use crate::engine::Generator;
 use crate::engine::state::CANDIDATES;
 use crate::error::{Error, Result};
+use crate::mix::Mix;
 use crate::patching::{Patches, StartReason};
+use crate::prompt;
 use crate::request::{Live, Request};
 use crate::session::{Session, Token};
 
@@ -29,9 +31,12 @@ pub struct Trace {
 /// One recorded run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Run {
-    /// Class number.
+    /// Class number; of several that are mixed the heaviest.
     pub class: usize,
-    /// Class name, for people.
+    /// What is mixed: `[[weight, class], ..]`; absent for a single class.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mix: Option<Mix>,
+    /// What was asked for, in words.
     #[serde(default)]
     pub class_name: String,
     /// Whether the fixed-length baseline drew it.
@@ -88,8 +93,9 @@ impl Run {
             t.candidates.iter().take(KEPT_CANDIDATES).map(|(id, p)| (*id, four_digits(*p))).collect()
         };
         Self {
-            class: request.class,
-            class_name: config.class_name(request.class),
+            class: request.class.heaviest(),
+            mix: Some(request.class.clone()).filter(|mix| mix.single().is_none()),
+            class_name: prompt::describe(&request.class, config),
             baseline: request.generator == Generator::Baseline,
             seed: request.seed,
             live: request.live.clone(),
@@ -163,7 +169,7 @@ impl Run {
     pub fn request(&self) -> Request {
         Request {
             generator: if self.baseline { Generator::Baseline } else { Generator::Dpar },
-            class: self.class,
+            class: self.mix.clone().unwrap_or_else(|| self.class.into()),
             seed: self.seed,
             live: self.live.clone(),
             forced: self.forced.clone(),

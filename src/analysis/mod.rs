@@ -95,7 +95,7 @@ impl Analyzer {
     /// As [`TokenModel::logits`] and [`read_f32`]; [`Error::Checkpoint`] for damaged weights.
     pub async fn entropies(&self, codes: &[u32]) -> Result<Vec<f32>> {
         // Unconditional: its class is always the null class.
-        let logits = self.entropy.logits(codes, &[self.entropy.config.num_classes])?;
+        let logits = self.entropy.logits(codes, &[self.entropy.config.num_classes.into()])?;
         let entropies = read_f32(entropies(logits)).await?;
         if let Some(at) = entropies.iter().position(|e| !e.is_finite()) {
             let problem = format!("its numbers overflow at token {at}: the weights are damaged");

@@ -9,19 +9,19 @@ use dpar::engine::Generator;
 use dpar::looks::Looks;
 use dpar::record::{self, Recorded, Recording};
 use dpar::request::Request;
-use dpar::thumbnails::Thumbnails;
-use dpar::{Error, platform};
+use dpar::thumbnails::{Picks, Thumbnails};
+use dpar::{Error, platform, prompt};
 use pollster::block_on;
 
-use super::PlaceArgs;
+use super::{PlaceArgs, generate};
 use super::output::{Card, check_outputs, check_png, say};
 use super::studio::{Studio, load_model, open_backend, progress};
 
 /// What to record.
 #[derive(Debug, Args)]
 pub struct RecordArgs {
-    /// Class name or number [default: the first class]
-    #[arg(long, value_name = "NAME|ID", allow_negative_numbers = true)]
+    /// What to draw, as `dpar generate --class` takes it [default: what the model draws best]
+    #[arg(long, value_name = "THING", allow_hyphen_values = true)]
     class: Option<String>,
     /// Seed
     #[arg(long, value_name = "N", default_value_t = 1, allow_negative_numbers = true)]
@@ -50,10 +50,14 @@ pub struct LooksArgs {
 /// Which pictures.
 #[derive(Debug, Args)]
 pub struct ThumbnailsArgs {
+    /// Which classes and seeds (JSON, as this command writes it beside the sheet) [default: the things that the model
+    /// features, and its groups]
+    #[arg(long, value_name = "FILE", conflicts_with = "seed")]
+    picks: Option<PathBuf>,
     /// Seed of every picture
     #[arg(long, value_name = "N", default_value_t = 1, allow_negative_numbers = true)]
     seed: u32,
-    /// Sheet of one picture a class (PNG)
+    /// Sheet of the pictures (PNG); the list of what they show goes beside it (.json)
     #[arg(long, value_name = "FILE", default_value = "thumbnails.png")]
     out: PathBuf,
     #[command(flatten)]
@@ -71,12 +75,12 @@ fn studio(place: &PlaceArgs) -> Result<Studio> {
 pub fn record(args: &RecordArgs) -> Result<()> {
     let mut studio = studio(&args.place)?;
     let config = studio.files.config.clone();
-    let class = args.class.as_deref().map_or(Ok(0), |name| config.class(name))?;
+    let class = generate::class(args.class.as_deref(), &config)?;
     let folder = |e: std::io::Error| Error::Output { file: args.out.display().to_string(), problem: e.to_string() };
     std::fs::create_dir_all(&args.out).map_err(folder)?;
     let bar = progress(2 * config.tokens());
     let mut draw = |generator| {
-        let run = studio.draw(Request::new(&config, generator, class, args.seed), &bar)?.run;
+        let run = studio.draw(Request::new(&config, generator, class.clone(), args.seed), &bar)?.run;
         let frames = record::frames(&studio.tokenizer, &run.tokens, config.grid(), args.every as usize);
         Ok::<_, Error>(Recorded { frames: block_on(frames)?, run })
     };
@@ -87,7 +91,7 @@ pub fn record(args: &RecordArgs) -> Result<()> {
 
     let recording = Recording::new(&studio.files, dpar, baseline);
     let mut card = Card::default();
-    card.row("class", config.class_name(class));
+    card.row("class", prompt::describe(&class, &config));
     card.row("seed", args.seed.to_string());
     card.row("pictures", format!("one every {} tokens, {} a run", args.every, recording.dpar.frames.len()));
     for (n, (name, bytes)) in recording.files()?.into_iter().enumerate() {
@@ -111,24 +115,38 @@ pub fn looks(args: &LooksArgs) -> Result<()> {
     wrote(&args.out, &looks.sheet().png()?, &studio.files)
 }
 
-/// Draws every class.
+/// Draws the pictures of a picker.
 ///
 /// # Errors
 /// Any [`dpar::Error`].
 pub fn thumbnails(args: &ThumbnailsArgs) -> Result<()> {
-    check(&args.out)?;
+    let list = args.out.with_extension("json");
+    check_png(&args.out)?;
+    check_outputs(&[&args.out, &list], None)?;
     let mut studio = studio(&args.place)?;
     let config = studio.files.config.clone();
+    let picks = match &args.picks {
+        None => Picks::of(&config, args.seed),
+        Some(path) => {
+            let file = path.display().to_string();
+            let unreadable =
+                |e: std::io::Error| Error::Image { file: file.clone(), problem: format!("cannot be read ({e})") };
+            Picks::parse(&std::fs::read(path).map_err(unreadable)?, &file, &config)?
+        }
+    };
     let generator = if config.dpar.is_some() { Generator::Dpar } else { Generator::Baseline };
-    let bar = progress(config.num_classes() * config.tokens());
+    let count = picks.pictures.len();
+    let bar = progress(count * config.tokens());
     let mut pictures = Vec::new();
-    for class in 0..config.num_classes() {
-        bar.set_prefix(format!("class {} of {}  ", class + 1, config.num_classes()));
-        let drawing = studio.draw(Request::new(&config, generator, class, args.seed), &bar)?;
+    for pick in &picks.pictures {
+        bar.set_prefix(format!("picture {} of {count}  ", pictures.len() + 1));
+        let class = prompt::resolve(&pick.class, &config)?;
+        let drawing = studio.draw(Request::new(&config, generator, class, pick.seed), &bar)?;
         pictures.push(studio.decode(&drawing.run.tokens)?);
     }
     bar.finish_and_clear();
-    let thumbnails = Thumbnails::of(&pictures, &config)?;
+    let thumbnails = Thumbnails::of(&pictures, &picks, &config)?;
+    platform::write_atomic(&list, &picks.json()?)?;
     wrote(&args.out, &thumbnails.sheet().png()?, &studio.files)
 }
 

@@ -6,14 +6,16 @@ use anyhow::{Result, bail};
 use clap::Args;
 use dpar::analysis::{self, Region};
 use dpar::checkpoint::ModelFiles;
+use dpar::config::ModelConfig;
 use dpar::engine::Generator;
 use dpar::export::Animation;
 use dpar::link::Link;
+use dpar::mix::Mix;
 use dpar::record;
 use dpar::render::{self, OverlayInput};
 use dpar::request::{Live, Request};
 use dpar::trace::Trace;
-use dpar::{Error, platform};
+use dpar::{Error, platform, prompt};
 use image::RgbImage;
 use pollster::block_on;
 
@@ -28,8 +30,9 @@ const BESIDE_OUT: &str = "<OUT>";
 /// What to draw, how, and where to.
 #[derive(Clone, Debug, Args)]
 pub struct GenerateArgs {
-    /// Class name or number; `dpar info` lists them [default: the first class]
-    #[arg(long, value_name = "NAME|ID", allow_negative_numbers = true)]
+    /// What to draw: a name or its number (`dpar info` lists them), an emoji, or several mixed, like "owl + panda" or
+    /// "0.7 sailboat + 0.3 rocket" [default: what the model draws best]
+    #[arg(long, value_name = "THING", allow_hyphen_values = true)]
     class: Option<String>,
     /// Seed of the first picture: the same seed draws the same picture
     #[arg(long, value_name = "N", default_value_t = 1, allow_negative_numbers = true)]
@@ -266,20 +269,20 @@ fn requests(args: &GenerateArgs, files: &ModelFiles) -> Result<Vec<Request>> {
 
 /// What a link asks for; says what of it this program or this model cannot honour.
 fn linked(text: &str, files: &ModelFiles) -> Result<Request> {
-    let link = Link::parse(text, Some(&files.config))?;
-    for warning in &link.warnings {
-        note(warning);
-    }
-    if let Some(model) = link.other_model(&files.hash) {
-        note(&format!("the link was made with model {model}, this is model {}: the picture will differ", files.hash));
-    }
-    Ok(link.request(&files.config)?)
+    let (request, notes) = Link::parse(text)?.request_for(&files.config, &files.hash)?;
+    notes.iter().for_each(|text| note(text));
+    Ok(request)
+}
+
+/// What `--class` asks for, or what the model draws best.
+pub(super) fn class(asked: Option<&str>, config: &ModelConfig) -> dpar::Result<Mix> {
+    asked.map_or_else(|| Ok(config.default_class().into()), |text| prompt::resolve(text, config))
 }
 
 /// What the flags ask for.
 fn asked(args: &GenerateArgs, files: &ModelFiles) -> Result<Request> {
     let config = &files.config;
-    let class = args.class.as_deref().map_or(Ok(0), |name| config.class(name))?;
+    let class = class(args.class.as_deref(), config)?;
     if let Some(rows) = args.keep_rows
         && !(1..=config.grid()).contains(&rows)
     {

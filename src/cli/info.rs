@@ -38,6 +38,8 @@ struct Info<'a> {
     defaults: Live,
     num_classes: usize,
     classes: &'a [String],
+    parents: &'a [Option<usize>],
+    featured: &'a [String],
     adapters: Vec<AdapterInfo>,
 }
 
@@ -81,6 +83,8 @@ pub fn run(args: &InfoArgs) -> Result<()> {
         defaults: Live::of(config),
         num_classes: config.num_classes(),
         classes: &config.classes,
+        parents: &config.parents,
+        featured: &config.featured,
         adapters: adapters(),
     };
     say(&if args.json { to_json(&info)? } else { text(&info) })?;
@@ -175,20 +179,36 @@ fn text(info: &Info) -> String {
     format!("{}\n\n{}", card.text(), classes(info))
 }
 
-/// The classes in columns, by number down each column.
+/// The classes in columns, by number down each column; where a model has groups, group by group.
 fn classes(info: &Info) -> String {
-    const WIDTH: usize = 100;
     if info.classes.is_empty() {
         return format!("{} classes without names: 0 to {}", info.num_classes, info.num_classes.saturating_sub(1));
     }
-    let cells: Vec<String> = info.classes.iter().enumerate().map(|(n, name)| format!("{n:>3} {name}")).collect();
+    let cell = |class: usize| format!("{class:>3} {}", info.classes[class]);
+    let groups: Vec<usize> = (0..info.parents.len()).filter(|class| info.parents[*class].is_none()).collect();
+    if groups.is_empty() {
+        let all: Vec<String> = (0..info.classes.len()).map(cell).collect();
+        return format!("{} classes\n{}", info.num_classes, columns(&all, ""));
+    }
+    let things = info.classes.len() - groups.len();
+    let mut text = format!("{} groups of {things} things; a group's name draws any of its things", groups.len());
+    for group in groups {
+        let members = (0..info.classes.len()).filter(|class| info.parents[*class] == Some(group));
+        let members: Vec<String> = members.map(cell).collect();
+        text += &format!("\n\n{}\n{}", cell(group), columns(&members, "    "));
+    }
+    text.trim_end().to_owned()
+}
+
+/// Cells in as many columns as fit, from top to bottom.
+fn columns(cells: &[String], indent: &str) -> String {
+    const WIDTH: usize = 100;
     let width = cells.iter().map(|c| c.chars().count()).max().unwrap_or(0) + 2;
-    let columns = (WIDTH / width).max(1);
+    let columns = ((WIDTH - indent.len()) / width).max(1);
     let rows = cells.len().div_ceil(columns);
     let line = |row: usize| -> String {
         let line: String = cells.iter().skip(row).step_by(rows).map(|cell| format!("{cell:<width$}")).collect();
-        line.trim_end().to_owned()
+        format!("{indent}{}", line.trim_end())
     };
-    let lines: Vec<String> = (0..rows).map(line).collect();
-    format!("{} classes\n{}", info.num_classes, lines.join("\n"))
+    (0..rows).map(line).collect::<Vec<_>>().join("\n")
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use dpar::Result;
 use dpar::link::Link;
+use dpar::mix::Mix;
 use dpar::request::Live;
 use serde::Serialize;
 
@@ -45,7 +46,8 @@ pub fn text(studio: &Studio, pictures: &[Picture], written: &Written, kept: Opti
     if let [Picture { drawing, .. }, ..] = pictures {
         let run = &drawing.run;
         let named = !studio.files.config.classes.is_empty();
-        card.row("class", if named { format!("{} ({})", run.class_name, run.class) } else { run.class_name.clone() });
+        let one = named && run.mix.is_none();
+        card.row("class", if one { format!("{} ({})", run.class_name, run.class) } else { run.class_name.clone() });
         card.row("seed", seeds(pictures));
         if run.baseline {
             card.row("generator", "fixed-length baseline, one step per token");
@@ -129,6 +131,8 @@ pub fn sampling(live: &Live) -> String {
 #[derive(Serialize)]
 struct Report<'a> {
     class: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mix: Option<&'a Mix>,
     class_name: &'a str,
     generator: &'static str,
     seeds: Vec<u32>,
@@ -169,6 +173,7 @@ pub fn json(studio: &Studio, pictures: &[Picture], written: &Written) -> Result<
     let runs = pictures.iter().map(|p| (p, &p.drawing.statistics));
     to_json(&Report {
         class: first.run.class,
+        mix: first.run.mix.as_ref(),
         class_name: &first.run.class_name,
         generator: if first.run.baseline { "baseline" } else { "dpar" },
         seeds: pictures.iter().map(|p| p.drawing.run.seed).collect(),

@@ -25,6 +25,7 @@ pub use program::{BufferId, Program, Section};
 pub use state::{Controls, Record};
 
 use crate::error::Result;
+use crate::mix::Mix;
 
 /// A program on an executor.
 #[derive(Debug)]
@@ -44,11 +45,11 @@ impl Engine {
         }
     }
 
-    /// Prepares a run: the state, the class, and the forced tokens ([`state::DRAW`] = free), T of them or none.
+    /// Prepares a run: the state, the class row, and the forced tokens ([`state::DRAW`] = free), T of them or none.
     ///
     /// # Errors
     /// [`crate::Error::DeviceLost`].
-    pub fn start(&mut self, class: usize, forced: &[u32]) -> Result<()> {
+    pub fn start(&mut self, class: &Mix, forced: &[u32]) -> Result<()> {
         if let Self::Gpu(e) = self {
             e.drain()?;
         }

@@ -5,6 +5,7 @@
 //! turn the models into steps are in `engine/build.rs`.
 
 use super::ops::{Flags, Op, PARAM_WORDS};
+use crate::mix::Mix;
 use super::state::{RECORD_WORDS, STATE_WORDS};
 
 /// A buffer of the program, by index.
@@ -152,11 +153,10 @@ impl Program {
         }
     }
 
-    /// Class embeddings for the lanes of a run: the class, then (with guidance) the null class.
-    pub fn class_rows(&self, class: usize) -> Vec<u32> {
+    /// Class embeddings for the lanes of a run: what is asked for, then (with guidance) the null class. (lane, width)
+    pub fn class_rows(&self, class: &Mix) -> Vec<u32> {
         let null = self.class_table.len() / self.class_width - 1;
-        let row = |c: usize| &self.class_table[c * self.class_width..(c + 1) * self.class_width];
-        let rows = [row(class), row(null)];
+        let rows = [class, &Mix::of(null)].map(|mix| mix.row(&self.class_table, self.class_width));
         bytemuck::cast_slice(&rows[..self.lanes].concat()).to_vec()
     }
 

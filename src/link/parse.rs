@@ -6,31 +6,24 @@ use std::collections::BTreeSet;
 use percent_encoding::percent_decode_str;
 
 use super::{Link, Settings, View};
-use crate::config::ModelConfig;
 use crate::engine::Generator;
 use crate::error::{Error, Result};
 use crate::patching::Mode;
+use crate::prompt;
 
 /// The longest link that is read, in bytes: several times what a picture of 4,096 given tokens needs.
 const MAX_BYTES: usize = 100_000;
-/// The longest class name, in bytes.
-const MAX_NAME: usize = 200;
 /// Positions that any model can have (a grid of 64 x 64).
 const MAX_TOKENS: usize = 4096;
 
 impl Link {
-    /// Reads a whole address, its `#...` part, or what follows the `#`. With a `config`, what that model cannot draw is
-    /// refused as well. Keys that are not known become [`Link::warnings`]; a link without any key asks for a model's
-    /// default picture.
+    /// Reads a whole address, its `#...` part, or what follows the `#`. Keys that are not known become
+    /// [`Link::warnings`]; a link without any key asks for a model's default picture.
     ///
     /// # Errors
     /// [`Error::Link`] for a value that cannot be used, naming its key, or an address without a `#` part.
-    pub fn parse(text: &str, config: Option<&ModelConfig>) -> Result<Self> {
-        let link = read(text).map_err(Error::Link)?;
-        if let Some(config) = config {
-            link.request(config).map_err(|e| Error::Link(format!("the link cannot be drawn: {e}")))?;
-        }
-        Ok(link)
+    pub fn parse(text: &str) -> Result<Self> {
+        read(text).map_err(Error::Link)
     }
 }
 
@@ -81,8 +74,8 @@ impl Link {
                     _ => return Err(bad(key, value, "dpar or baseline")),
                 }
             }
-            "class" if value.is_empty() || value.len() > MAX_NAME => {
-                return Err(bad(key, value, "the name or number of a class"));
+            "class" if value.is_empty() || value.len() > prompt::MAX_BYTES => {
+                return Err(bad(key, value, "the name or number of a class, or a mix like owl + panda"));
             }
             "class" => self.class = Some(value.to_owned()),
             "seed" => self.seed = Some(whole(key, value)?),

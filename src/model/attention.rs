@@ -82,7 +82,7 @@ impl Dpar {
     pub async fn attention(
         &self,
         tokens: &[u32],
-        class: usize,
+        class: &Mix,
         patches: &Patches,
         layer: usize,
     ) -> Result<AttentionMap> {
@@ -105,7 +105,7 @@ impl Dpar {
     pub async fn attention_row(
         &self,
         tokens: &[u32],
-        class: usize,
+        class: &Mix,
         patches: &Patches,
         layer: usize,
         m: usize,
@@ -124,7 +124,7 @@ impl Dpar {
     fn weights_from(
         &self,
         tokens: &[u32],
-        class: usize,
+        class: &Mix,
         patches: &Patches,
         layer: usize,
         first: usize,
@@ -133,12 +133,12 @@ impl Dpar {
         if layer >= count {
             return Err(Error::Request(format!("layer {layer} does not exist: the patch transformer has {count}")));
         }
-        let (_, t) = check_batch(&self.config, tokens, &[class])?;
+        let (_, t) = check_batch(&self.config, tokens, std::slice::from_ref(class))?;
         let layout = PatchLayout::new(std::slice::from_ref(patches), t)?;
         let x = self.tokens.forward(tokens.iter().map(|&id| id as usize), 1); // (1, T', D)
         let (_, p) = self.encoder.forward(x, &self.rope_encoder.narrow(0, t), &layout); // (1, M, D)
         let rope = layout.rope(&self.config, &p.device());
-        Ok(self.transformer.attention_weights(p, &[class], &rope, layer, first))
+        Ok(self.transformer.attention_weights(p, std::slice::from_ref(class), &rope, layer, first))
     }
 }
 

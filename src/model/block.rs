@@ -12,12 +12,13 @@
 
 use burn::tensor::activation::{silu, softmax};
 use burn::tensor::module::linear;
-use burn::tensor::{Bool, Device, Tensor};
+use burn::tensor::{Bool, Device, Tensor, TensorData};
 
 use super::rope::Rope;
 use super::{Weights, indices};
 use crate::config::TransformerConfig;
 use crate::error::Result;
+use crate::mix::Mix;
 
 /// Most attention scores held at once (64 MiB of f32).
 const SCORES: usize = 1 << 24;
@@ -63,6 +64,20 @@ impl Embedding {
         let rows = self.table.clone().select(0, indices(ids, &self.table.device())); // (B * n, D)
         let [count, width] = rows.dims();
         rows.reshape([batch, count / batch, width])
+    }
+
+    /// The weighted mean of rows for each of B images, (B, 1, D). Every class must be below the number of entries.
+    pub fn mixed(&self, mixes: &[Mix]) -> Tensor<3> {
+        let (b, most) = (mixes.len(), mixes.iter().map(|m| m.terms().len()).max().unwrap_or(1));
+        if most == 1 {
+            return self.forward(mixes.iter().map(Mix::heaviest), b);
+        }
+        // Shorter mixes are filled up with row 0, which then counts for nothing.
+        let padded = |mix: &Mix| mix.shares().chain(std::iter::repeat((0.0, 0))).take(most).collect::<Vec<_>>();
+        let terms: Vec<(f64, usize)> = mixes.iter().flat_map(padded).collect();
+        let weights: Vec<f32> = terms.iter().map(|(share, _)| *share as f32).collect();
+        let weights = Tensor::<3>::from_data(TensorData::new(weights, [b, most, 1]), &self.table.device());
+        (self.forward(terms.into_iter().map(|(_, class)| class), b) * weights).sum_dim(1) // (B, K, D) -> (B, 1, D)
     }
 }
 

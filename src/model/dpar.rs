@@ -67,7 +67,7 @@ impl Dpar {
     ///
     /// # Errors
     /// [`Error::Request`] for tokens or classes that do not exist, or patches of another number of tokens.
-    pub fn logits(&self, tokens: &[u32], classes: &[usize], patches: &[Patches]) -> Result<Tensor<3>> {
+    pub fn logits(&self, tokens: &[u32], classes: &[Mix], patches: &[Patches]) -> Result<Tensor<3>> {
         let (b, t) = check_batch(&self.config, tokens, classes)?;
         let layout = PatchLayout::new(patches, t)?;
         if patches.len() != b {

@@ -132,7 +132,7 @@ fn data_error(e: DataError) -> Error {
 
 /// Checks a batch before it reaches tensor code, which would panic (or, on a GPU, read zeros) on an index out of range.
 /// Returns (B, T).
-fn check_batch(c: &TransformerConfig, tokens: &[u32], classes: &[usize]) -> Result<(usize, usize)> {
+fn check_batch(c: &TransformerConfig, tokens: &[u32], classes: &[Mix]) -> Result<(usize, usize)> {
     let bad = |problem: String| Err(Error::Request(problem));
     let batch = classes.len();
     if batch == 0 || !tokens.len().is_multiple_of(batch) || !(1..=c.tokens()).contains(&(tokens.len() / batch)) {
@@ -145,12 +145,6 @@ fn check_batch(c: &TransformerConfig, tokens: &[u32], classes: &[usize]) -> Resu
     if let Some(token) = tokens.iter().find(|t| **t as usize >= c.vocab_size) {
         return bad(format!("token {token} does not exist: the codebook has entries 0 to {}", c.vocab_size - 1));
     }
-    if let Some(class) = classes.iter().find(|y| **y > c.num_classes) {
-        return bad(format!(
-            "class {class} does not exist: classes are 0 to {}, {} is none",
-            c.num_classes - 1,
-            c.num_classes
-        ));
-    }
+    classes.iter().try_for_each(|class| class.check(c.num_classes))?;
     Ok((batch, tokens.len() / batch))
 }

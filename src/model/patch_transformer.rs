@@ -10,6 +10,7 @@ use super::block::{Block, Embedding};
 use super::rope::Rope;
 use crate::config::TransformerConfig;
 use crate::error::Result;
+use crate::mix::Mix;
 
 /// The patch transformer on a device.
 #[derive(Clone, Debug)]
@@ -34,14 +35,14 @@ impl PatchTransformer {
 
     /// Patch vectors `p` (B, M, D) and `classes` (B) -> states s (B, M, D). `rope` holds M positions: the class, then
     /// Dynamic RoPE of patches 0 to M - 2.
-    pub fn forward(&self, p: Tensor<3>, classes: &[usize], rope: &Rope) -> Tensor<3> {
+    pub fn forward(&self, p: Tensor<3>, classes: &[Mix], rope: &Rope) -> Tensor<3> {
         self.run(p, classes, rope, self.layers.len())
     }
 
     /// As [`PatchTransformer::forward`], through the first `count` layers only.
-    fn run(&self, p: Tensor<3>, classes: &[usize], rope: &Rope, count: usize) -> Tensor<3> {
+    fn run(&self, p: Tensor<3>, classes: &[Mix], rope: &Rope, count: usize) -> Tensor<3> {
         let [b, m, _] = p.dims();
-        let class = self.classes.forward(classes.iter().copied(), b); // (B, 1, D)
+        let class = self.classes.mixed(classes); // (B, 1, D)
         let mut s = if m > 1 { Tensor::cat(vec![class, p.narrow(1, 0, m - 1)], 1) } else { class }; // (B, M, D)
         for layer in &self.layers[..count] {
             s = layer.forward(s, rope);
@@ -54,7 +55,7 @@ impl PatchTransformer {
     pub fn attention_weights(
         &self,
         p: Tensor<3>,
-        classes: &[usize],
+        classes: &[Mix],
         rope: &Rope,
         layer: usize,
         first: usize,

@@ -55,9 +55,9 @@ impl TokenModel {
     ///
     /// # Errors
     /// [`crate::Error::Request`] for tokens or classes that do not exist.
-    pub fn logits(&self, tokens: &[u32], classes: &[usize]) -> Result<Tensor<3>> {
+    pub fn logits(&self, tokens: &[u32], classes: &[Mix]) -> Result<Tensor<3>> {
         let (b, t) = check_batch(&self.config, tokens, classes)?;
-        let class = self.classes.forward(classes.iter().copied(), b); // (B, 1, D)
+        let class = self.classes.mixed(classes); // (B, 1, D)
         let mut x = class; // (B, T, D)
         if t > 1 {
             let past = tokens.chunks(t).flat_map(|image| &image[..t - 1]).map(|&id| id as usize);

@@ -28,6 +28,8 @@ pub use web::{
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::thumbnails::{Picks, Thumbnails};
+
 /// How far a long fetch is, shared between the work and the frame that shows it.
 #[derive(Clone, Debug, Default)]
 pub struct Progress(Arc<Mutex<Option<Step>>>);
@@ -63,8 +65,8 @@ pub struct Extras {
     pub recording: Option<crate::record::Recording>,
     /// What the codes look like.
     pub looks: Option<crate::looks::Looks>,
-    /// A picture a class.
-    pub thumbnails: Option<crate::thumbnails::Thumbnails>,
+    /// Pictures for a picker.
+    pub thumbnails: Option<Thumbnails>,
 }
 
 impl Extras {
@@ -80,8 +82,10 @@ impl Extras {
         Self {
             recording: read("recording.json").and_then(|json| log(crate::record::Recording::parse(&json, sheet))),
             looks: read("looks.png").and_then(|png| log(crate::looks::Looks::parse(&png, "looks.png", config))),
-            thumbnails: read("thumbnails.png")
-                .and_then(|png| log(crate::thumbnails::Thumbnails::parse(&png, "thumbnails.png", config))),
+            thumbnails: read("thumbnails.json").zip(read("thumbnails.png")).and_then(|(json, png)| {
+                let picks = log(Picks::parse(&json, "thumbnails.json", config))?;
+                log(Thumbnails::parse(&png, "thumbnails.png", &picks, config))
+            }),
         }
     }
 }

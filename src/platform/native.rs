@@ -18,11 +18,12 @@ pub trait MaybeSend: Send {}
 impl<T: Send> MaybeSend for T {}
 
 /// What is shown before and beside the model.
-const EXTRAS: [(&str, &[u8]); 5] = [
+const EXTRAS: [(&str, &[u8]); 6] = [
     ("recording.json", include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/assets/recording/recording.json"))),
     ("dpar.png", include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/assets/recording/dpar.png"))),
     ("baseline.png", include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/assets/recording/baseline.png"))),
     ("looks.png", include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/assets/model/looks.png"))),
+    ("thumbnails.json", include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/assets/model/thumbnails.json"))),
     ("thumbnails.png", include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/assets/model/thumbnails.png"))),
 ];
 

@@ -72,7 +72,7 @@ impl Session {
         }
         check_lanes(&request.live, program.lanes)?;
         let forced: Vec<u32> = request.forced.iter().map(|t| t.unwrap_or(DRAW)).collect();
-        engine.start(request.class, &forced)?;
+        engine.start(&request.class, &forced)?;
         let tokens = engine.program().tokens;
         Ok(Self {
             grid: config.grid(),

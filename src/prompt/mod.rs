@@ -1,0 +1,155 @@
+//! The words a picture is asked for with: `red apple`, `0.7 owl + 0.3 panda`, and back from a [`Mix`] to words.
+//!
+//! ```text
+//! prompt:  term ('+' term)*        term:  [number] name
+//! ```
+//!
+//! A whole prompt, then a whole term, that is a name wins over every other reading: `1st place medal` has no weight. Names
+//! count in any case and with any spaces; `training/prompt.py` is the reference, and what it makes of 40 prompts is a
+//! test here. Beyond it a name may be written without its accents, apostrophes and hyphens, by its emoji, by its number,
+//! or by a word that means nothing else ([`ModelConfig::keywords`]).
+
+mod nearest;
+mod search;
+
+use std::collections::HashMap;
+
+pub use search::{Catalogue, fold_softly};
+
+use crate::config::ModelConfig;
+use crate::error::{Error, Result};
+use crate::mix::{Mix, Term};
+
+/// The longest prompt that is read, in bytes.
+pub const MAX_BYTES: usize = 1000;
+
+/// The mix that a prompt asks for.
+///
+/// # Errors
+/// [`Error::Request`] for a name that is not known, with the three nearest; a '+' with nothing beside it; weights that add
+/// up to nothing.
+pub fn resolve(prompt: &str, config: &ModelConfig) -> Result<Mix> {
+    if prompt.len() > MAX_BYTES {
+        let bytes = prompt.len();
+        return Err(Error::Request(format!("what to draw is {bytes} bytes long: at most {MAX_BYTES} are read")));
+    }
+    let names = Names::of(config);
+    if let Some(class) = names.exact(&fold(prompt)) {
+        return Ok(Mix::of(class));
+    }
+    let mut terms = Vec::new();
+    for term in prompt.split('+').map(fold) {
+        if term.is_empty() {
+            return Err(Error::Request(format!("{} has nothing beside a '+'", quoted(prompt))));
+        }
+        let (weight, name) = match weighted(&term) {
+            Some(both) if names.exact(&term).is_none() => both,
+            _ => (1.0, term.as_str()),
+        };
+        terms.push(Term { weight, class: names.find(name)? });
+    }
+    Mix::new(terms).map_err(|_| Error::Request(format!("the weights of {} add up to nothing", quoted(prompt))))
+}
+
+/// What [`resolve`] reads as this mix, as short as it can be said.
+pub fn describe(mix: &Mix, config: &ModelConfig) -> String {
+    if let Some(class) = mix.single() {
+        return config.class_name(class);
+    }
+    let term = |t: &Term| {
+        let name = config.class_name(t.class);
+        // Rust writes floats without exponents and reads back what it wrote.
+        if t.weight == 1.0 { name } else { format!("{} {name}", t.weight) }
+    };
+    mix.terms().iter().map(term).collect::<Vec<_>>().join(" + ")
+}
+
+/// Lower case, one space between words.
+fn fold(text: &str) -> String {
+    text.to_lowercase().split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// `0.7 owl` as 0.7 and `owl`: digits with at most one point, a space, a name.
+fn weighted(term: &str) -> Option<(f64, &str)> {
+    let (number, name) = term.split_once(' ')?;
+    let digits = number.bytes().filter(u8::is_ascii_digit).count();
+    let points = number.bytes().filter(|b| *b == b'.').count();
+    if digits == 0 || points > 1 || digits + points != number.len() {
+        return None;
+    }
+    Some((number.parse().ok()?, name))
+}
+
+/// What a model's classes are called.
+struct Names<'a> {
+    config: &'a ModelConfig,
+    /// Folded names; of equal ones the first counts.
+    exact: HashMap<String, usize>,
+}
+
+impl<'a> Names<'a> {
+    fn of(config: &'a ModelConfig) -> Self {
+        let exact = config.classes.iter().enumerate().rev().map(|(class, name)| (fold(name), class)).collect();
+        Self { config, exact }
+    }
+
+    fn exact(&self, folded: &str) -> Option<usize> {
+        self.exact.get(folded).copied()
+    }
+
+    fn find(&self, folded: &str) -> Result<usize> {
+        if let Some(class) = self.exact(folded) {
+            return Ok(class);
+        }
+        let count = self.config.num_classes();
+        if !folded.is_empty() && folded.bytes().all(|b| b.is_ascii_digit()) {
+            let class = folded.parse::<usize>().ok().filter(|class| *class < count);
+            let unknown = || format!("class {} does not exist: this model has 0 to {}", shortened(folded), count - 1);
+            return class.ok_or_else(|| Error::Request(unknown()));
+        }
+        if self.config.classes.is_empty() {
+            return Err(Error::Request(format!(
+                "nothing is called {}: this model names no classes, give a number from 0 to {}",
+                quoted(folded),
+                count - 1
+            )));
+        }
+        let catalogue = Catalogue::of(self.config);
+        if let Some(class) = catalogue.meant(folded) {
+            return Ok(class);
+        }
+        // What has it among its words first, then what is spelled like it.
+        let by_word = catalogue.by_keyword(folded).into_iter().map(|class| fold(&self.config.classes[class]));
+        let folded_names: Vec<String> = self.config.classes.iter().map(|name| fold(name)).collect();
+        let mut near: Vec<String> = Vec::new();
+        for name in by_word.chain(nearest::names(folded, &folded_names)) {
+            if near.len() < 3 && !near.contains(&name) {
+                near.push(name);
+            }
+        }
+        Err(Error::Request(format!("nothing is called {}; nearest: {}", quoted(folded), near.join(", "))))
+    }
+}
+
+/// The class whose name is spelled most like `text`, for links to things that another model had. `None` where the model
+/// names no classes.
+pub fn nearest(text: &str, config: &ModelConfig) -> Option<usize> {
+    let names: Vec<String> = config.classes.iter().map(|name| fold(name)).collect();
+    let best = nearest::names(&fold(text), &names).into_iter().next()?;
+    names.iter().position(|name| *name == best)
+}
+
+/// Text of a stranger for a message: in quotes, on one line, not too long.
+fn quoted(text: &str) -> String {
+    let inner = shortened(text).escape_debug().to_string().replace("\\'", "'").replace("\\\"", "\"");
+    if inner.contains('\'') && !inner.contains('"') { format!("\"{inner}\"") } else { format!("'{inner}'") }
+}
+
+fn shortened(text: &str) -> String {
+    const MOST: usize = 60;
+    let short: String = text.chars().take(MOST).collect();
+    if short.len() < text.len() { short + "..." } else { short }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,154 @@
+//! Finding a class by what people type: parts of its name, a synonym, its emoji.
+
+use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::char::is_combining_mark;
+
+use crate::config::ModelConfig;
+
+/// What can be searched of a model's classes, folded once.
+#[derive(Clone, Debug, Default)]
+pub struct Catalogue {
+    entries: Vec<Entry>,
+}
+
+#[derive(Clone, Debug)]
+struct Entry {
+    /// Folded softly.
+    name: String,
+    words: usize,
+    is_group: bool,
+    keywords: Vec<String>,
+    /// Without variation selectors and skin tones.
+    emoji: Vec<String>,
+}
+
+/// How well something matches, the best first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Fit {
+    Name,
+    /// A whole word of the name, or a whole synonym.
+    Word,
+    NameBegins,
+    WordBegins,
+    KeywordBegins,
+    /// Every word of the query is somewhere in the name.
+    InName,
+    /// .. or in a synonym.
+    InKeywords,
+}
+
+impl Catalogue {
+    /// Folds a model's names, synonyms and emoji.
+    pub fn of(config: &ModelConfig) -> Self {
+        let entry = |(class, name): (usize, &String)| {
+            let name = fold_softly(name);
+            let keywords = config.keywords.get(class).into_iter().flatten().map(|word| fold_softly(word)).collect();
+            let emoji = config.emoji.get(class).into_iter().flatten().map(|emoji| plain_emoji(emoji)).collect();
+            let words = name.split(' ').count();
+            Entry { name, words, is_group: config.is_group(class), keywords, emoji }
+        };
+        Self { entries: config.classes.iter().enumerate().map(entry).collect() }
+    }
+
+    /// Classes that match, the best first. Nothing matches an empty query.
+    pub fn search(&self, query: &str) -> Vec<usize> {
+        let (wanted, emoji) = (fold_softly(query), plain_emoji(query.trim()));
+        if wanted.is_empty() {
+            return Vec::new();
+        }
+        let words: Vec<&str> = wanted.split(' ').collect();
+        let rated = self.entries.iter().enumerate().filter_map(|(class, entry)| {
+            let fit = entry.fit(&wanted, &words, &emoji)?;
+            // Groups after things, short names before long ones that hold them.
+            Some(((fit, entry.is_group, entry.words, entry.name.len()), class))
+        });
+        let mut rated: Vec<_> = rated.collect();
+        rated.sort_unstable();
+        rated.into_iter().map(|(_, class)| class).collect()
+    }
+
+    /// The class that a text means although it is not its name: the name written softly, its emoji, a synonym that fits
+    /// one thing better than all others, or the last part of a group's name.
+    pub(super) fn meant(&self, text: &str) -> Option<usize> {
+        let (wanted, emoji) = (fold_softly(text), plain_emoji(text));
+        let find = |matches: &dyn Fn(&Entry) -> bool| self.entries.iter().position(matches);
+        let named = find(&|e| e.name == wanted).or_else(|| find(&|e| e.emoji.contains(&emoji)));
+        named.or_else(|| self.meant_by_keyword(&wanted)).or_else(|| self.meant_group(&wanted))
+    }
+
+    /// Classes with this synonym, those with the shortest names first.
+    pub(super) fn by_keyword(&self, text: &str) -> Vec<usize> {
+        let wanted = fold_softly(text);
+        let has = |(_, e): &(usize, &Entry)| e.keywords.contains(&wanted);
+        let mut found: Vec<usize> = self.entries.iter().enumerate().filter(has).map(|(class, _)| class).collect();
+        found.sort_by_key(|class| (self.entries[*class].words, *class));
+        found
+    }
+
+    /// "car" is a synonym of automobile and of oncoming automobile: the shorter name is the thing itself. Where two names
+    /// are equally short ("apple": red or green?) nobody knows what was meant.
+    fn meant_by_keyword(&self, wanted: &str) -> Option<usize> {
+        let found = self.by_keyword(wanted);
+        let (first, second) = (*found.first()?, found.get(1));
+        let words = |class: usize| self.entries[class].words;
+        second.is_none_or(|second| words(first) < words(*second)).then_some(first)
+    }
+
+    /// "fruit" for food-fruit.
+    fn meant_group(&self, wanted: &str) -> Option<usize> {
+        let ends = |e: &Entry| e.is_group && e.name.rsplit(' ').next() == Some(wanted);
+        let mut found = self.entries.iter().enumerate().filter(|(_, e)| ends(e)).map(|(class, _)| class);
+        let first = found.next()?;
+        found.next().is_none().then_some(first)
+    }
+}
+
+impl Entry {
+    fn fit(&self, wanted: &str, words: &[&str], emoji: &str) -> Option<Fit> {
+        let keyword = |fits: &dyn Fn(&str) -> bool| self.keywords.iter().any(|k| fits(k));
+        let word = |fits: &dyn Fn(&str) -> bool| self.name.split(' ').any(fits);
+        if self.name == wanted || self.emoji.iter().any(|e| e == emoji) {
+            return Some(Fit::Name);
+        }
+        if word(&|w| w == wanted) || keyword(&|k| k == wanted) {
+            return Some(Fit::Word);
+        }
+        if self.name.starts_with(wanted) {
+            return Some(Fit::NameBegins);
+        }
+        if word(&|w| w.starts_with(wanted)) {
+            return Some(Fit::WordBegins);
+        }
+        if keyword(&|k| k.starts_with(wanted)) {
+            return Some(Fit::KeywordBegins);
+        }
+        if words.iter().all(|w| self.name.contains(w)) {
+            return Some(Fit::InName);
+        }
+        words.iter().all(|w| self.name.contains(w) || keyword(&|k| k.contains(w))).then_some(Fit::InKeywords)
+    }
+}
+
+/// Lower case, without accents and apostrophes, hyphens as spaces, one space between words: `Piñata` is `pinata`,
+/// `jack-o’-lantern` is `jack o lantern`.
+pub fn fold_softly(text: &str) -> String {
+    let mut folded = String::with_capacity(text.len());
+    for c in text.nfkd().filter(|c| !is_combining_mark(*c) && !is_skin_tone(*c)) {
+        match c {
+            '\'' | '\u{2019}' | '\u{2018}' | '\u{02BC}' | '`' | '\u{B4}' => {}
+            '-' | '_' | '\u{2010}'..='\u{2015}' => folded.push(' '),
+            c if c.is_whitespace() => folded.push(' '),
+            c => folded.extend(c.to_lowercase()),
+        }
+    }
+    folded.split(' ').filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
+}
+
+/// An emoji without variation selectors and skin tones: what tells it from others.
+fn plain_emoji(text: &str) -> String {
+    text.chars().filter(|c| !matches!(c, '\u{FE0E}' | '\u{FE0F}') && !is_skin_tone(*c)).collect()
+}
+
+fn is_skin_tone(c: char) -> bool {
+    ('\u{1F3FB}'..='\u{1F3FF}').contains(&c)
+}

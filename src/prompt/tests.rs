@@ -1,0 +1,160 @@
+use proptest::prelude::*;
+use serde::Deserialize;
+
+use super::*;
+
+fn built_in() -> ModelConfig {
+    ModelConfig::parse(include_bytes!("../../assets/model/config.json"), "config.json").unwrap()
+}
+
+fn class(config: &ModelConfig, name: &str) -> usize {
+    config.classes.iter().position(|c| c == name).unwrap()
+}
+
+/// What `training/prompt.py` made of a prompt.
+#[derive(Deserialize)]
+struct Expected {
+    prompt: String,
+    terms: Option<Vec<(f64, usize)>>,
+    error: Option<String>,
+}
+
+#[test]
+fn the_reference_agrees_on_all_its_prompts() {
+    let config = built_in();
+    let all: Vec<Expected> = serde_json::from_slice(include_bytes!("../../tests/fixtures/prompts.json")).unwrap();
+    assert_eq!(all.len(), 40);
+    for Expected { prompt, terms, error } in all {
+        match (resolve(&prompt, &config), terms, error) {
+            (Ok(mix), Some(terms), None) => {
+                let shares: Vec<(f64, usize)> = mix.shares().collect();
+                assert_eq!(shares.len(), terms.len(), "{prompt}");
+                for ((share, class), (expected, expected_class)) in shares.into_iter().zip(terms) {
+                    assert_eq!(class, expected_class, "{prompt}");
+                    assert!((share - expected).abs() <= 1e-15 * expected, "{prompt}: {share}, {expected} expected");
+                }
+            }
+            (Err(e), None, Some(expected)) => assert_eq!(e.to_string(), expected, "{prompt}"),
+            (got, terms, error) => panic!("{prompt}: {got:?}, expected {terms:?} {error:?}"),
+        }
+    }
+}
+
+#[test]
+fn what_is_described_is_read_back() {
+    let config = built_in();
+    for (prompt, said) in [
+        ("RED  apple", "red apple"),
+        ("0.25 owl", "owl"),
+        ("owl+panda", "owl + panda"),
+        ("7 owl + 3 panda", "7 owl + 3 panda"),
+        (".5 owl + 0 panda", "0.5 owl + 0 panda"),
+        ("2 1st place medal + owl", "2 1st place medal + owl"),
+        ("30", "heart"),
+    ] {
+        let mix = resolve(prompt, &config).unwrap();
+        assert_eq!(describe(&mix, &config), said);
+        assert_eq!(resolve(said, &config).unwrap(), mix, "{said}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_mix_is_described_and_read_back(terms in prop::collection::vec((0.0f64..1e6, 0usize..557), 1..6)) {
+        let config = built_in();
+        let terms: Vec<Term> = terms.into_iter().map(Term::from).collect();
+        prop_assume!(terms.iter().any(|t| t.weight > 0.0));
+        let mix = Mix::new(terms).unwrap();
+        prop_assert_eq!(resolve(&describe(&mix, &config), &config).unwrap(), mix);
+    }
+
+    #[test]
+    fn no_text_panics(text in "\\PC{0,40}", other in "[a-z0-9. +'-]{0,30}") {
+        let config = built_in();
+        for text in [text, other] {
+            if let Err(e) = resolve(&text, &config) {
+                let said = e.to_string();
+                prop_assert!(said.lines().count() == 1 && said.len() < 400, "{}", said);
+            }
+        }
+    }
+}
+
+#[test]
+fn numbers_count_where_no_name_does() {
+    let mut config = built_in();
+    assert_eq!(resolve("556", &config).unwrap(), Mix::of(556));
+    assert_eq!(resolve("3 + 1st place medal", &config).unwrap().terms()[0].class, 3);
+    let said = resolve("557", &config).unwrap_err().to_string();
+    assert_eq!(said, "class 557 does not exist: this model has 0 to 556");
+    assert!(resolve(&"9".repeat(500), &config).unwrap_err().to_string().len() < 200);
+    (config.classes, config.parents, config.emoji, config.keywords, config.featured) = Default::default();
+    let mix = resolve("0.5 3 + 0.25 7", &config).unwrap();
+    assert_eq!(describe(&mix, &config), "0.5 3 + 0.25 7");
+    assert!(resolve("owl", &config).unwrap_err().to_string().contains("names no classes, give a number from 0 to 556"));
+    assert_eq!(nearest("owl", &config), None);
+}
+
+#[test]
+fn a_prompt_too_long_to_be_one_is_refused_before_it_is_read() {
+    let said = resolve(&"owl + ".repeat(200), &built_in()).unwrap_err().to_string();
+    assert!(said.contains("1200 bytes long: at most 1000"), "{said}");
+}
+
+#[test]
+fn people_find_things_by_other_words() {
+    let config = built_in();
+    for (typed, meant) in [
+        ("car", "automobile"),
+        ("TV", "television"),
+        ("donut", "doughnut"),
+        ("\u{1F989}", "owl"),
+        ("\u{2764}\u{FE0F}", "red heart"),
+        ("cat monkey face", "cat-monkey-face"),
+        ("JACK O\u{2019} LANTERN", "jack-o-lantern"),
+        ("fruit", "food-fruit"),
+    ] {
+        let mix = resolve(typed, &config).unwrap_or_else(|e| panic!("{typed}: {e}"));
+        assert_eq!(describe(&mix, &config), meant, "{typed}");
+    }
+    let mixed = resolve("2 \u{1F989} + \u{1F43C}", &config).unwrap();
+    assert_eq!(describe(&mixed, &config), "2 owl + panda");
+    // Any other skin or gender of it is the same idea.
+    assert_eq!(resolve("\u{1F44D}\u{1F3FD}", &config).ok(), resolve("\u{1F44D}", &config).ok());
+}
+
+#[test]
+fn a_search_brings_the_thing_itself_first() {
+    let config = built_in();
+    let catalogue = Catalogue::of(&config);
+    for (typed, first) in [
+        ("owl", "owl"),
+        ("ow", "owl"),
+        ("apple", "red apple"),
+        ("car", "automobile"),
+        ("heart", "heart"),
+        ("animal b", "animal-bug"),
+        ("face cat", "cat face"),
+        ("tele", "telephone"),
+        ("\u{1F355}", "pizza"),
+    ] {
+        let found: Vec<&str> = catalogue.search(typed).into_iter().map(|c| config.classes[c].as_str()).collect();
+        assert_eq!(found.first(), Some(&first), "{typed}: {:?}", &found[..found.len().min(8)]);
+    }
+    assert!(catalogue.search("").is_empty() && catalogue.search(" - ").is_empty());
+    assert!(catalogue.search("zzzzzz").is_empty());
+    assert!(catalogue.search("apple").contains(&class(&config, "pineapple")), "also inside a word");
+}
+
+#[test]
+fn folding_leaves_what_is_heard() {
+    for (text, folded) in [
+        ("Pi\u{F1}ata", "pinata"),
+        ("jack-o\u{2019}-lantern", "jack o lantern"),
+        ("  A  B\t", "a b"),
+        ("\u{FF23}afe\u{301}", "cafe"),
+        ("'", ""),
+    ] {
+        assert_eq!(fold_softly(text), folded);
+    }
+}
