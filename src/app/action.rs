@@ -6,7 +6,9 @@ use super::analyst::Attend;
 use crate::analysis::Region;
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
+use crate::mix::Mix;
 use crate::patching::Mode;
+use crate::prompt;
 use crate::request::Live;
 
 /// What to take away from a run.
@@ -43,8 +45,8 @@ pub enum Action {
     StepPatch,
     /// Another seed.
     Dice,
-    /// Choose a class.
-    Class(usize),
+    /// Choose what to draw.
+    Class(Mix),
     /// Choose a seed.
     Seed(u32),
     /// Set the controls that may change while a run goes on.
@@ -124,8 +126,8 @@ impl Action {
             "step_patch" => Self::StepPatch,
             "dice" => Self::Dice,
             "class" => match config {
-                Some(config) => Self::Class(config.class(value)?),
-                None => Self::Class(number(name, value)?),
+                Some(config) => Self::Class(prompt::resolve(value, config)?),
+                None => Self::Class(Mix::of(number(name, value)?)),
             },
             "seed" => Self::Seed(number(name, value)?),
             "threshold" => with(&|l| number(name, value).map(|n| l.threshold = n))?,

@@ -6,6 +6,7 @@ use super::action::{Action, Export};
 use super::analyst::Own;
 use super::{Facts, theme, threshold};
 use crate::patching::Mode;
+use crate::prompt;
 use crate::request::Live;
 
 /// Class, seed and the large button.
@@ -24,8 +25,8 @@ pub fn what(ui: &mut Ui, f: &Facts<'_>, search: &mut String, out: &mut Vec<Actio
 }
 
 fn class_picker(ui: &mut Ui, f: &Facts<'_>, search: &mut String, out: &mut Vec<Action>) {
-    let chosen = f.class;
-    let name = f.config.class_name(chosen);
+    let chosen = f.class.single();
+    let name = prompt::describe(f.class, f.config);
     let button = ui.add(egui::Button::new(name)).on_hover_text("What to draw");
     egui::Popup::from_toggle_button_response(&button)
         .close_behavior(egui::PopupCloseBehavior::CloseOnClickOutside)
@@ -46,8 +47,8 @@ fn class_picker(ui: &mut Ui, f: &Facts<'_>, search: &mut String, out: &mut Vec<A
                             continue;
                         }
                         any = true;
-                        if class_button(ui, f, id, &name, id == chosen).clicked() {
-                            out.push(Action::Class(id));
+                        if class_button(ui, f, id, &name, chosen == Some(id)).clicked() {
+                            out.push(Action::Class(id.into()));
                             search.clear();
                             ui.close();
                         }
@@ -269,7 +270,7 @@ pub fn own(ui: &mut Ui, f: &Facts<'_>, out: &mut Vec<Action>) {
         }
         let all = f.keep.rows.len() >= grid && f.keep.columns.len() >= grid;
         let complete = egui::Button::new("Let the model draw the rest");
-        let about = format!("Draws what is dimmed, as {}", f.config.class_name(f.class));
+        let about = format!("Draws what is dimmed, as {}", prompt::describe(f.class, f.config));
         if ui.add_enabled(f.ready && !all, complete).on_hover_text(about).clicked() {
             out.push(Action::Complete);
         }

@@ -10,6 +10,7 @@ use super::textures::Textures;
 use super::{App, Model, Settings, decoder};
 use crate::analysis::Region;
 use crate::config::ModelConfig;
+use crate::mix::Mix;
 use crate::patching::Patches;
 use crate::request::Live;
 
@@ -24,7 +25,7 @@ pub struct Facts<'a> {
     /// Pictures and runs.
     pub stage: &'a Stage,
     /// The chosen class.
-    pub class: usize,
+    pub class: &'a Mix,
     /// The pinned threshold, in nats.
     pub pinned: Option<f32>,
     /// Tokens shown: the cursor, or all that are drawn.
@@ -104,7 +105,7 @@ impl App {
             live: &self.live,
             settings: &self.settings,
             stage: &self.stage,
-            class: self.class,
+            class: &self.class,
             pinned: self.pinned,
             drawn: self.drawn(),
             inspected: self.hovered.or(self.selected),

@@ -11,6 +11,7 @@ use crate::backend::{Backend, DeviceChoice};
 use crate::checkpoint::ModelFiles;
 use crate::error::Error;
 use crate::link::{Link, View};
+use crate::mix::Mix;
 use crate::request::{Live, Request};
 use crate::session::Session;
 
@@ -43,7 +44,7 @@ pub enum Reopen {
 pub(super) struct Carried {
     settings: Settings,
     live: Live,
-    class: usize,
+    class: Mix,
     pinned: Option<f32>,
     seek: Option<usize>,
     selected: Option<usize>,
@@ -141,7 +142,7 @@ impl App {
         let carried = Carried {
             settings: self.remembered(),
             live: self.live.clone(),
-            class: self.class,
+            class: self.class.clone(),
             pinned: self.pinned,
             seek: self.seek,
             selected: self.selected,
@@ -196,7 +197,7 @@ impl App {
     pub(super) fn take_over(&mut self) {
         let Some(carried) = self.launch.kept.take() else { return };
         self.settings = carried.settings.clone();
-        self.class = carried.class;
+        self.class = carried.class.clone();
         (self.stage.main, self.stage.other) = (carried.main.clone(), carried.other.clone());
         self.carried = Some(carried);
     }

@@ -13,6 +13,7 @@ use super::tour::Place;
 use super::{App, Model, Settings, controls, inspector, theme, timeline, windows};
 use crate::engine::Generator;
 use crate::patching::Patches;
+use crate::prompt;
 
 /// Below this width, in points, everything is in one column.
 const NARROW: f32 = 760.0;
@@ -293,8 +294,8 @@ impl App {
         let name = match &picture.source {
             Source::Own(name) => name.rsplit(['/', '\\']).next().unwrap_or(name).to_owned(),
             Source::Original => "your image".to_owned(),
-            Source::Recorded => format!("{}, recorded", self.config.class_name(picture.request.class)),
-            Source::Run => format!("{}, seed {}", self.config.class_name(picture.request.class), picture.request.seed),
+            Source::Recorded => format!("{}, recorded", prompt::describe(&picture.request.class, &self.config)),
+            Source::Run => format!("{}, seed {}", prompt::describe(&picture.request.class, &self.config), picture.request.seed),
         };
         let drawn = self.drawn_of(picture);
         let count = patches.starts().iter().take(drawn).filter(|s| **s).count();

@@ -10,6 +10,7 @@ use super::picture::Source;
 use super::stage::Slot;
 use super::{App, Model};
 use crate::platform::Step;
+use crate::prompt;
 
 /// The state is published this often at most.
 pub(super) const PUBLISH: Duration = Duration::from_millis(100);
@@ -121,7 +122,7 @@ impl App {
             device: self.backend.name(),
             renderer: self.renderer.to_owned(),
             model: if let Model::Ready(s) = &self.model { Some(s.files.hash.clone()) } else { None },
-            class: self.config.class_name(self.class),
+            class: prompt::describe(&self.class, &self.config),
             seed: self.settings.seed,
             threshold: self.live.threshold,
             p_max: self.live.p_max,

@@ -48,6 +48,8 @@ use crate::error::Result;
 use crate::gpu::{self, Gpu};
 use crate::patching::Patches;
 use crate::platform::{self, Progress, Task};
+use crate::mix::Mix;
+use crate::prompt;
 use crate::request::Live;
 use analyst::{Analyst, Attend, Own};
 use bench::Bench;
@@ -92,7 +94,7 @@ pub struct App {
     launch: Launch,
     settings: Settings,
     live: Live,
-    class: usize,
+    class: Mix,
     pinned: Option<f32>,
     config: Arc<ModelConfig>,
     backend: Arc<Backend>,
@@ -182,7 +184,7 @@ impl App {
         let message = (!launch.notice.is_empty()).then(|| (launch.notice.clone(), None));
         let mut app = Self {
             model: Model::Failed,
-            class: settings.class.as_deref().and_then(|name| config.class(name).ok()).unwrap_or(0),
+            class: remembered_class(&settings, &config),
             textures: Textures::new(&config),
             launch,
             settings,
@@ -347,6 +349,12 @@ impl App {
             p.is_done() && (a.threshold, a.p_max, a.mode) != (b.threshold, b.p_max, b.mode)
         })
     }
+}
+
+/// What was last asked for, where this model knows it.
+fn remembered_class(settings: &Settings, config: &ModelConfig) -> Mix {
+    let asked = settings.class.as_deref().and_then(|text| prompt::resolve(text, config).ok());
+    asked.unwrap_or_else(|| config.default_class().into())
 }
 
 /// The window's device, or the CPU where that is wanted or the window has none that can run the engine.

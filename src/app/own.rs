@@ -112,7 +112,7 @@ impl App {
     pub(super) fn complete(&mut self) -> Result<()> {
         let own = self.own.as_ref().ok_or_else(|| Error::Request("open an image of your own first".into()))?;
         let forced = keep(&own.analysis.codes, self.config.grid(), &self.keep);
-        let base = Request::new(&self.config, Generator::Dpar, self.class, self.settings.seed);
+        let base = Request::new(&self.config, Generator::Dpar, self.class.clone(), self.settings.seed);
         self.start(Request { live: self.live.clone(), forced, ..base }, false)
     }
 

@@ -9,7 +9,9 @@ use super::{App, Model, decoder, tour};
 use crate::engine::Generator;
 use crate::error::{Error, Result};
 use crate::export::Animation;
+use crate::mix::Mix;
 use crate::platform::{self, Task, finished};
+use crate::prompt;
 use crate::request::{Live, Request};
 
 /// A file's name and content.
@@ -51,7 +53,7 @@ impl App {
 
     fn perform(&mut self, action: Action) -> Result<()> {
         match action {
-            Action::Generate => return self.generate(self.class, self.settings.seed),
+            Action::Generate => return self.generate(self.class.clone(), self.settings.seed),
             Action::Redraw => return self.redraw(),
             Action::Play => self.play_again(),
             Action::Pause => self.stage.pause(),
@@ -62,7 +64,7 @@ impl App {
             Action::Dice => self.settings.seed = dice(),
             Action::Class(class) => {
                 self.class = class;
-                self.settings.class = Some(self.config.class_name(class));
+                self.settings.class = Some(prompt::describe(&self.class, &self.config));
             }
             Action::Seed(seed) => self.settings.seed = seed,
             Action::Live(live) => return self.set_live(live),
@@ -180,7 +182,7 @@ impl App {
         self.message = Some((text.to_owned(), None));
     }
 
-    fn generate(&mut self, class: usize, seed: u32) -> Result<()> {
+    fn generate(&mut self, class: Mix, seed: u32) -> Result<()> {
         let request = Request { live: self.live.clone(), ..Request::new(&self.config, Generator::Dpar, class, seed) };
         self.own = None;
         self.after = None;
@@ -208,13 +210,22 @@ impl App {
 
     /// The shown picture's class and seed again, under the present controls.
     fn redraw(&mut self) -> Result<()> {
-        let Some(picture) = &self.stage.main else { return self.generate(self.class, self.settings.seed) };
+        let Some(picture) = &self.stage.main else { return self.generate(self.class.clone(), self.settings.seed) };
         if let Source::Own(_) = picture.source {
             return self.complete();
         }
         let request = Request { live: self.live.clone(), schedule: Vec::new(), ..picture.request.clone() };
-        (self.class, self.settings.seed) = (request.class.min(self.config.num_classes() - 1), request.seed);
+        self.adopt(&request);
         self.start(request, self.settings.compare)
+    }
+
+    /// Class and seed of a request become the chosen ones.
+    pub(super) fn adopt(&mut self, request: &Request) {
+        // The null class, which stands for a picture of one's own, is nothing to choose.
+        if request.class.check(self.config.num_classes() - 1).is_ok() {
+            self.class = request.class.clone();
+        }
+        self.settings.seed = request.seed;
     }
 
     /// From the cursor on (or from the start, at the end) the finished picture plays again.

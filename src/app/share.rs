@@ -15,6 +15,7 @@ use crate::error::{Error, Result};
 use crate::export::Animation;
 use crate::link::{Link, View};
 use crate::platform::{self, Task, finished};
+use crate::prompt;
 use crate::record::Recording;
 use crate::render::{self, OverlayInput, png_bytes};
 use crate::session::{Preview, Statistics};
@@ -32,27 +33,21 @@ impl App {
 
     /// Does what a link says: draws its picture, and shows it as its sender saw it.
     pub(super) fn follow(&mut self, text: &str) -> Result<()> {
-        let link = Link::parse(text, Some(&self.config))?;
-        let request = link.request(&self.config)?;
+        let link = Link::parse(text)?;
+        let hash = if let Model::Ready(studio) = &self.model { studio.files.hash.clone() } else { String::new() };
+        let (request, notes) = link.request_for(&self.config, &hash)?;
         if let Some(view) = link.view {
             (self.settings.grid, self.settings.heat) = (view.grid, view.heat);
             self.settings.compare = view.compare && self.config.baseline.is_some();
         }
-        (self.class, self.settings.seed) = (request.class.min(self.config.num_classes() - 1), request.seed);
+        self.adopt(&request);
         // Where controls were moved on the way, as they were in the end: then the grid shown is the picture's own.
         self.live = request.schedule.last().map_or(&request.live, |(_, live)| live).clone();
-        let Model::Ready(studio) = &self.model else {
+        let Model::Ready(_) = &self.model else {
             // Drawn as soon as the model is there.
             self.launch.link = Some(text.to_owned());
             return Ok(());
         };
-        let mut notes = link.warnings.clone();
-        if let Some(other) = link.other_model(&studio.files.hash) {
-            notes.push(format!(
-                "the link was made with model {other}, this is {}: the picture differs",
-                studio.files.hash
-            ));
-        }
         if !notes.is_empty() {
             self.say(&notes.join("; "));
         }
@@ -163,7 +158,8 @@ impl App {
         match &picture.source {
             Source::Own(_) | Source::Original => "own".to_owned(),
             Source::Run | Source::Recorded => {
-                format!("{}-{}", self.config.class_name(picture.request.class), picture.request.seed)
+                let name = prompt::describe(&picture.request.class, &self.config);
+                format!("{}-{}", file_name(&name), picture.request.seed)
             }
         }
     }
@@ -220,7 +216,7 @@ impl App {
             self.textures.set_looks(ctx, looks);
         }
         if let Some(thumbnails) = extras.thumbnails {
-            self.textures.set_thumbnails(ctx, thumbnails.sheet());
+            self.textures.set_thumbnails(ctx, &thumbnails);
         }
         if let Some(recording) = extras.recording.filter(|_| self.stage.main.is_none() && !self.stage.is_busy()) {
             self.play_recording(&recording);
@@ -244,10 +240,15 @@ impl App {
             stopped: false,
         };
         self.live = picture.request.live.clone();
-        (self.class, self.settings.seed) =
-            (picture.request.class.min(self.config.num_classes() - 1), picture.request.seed);
+        self.adopt(&picture.request);
         self.stage.play(Slot::Main, picture, tokens, statistics, 0, self.now());
     }
+}
+
+/// A prompt as part of a file's name: `0.7 owl + 0.3 panda` is `0.7-owl-0.3-panda`.
+fn file_name(prompt: &str) -> String {
+    let kept = prompt.chars().map(|c| if c.is_alphanumeric() || c == '.' { c } else { '-' }).collect::<String>();
+    kept.split('-').filter(|part| !part.is_empty()).collect::<Vec<_>>().join("-").chars().take(60).collect()
 }
 
 /// An image of the screen as a picture again.

@@ -14,6 +14,7 @@ use crate::engine::{Engine, Generator};
 use crate::error::Result;
 use crate::model::Tokenizer;
 use crate::platform::{self, Progress, Task};
+use crate::prompt;
 use crate::request::Live;
 
 /// Wakes the frame when something has arrived.
@@ -121,9 +122,10 @@ impl App {
     pub(super) fn loaded(&mut self, loaded: Result<Studio>) {
         match loaded {
             Ok(mut studio) => {
-                let (class, hash) = (self.config.class_name(self.class), studio.files.hash.clone());
+                let (class, hash) = (prompt::describe(&self.class, &self.config), studio.files.hash.clone());
                 self.config = Arc::new(studio.files.config.clone());
-                self.class = self.config.class(&class).unwrap_or(0);
+                self.class =
+                    prompt::resolve(&class, &self.config).unwrap_or_else(|_| self.config.default_class().into());
                 self.live = match self.settings.live.take() {
                     Some((model, live)) if model == hash && live.check().is_ok() => live,
                     _ => Live::of(&self.config),

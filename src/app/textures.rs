@@ -1,12 +1,15 @@
 //! Pictures on the screen: uploaded when they change, and only then.
 
+use std::collections::HashMap;
+
 use eframe::egui::{self, ColorImage, Rect, TextureHandle, TextureOptions, pos2};
 
 use super::picture::Picture;
 use super::stage::Slot;
 use crate::config::ModelConfig;
 use crate::looks::Looks;
-use crate::sheet::{Layout, Sheet};
+use crate::sheet::Layout;
+use crate::thumbnails::Thumbnails;
 
 /// What a texture shows: picture, tokens, frame below them, frames in all.
 type Key = (u64, usize, usize);
@@ -23,7 +26,7 @@ pub struct Textures {
     other: Shown,
     looks: Option<Looks>,
     tiles: Option<TextureHandle>,
-    thumbnails: Option<(TextureHandle, Layout)>,
+    thumbnails: Option<(TextureHandle, Layout, HashMap<usize, usize>)>,
     side: usize,
     vocab: usize,
 }
@@ -56,10 +59,12 @@ impl Textures {
         self.looks = Some(looks);
     }
 
-    /// A picture per class.
-    pub fn set_thumbnails(&mut self, ctx: &egui::Context, sheet: &Sheet) {
-        let image = super::picture::to_egui(sheet.pixels());
-        self.thumbnails = Some((ctx.load_texture("thumbnails", image, TextureOptions::LINEAR), sheet.layout()));
+    /// Pictures of some classes.
+    pub fn set_thumbnails(&mut self, ctx: &egui::Context, thumbnails: &Thumbnails) {
+        let sheet = thumbnails.sheet();
+        let texture = ctx.load_texture("thumbnails", super::picture::to_egui(sheet.pixels()), TextureOptions::LINEAR);
+        let tiles = thumbnails.classes().iter().enumerate().map(|(tile, class)| (*class, tile)).collect();
+        self.thumbnails = Some((texture, sheet.layout(), tiles));
     }
 
     /// Uploads what a slot shows of its picture, where that has changed.
@@ -90,8 +95,8 @@ impl Textures {
 
     /// A class's thumbnail.
     pub fn thumbnail(&self, class: usize) -> Option<(egui::TextureId, Rect)> {
-        let (texture, layout) = self.thumbnails.as_ref()?;
-        cell(class, *layout).map(|uv| (texture.id(), uv))
+        let (texture, layout, tiles) = self.thumbnails.as_ref()?;
+        cell(*tiles.get(&class)?, *layout).map(|uv| (texture.id(), uv))
     }
 
     /// What a code looks like.

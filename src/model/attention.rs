@@ -19,6 +19,7 @@ use burn::tensor::Tensor;
 use super::dpar::PatchLayout;
 use super::{Dpar, check_batch, read_f32};
 use crate::error::{Error, Result};
+use crate::mix::Mix;
 use crate::patching::Patches;
 
 /// Most weights kept at once (64 MiB of f32): 8 heads of 1,448 patches.

@@ -17,6 +17,7 @@ use super::{Weights, check_batch, indices};
 use crate::checkpoint::Checkpoint;
 use crate::config::TransformerConfig;
 use crate::error::{Error, Result};
+use crate::mix::Mix;
 use crate::patching::{Patch, Patches};
 
 /// DPAR on a device.

@@ -34,6 +34,7 @@ use burn::tensor::{DataError, Device, ExecutionError, Int, Tensor, TensorData};
 use crate::checkpoint::Checkpoint;
 use crate::config::TransformerConfig;
 use crate::error::{Error, Result};
+use crate::mix::Mix;
 
 pub use attention::AttentionMap;
 pub use dpar::Dpar;

@@ -41,7 +41,7 @@ impl PatchTransformer {
 
     /// As [`PatchTransformer::forward`], through the first `count` layers only.
     fn run(&self, p: Tensor<3>, classes: &[Mix], rope: &Rope, count: usize) -> Tensor<3> {
-        let [b, m, _] = p.dims();
+        let m = p.dims()[1];
         let class = self.classes.mixed(classes); // (B, 1, D)
         let mut s = if m > 1 { Tensor::cat(vec![class, p.narrow(1, 0, m - 1)], 1) } else { class }; // (B, M, D)
         for layer in &self.layers[..count] {

@@ -12,6 +12,7 @@ use super::{Weights, check_batch};
 use crate::checkpoint::Checkpoint;
 use crate::config::TransformerConfig;
 use crate::error::Result;
+use crate::mix::Mix;
 
 /// A token model on a device.
 #[derive(Clone, Debug)]
