@@ -359,37 +359,31 @@ fn check_vq(c: &VqConfig) -> std::result::Result<(), String> {
 mod tests {
     use super::*;
 
-    const PILOT: &[u8] = include_bytes!("../assets/model/config.json");
+    const BUILT_IN: &[u8] = include_bytes!("../assets/model/config.json");
 
     #[test]
-    fn pilot_parses_and_knows_its_sizes() {
-        let c = ModelConfig::parse(PILOT, "config.json").unwrap();
-        assert_eq!((c.grid(), c.tokens(), c.vocab(), c.image_size()), (16, 256, 1024, 64));
-        assert_eq!(c.dpar.as_ref().unwrap().ffn_dim(), 704);
-    }
-
-    #[test]
-    fn unknown_class_suggests_the_nearest() {
-        let c = ModelConfig::parse(PILOT, "config.json").unwrap();
-        assert_eq!(c.class("cat-monkey-face").unwrap(), 8);
-        assert_eq!(c.class("57").unwrap(), 57);
-        for (typed, meant) in [("cats", "cat-monkey-face"), ("cta", "cat-monkey-face"), ("frut", "food-fruit")] {
-            let e = c.class(typed).unwrap_err().to_string();
-            assert!(e.contains(meant), "{e}");
-        }
-        assert!(c.class("58").unwrap_err().to_string().contains("0 to 57"));
+    fn the_built_in_config_parses_and_knows_its_sizes() {
+        let c = ModelConfig::parse(BUILT_IN, "config.json").unwrap();
+        assert_eq!((c.grid(), c.tokens(), c.vocab(), c.image_size()), (16, 256, 1024, 128));
+        assert_eq!(c.dpar.as_ref().unwrap().ffn_dim(), 512);
+        assert_eq!((c.num_classes(), (0..557).filter(|class| c.is_group(*class)).count()), (557, 58));
+        let birds: Vec<&str> = c.members(0).map(|class| c.classes[class].as_str()).collect();
+        assert!(birds.contains(&"owl") && !birds.contains(&"bat"), "{birds:?}");
+        assert!(c.best().all(|class| !c.is_group(class)), "what is featured is a thing");
     }
 
     #[test]
     fn contradictions_are_named() {
-        let text = String::from_utf8(PILOT.to_vec()).unwrap();
+        let text = String::from_utf8(BUILT_IN.to_vec()).unwrap();
         for (from, to, says) in [
             ("\"dim\": 192", "\"dim\": 190", "entropy.dim"),
-            ("\"n_head\": 8", "\"n_head\": 1", "dim / n_head"),
-            ("\"threshold\": 5.2", "\"threshold\": 1e999", "config"),
+            ("\"n_head\": 3", "\"n_head\": 1", "dim / n_head"),
+            ("\"threshold\": 4.3", "\"threshold\": 1e999", "config"),
             ("\"codebook_size\": 1024", "\"codebook_size\": 512", "vocab_size"),
             ("\"grid_size\": 16", "\"grid_size\": 4000000000", "grid_size"),
             ("\"norm_groups\": 8", "\"norm_groups\": 7", "norm_groups"),
+            ("\"parents\": [", "\"parents\": [null,", "558 `parents` for 557 class names"),
+            ("\"classes\": [", "\"featured\": [\"unicorns\"], \"classes\": [", "features \"unicorns\""),
         ] {
             let e = ModelConfig::parse(text.replacen(from, to, 1).as_bytes(), "x/config.json").unwrap_err().to_string();
             assert!(e.starts_with("x/config.json: ") && e.contains(says), "{from} -> {to}: {e}");

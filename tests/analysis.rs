@@ -22,7 +22,7 @@ fn analyzer(f: &Fixture, device: &Device) -> (Analyzer, Tokenizer) {
 /// The trained model on a picture it knows to draw: through a PNG file and back.
 #[test]
 fn a_picture_becomes_tokens_entropies_and_a_picture_again() {
-    let f = Fixture::load("pilot");
+    let f = Fixture::load("v1");
     let (analyzer, tokenizer) = analyzer(&f, &Device::flex());
     let run = &f.runs()[0];
     let drawn = block_on(tokenizer.decode_image(&run.tokens, f.files.config.grid())).unwrap();

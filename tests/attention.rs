@@ -113,7 +113,7 @@ fn check(name: &str, device: &Device) {
     let p = block_on(read_f32(p)).unwrap();
     let expected = by_hand(&model.config, f.files.dpar.as_ref().unwrap(), &p, class, &patches);
     for (layer, expected) in expected.iter().enumerate() {
-        let map = block_on(model.attention(&tokens, class, &patches, layer)).unwrap();
+        let map = block_on(model.attention(&tokens, &class.into(), &patches, layer)).unwrap();
         assert_eq!((map.heads(), map.patches()), (model.config.n_head, patches.count()));
         assert_close(&format!("{name} layer {layer}"), map.weights(), expected, 1e-4);
         for head in 0..map.heads() {
@@ -148,20 +148,20 @@ fn rows_need_only_what_came_before() {
     let model = load(&f, &Device::flex());
     let (tokens, class, patches) = image(&f);
     let last = model.config.n_layer - 1;
-    let map = block_on(model.attention(&tokens, class, &patches, last)).unwrap();
+    let map = block_on(model.attention(&tokens, &class.into(), &patches, last)).unwrap();
     let rows = |m: usize| -> Vec<f32> { (0..map.heads()).flat_map(|head| map.row(head, m).to_vec()).collect() };
     for m in [0, 1, patches.count() / 2, patches.count() - 1] {
-        let row = block_on(model.attention_row(&tokens, class, &patches, last, m)).unwrap();
+        let row = block_on(model.attention_row(&tokens, &class.into(), &patches, last, m)).unwrap();
         assert_close(&format!("row {m}"), &row, &rows(m), 1e-5);
     }
     let cut = 13; // tokens drawn so far
     let begun = Patches::from_starts(patches.starts()[..cut].to_vec(), model.config.grid_size as u32);
-    let part = block_on(model.attention(&tokens[..cut], class, &begun, last)).unwrap();
+    let part = block_on(model.attention(&tokens[..cut], &class.into(), &begun, last)).unwrap();
     for m in 0..begun.count() {
         assert_close(&format!("early row {m}"), part.row(0, m), map.row(0, m), 1e-5);
     }
     // The class is what it is about: another one looks elsewhere (from the second layer on; its key is zero in all).
-    let other = block_on(model.attention(&tokens, model.config.num_classes, &patches, last)).unwrap();
+    let other = block_on(model.attention(&tokens, &model.config.num_classes.into(), &patches, last)).unwrap();
     assert_ne!(other, map);
 }
 
@@ -171,10 +171,10 @@ fn what_does_not_exist_is_refused() {
     let model = load(&f, &Device::flex());
     let (tokens, class, patches) = image(&f);
     let says = |says: &str, e: dpar::Error| assert!(e.is_bad_input() && e.to_string().contains(says), "{says}: {e}");
-    says("layer 2 does not", block_on(model.attention(&tokens, class, &patches, 2)).unwrap_err());
-    says("class 11", block_on(model.attention(&tokens, 11, &patches, 0)).unwrap_err());
-    says("image has 63", block_on(model.attention_row(&tokens[..63], class, &patches, 0, 1)).unwrap_err());
-    says("patch 99 does not", block_on(model.attention_row(&tokens, class, &patches, 0, 99)).unwrap_err());
+    says("layer 2 does not", block_on(model.attention(&tokens, &class.into(), &patches, 2)).unwrap_err());
+    says("class 11", block_on(model.attention(&tokens, &11.into(), &patches, 0)).unwrap_err());
+    says("image has 63", block_on(model.attention_row(&tokens[..63], &class.into(), &patches, 0, 1)).unwrap_err());
+    says("patch 99 does not", block_on(model.attention_row(&tokens, &class.into(), &patches, 0, 99)).unwrap_err());
     let many = Patches::from_starts(vec![true; 4096], 64);
-    says("one patch at a time", block_on(model.attention(&tokens, class, &many, 0)).unwrap_err());
+    says("one patch at a time", block_on(model.attention(&tokens, &class.into(), &many, 0)).unwrap_err());
 }

@@ -12,6 +12,7 @@ use dpar::config::SamplingConfig;
 use dpar::engine::weights::Precision;
 use dpar::engine::{Controls, CpuExecutor, Engine, Generator, GpuExecutor, Layout, Record, Tier, build};
 use dpar::gpu::Gpu;
+use dpar::mix::Mix;
 use dpar::patching::{Mode, PatchRule};
 
 const F32: Layout = Layout { precision: Precision::F32, ..Layout::GPU };
@@ -38,7 +39,7 @@ fn advance(engine: &mut Engine, positions: Range<usize>) -> Vec<Record> {
 }
 
 /// Draws (or replays) all tokens, a few a submit.
-fn run(engine: &mut Engine, class: usize, forced: &[u32], controls: &Controls) -> Vec<Record> {
+fn run(engine: &mut Engine, class: &Mix, forced: &[u32], controls: &Controls) -> Vec<Record> {
     engine.start(class, forced).unwrap();
     engine.set_controls(controls);
     let total = engine.program().tokens;
@@ -69,7 +70,7 @@ fn forced_parity(name: &str, gpu: Option<&Gpu>, layout: Layout, tier: Tier, rows
         let mut engine = engine(gpu, &f.files, generator, layout, tier);
         for row in 0..rows {
             let given = &tokens[row * t..(row + 1) * t];
-            engine.start(classes[row] as usize, given).unwrap();
+            engine.start(&Mix::of(classes[row] as usize), given).unwrap();
             engine.set_controls(&controls);
             let (mut records, mut logits) = (Vec::new(), Vec::new());
             let port = engine.program().ports.logits;
@@ -97,7 +98,7 @@ fn forced_parity(name: &str, gpu: Option<&Gpu>, layout: Layout, tier: Tier, rows
 
 #[test]
 fn given_tokens_on_the_cpu_twins() {
-    for (name, rows) in [("tiny", 2), ("odd", 2), ("pilot", 2)] {
+    for (name, rows) in [("tiny", 2), ("odd", 2), ("v1", 2)] {
         forced_parity(name, None, Layout::CPU, Tier::SOFTWARE, rows);
     }
 }
@@ -110,7 +111,7 @@ fn given_tokens_in_wgsl() {
             forced_parity(name, Some(gpu), F32, tier, 2);
         }
     }
-    forced_parity("pilot", Some(gpu), Layout::GPU, Tier::SOFTWARE, 1);
+    forced_parity("v1", Some(gpu), Layout::GPU, Tier::SOFTWARE, 1);
 }
 
 /// The smallest chunks: matrices and tables in pieces must give what whole ones give.
@@ -133,7 +134,7 @@ fn recorded_runs(name: &str, gpu: Option<&Gpu>, layout: Layout, limit: usize) {
     let mut engine = engine(gpu, &f.files, Generator::Dpar, layout, Tier::SOFTWARE);
     for (n, r) in f.runs().iter().enumerate().take(limit) {
         let sampling = SamplingConfig { cfg_scale: r.cfg, temperature: r.temperature, top_k: r.top_k, top_p: r.top_p };
-        let records = run(&mut engine, r.cls, &[], &controls(&f.files, r.threshold, &sampling, r.seed));
+        let records = run(&mut engine, &r.class(), &[], &controls(&f.files, r.threshold, &sampling, r.seed));
         let tokens: Vec<u32> = records.iter().map(|r| r.token).collect();
         let starts: Vec<bool> = records.iter().map(|r| r.start().is_some()).collect();
         let what = format!("{name} run {n} on {}", if gpu.is_some() { "wgsl" } else { "twins" });
@@ -151,7 +152,7 @@ fn recorded_runs(name: &str, gpu: Option<&Gpu>, layout: Layout, limit: usize) {
 
 #[test]
 fn recorded_runs_on_the_cpu_twins() {
-    for name in ["tiny", "odd", "pilot"] {
+    for name in ["tiny", "odd", "v1"] {
         recorded_runs(name, None, Layout::CPU, usize::MAX);
     }
 }
@@ -159,7 +160,7 @@ fn recorded_runs_on_the_cpu_twins() {
 #[test]
 fn recorded_runs_in_wgsl() {
     let Some(gpu) = common::gpu() else { return };
-    for (name, layout) in [("tiny", F32), ("odd", F32), ("pilot", Layout::GPU)] {
+    for (name, layout) in [("tiny", F32), ("odd", F32), ("v1", Layout::GPU)] {
         recorded_runs(name, Some(gpu), layout, usize::MAX);
     }
 }
@@ -183,8 +184,8 @@ fn same_seed_same_tokens_and_what_f16_changes() {
     for gpu in places.iter().take(if places[1].is_some() { 2 } else { 1 }) {
         let draw = |layout| {
             let mut engine = engine(*gpu, &f.files, Generator::Dpar, layout, Tier::SOFTWARE);
-            let first = run(&mut engine, 3, &[], &controls);
-            let again = run(&mut engine, 3, &[], &controls);
+            let first = run(&mut engine, &3.into(), &[], &controls);
+            let again = run(&mut engine, &3.into(), &[], &controls);
             assert_eq!(bytemuck::cast_slice::<_, u32>(&first), bytemuck::cast_slice::<_, u32>(&again));
             first
         };

@@ -9,6 +9,7 @@ mod burn_loop;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use common::{Fixture, assert_close};
+use dpar::mix::Mix;
 use dpar::model::{Dpar, TokenModel, Tokenizer, entropies, read_f32};
 use dpar::patching::{PatchRule, Patches};
 use pollster::block_on;
@@ -26,8 +27,8 @@ fn rule(f: &Fixture) -> PatchRule {
     }
 }
 
-fn classes(f: &Fixture) -> Vec<usize> {
-    f.u32("classes").into_iter().map(|c| c as usize).collect()
+fn classes(f: &Fixture) -> Vec<Mix> {
+    f.u32("classes").into_iter().map(|c| Mix::of(c as usize)).collect()
 }
 
 /// The reference's patches, one per image.
@@ -47,7 +48,7 @@ fn dpar(f: &Fixture, device: &Device) -> Dpar {
 fn check_entropies(name: &str, f: &Fixture, device: &Device) {
     let model = entropy_model(f, device);
     let tokens = f.u32("tokens");
-    let null = vec![model.config.num_classes; classes(f).len()];
+    let null = vec![Mix::of(model.config.num_classes); classes(f).len()];
     let mut got = block_on(read_f32(entropies(model.logits(&tokens, &null).unwrap()))).unwrap();
     let expected = f.f32("entropies");
     assert_close(&format!("{name} entropies"), &got, &expected, TOLERANCE);
@@ -112,8 +113,8 @@ fn odd_on_flex() {
 }
 
 #[test]
-fn pilot_on_flex() {
-    check_all("pilot", &Device::flex());
+fn v1_on_flex() {
+    check_all("v1", &Device::flex());
 }
 
 /// What training/ wrote: a few steps of every model, exported in f16 (training/tests/test_smoke.py).
@@ -195,10 +196,10 @@ fn bad_batches_are_refused() {
     let model = dpar(&f, &Device::flex());
     let (tokens, patches) = (f.u32("tokens"), patches(&f));
     let says = |result: dpar::Result<Tensor<3>>| result.unwrap_err().to_string();
-    assert!(says(model.logits(&[64; 64], &[0], &patches[..1])).contains("token 64"));
-    assert!(says(model.logits(&tokens[..64], &[11], &patches[..1])).contains("class 11"));
-    assert!(says(model.logits(&tokens[..63], &[0], &patches[..1])).contains("boundaries"));
-    assert!(says(model.logits(&tokens, &[0], &patches[..1])).contains("same number"));
+    assert!(says(model.logits(&[64; 64], &[0.into()], &patches[..1])).contains("token 64"));
+    assert!(says(model.logits(&tokens[..64], &[11.into()], &patches[..1])).contains("class 11"));
+    assert!(says(model.logits(&tokens[..63], &[0.into()], &patches[..1])).contains("boundaries"));
+    assert!(says(model.logits(&tokens, &[0.into()], &patches[..1])).contains("same number"));
     assert!(says(model.logits(&tokens, &[0, 0], &patches[..1])).contains("images"));
 }
 
@@ -223,7 +224,7 @@ fn burn_loop_repeats_greedy_runs() {
 
 #[test]
 fn burn_loop_repeats_a_guided_sampled_run() {
-    check_loop("pilot", 0, 256, &Device::flex());
+    check_loop("v1", 0, 256, &Device::flex());
 }
 
 #[test]

@@ -323,7 +323,7 @@ fn what_a_run_cannot_do_is_one_sentence() {
         ("temperature -1", with(&|r| r.live.sampling.temperature = -1.0)),
         ("top-p 1.5", with(&|r| r.live.sampling.top_p = 1.5)),
         ("guidance scale inf", with(&|r| r.live.sampling.cfg_scale = f32::INFINITY)),
-        ("class 11", with(&|r| r.class = 11)),
+        ("class 11", with(&|r| r.class = 11.into())),
         ("given token 64", with(&|r| r.forced = vec![Some(64)])),
         ("65 tokens", with(&|r| r.forced = vec![None; 65])),
         ("internal error", with(&|r| r.generator = Generator::Baseline)),

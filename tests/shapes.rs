@@ -46,7 +46,7 @@ fn agree(s: &Sizes, layout: Layout) {
         let mut cpu = CpuExecutor::new(build(&files, generator, layout).unwrap());
         let start = |program: &dpar::engine::Program| {
             let state = dpar::engine::state::initial_state(program.tokens);
-            [(program.ports.state, state.to_vec()), (program.ports.classes, program.class_rows(class))]
+            [(program.ports.state, state.to_vec()), (program.ports.classes, program.class_rows(&class.into()))]
         };
         for (port, words) in start(cpu.program()) {
             cpu.write(port, 0, &words);

@@ -4,18 +4,21 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::config::SamplingConfig;
+use crate::mix::Mix;
 
-fn pilot() -> ModelConfig {
+fn built_in() -> ModelConfig {
     ModelConfig::parse(include_bytes!("../../assets/model/config.json"), "config.json").unwrap()
 }
 
 fn parse(text: &str) -> Link {
-    Link::parse(text, Some(&pilot())).unwrap()
+    let link = Link::parse(text).unwrap();
+    link.request_for(&built_in(), "").unwrap();
+    link
 }
 
 fn refused(text: &str) -> String {
-    let e = Link::parse(text, Some(&pilot())).unwrap_err();
-    assert!(matches!(e, crate::Error::Link(_)) && e.is_bad_input(), "{text}");
+    let e = Link::parse(text).and_then(|link| link.request_for(&built_in(), "")).unwrap_err();
+    assert!(matches!(e, Error::Link(_)) && e.is_bad_input(), "{text}");
     let said = e.to_string();
     assert!(said.lines().count() == 1 && said.len() < 400, "{said}");
     said
@@ -39,7 +42,11 @@ fn lives() -> impl Strategy<Value = Live> {
 fn requests() -> impl Strategy<Value = Request> {
     let schedule = btree_map(0usize..256, lives(), 0..6);
     let forced = vec(option::of(0u32..1024), 0..256);
-    (any::<bool>(), 0usize..58, any::<u32>(), lives(), forced, schedule).prop_map(
+    let terms = vec((prop_oneof![Just(1.0), 0.0f64..100.0], 0usize..557), 1..4);
+    let class = prop_oneof![(0usize..557).prop_map(Mix::of), terms.prop_filter_map("adds up to nothing", |terms| {
+        Mix::new(terms.into_iter().map(Into::into).collect()).ok()
+    })];
+    (any::<bool>(), class, any::<u32>(), lives(), forced, schedule).prop_map(
         |(baseline, class, seed, live, mut forced, schedule)| {
             while forced.last() == Some(&None) {
                 forced.pop();
@@ -54,13 +61,13 @@ proptest! {
     #[test]
     fn links_come_back_as_they_were(request in requests(), view in any::<Option<[bool; 3]>>(), token in option::of(0usize..256)) {
         let view = view.map(|[grid, heat, compare]| View { grid, heat, compare });
-        let link = Link { view, token, ..Link::of(&request, "0123456789abcdef", &pilot()) };
+        let link = Link { view, token, ..Link::of(&request, "0123456789abcdef", &built_in()) };
         let text = link.to_string();
         prop_assert!(text.starts_with('#') && text.bytes().all(|b| b.is_ascii_graphic() && b != b'"' && b != b'<'), "{}", text);
         for address in [text.clone(), text[1..].to_owned(), format!("https://example.org/a/b/?q=1{text}"), format!(" {text}\n")] {
             let read = parse(&address);
             prop_assert_eq!(&read, &link);
-            prop_assert_eq!(read.request(&pilot()).unwrap(), request.clone());
+            prop_assert_eq!(read.request(&built_in()).unwrap(), request.clone());
         }
     }
 
@@ -69,7 +76,7 @@ proptest! {
         let names = ["gen", "class", "seed", "t", "pmax", "mode", "cfg", "temp", "topk", "topp", "changes", "given", "view", "token"];
         let pairs: Vec<String> = keys.iter().map(|(key, value)| format!("{}={value}", names[*key])).collect();
         for text in [text, pairs.join("&")] {
-            if let Err(e) = Link::parse(&text, Some(&pilot())) {
+            if let Err(e) = Link::parse(&text).and_then(|link| link.request_for(&built_in(), "")) {
                 let said = e.to_string();
                 prop_assert!(said.lines().count() == 1 && said.len() < 1000, "{}", said);
             }
@@ -78,20 +85,20 @@ proptest! {
 
     #[test]
     fn no_damage_panics(request in requests(), at in any::<prop::sample::Index>(), byte in 32u8..127, cut in any::<bool>()) {
-        let mut text = Link::of(&request, "0123456789abcdef", &pilot()).to_string().into_bytes();
+        let mut text = Link::of(&request, "0123456789abcdef", &built_in()).to_string().into_bytes();
         let at = at.index(text.len());
         if cut { text.truncate(at) } else { text[at] = byte }
-        let _ = Link::parse(&String::from_utf8(text).unwrap(), Some(&pilot()));
+        let _ = Link::parse(&String::from_utf8(text).unwrap()).and_then(|link| link.request_for(&built_in(), ""));
     }
 }
 
 #[test]
 fn a_link_names_every_number_and_reads_well() {
-    let config = pilot();
+    let config = built_in();
     let mut request = Request::new(&config, Generator::Dpar, 8, 3);
     let link =
         Link { view: Some(View { grid: true, heat: true, compare: false }), ..Link::of(&request, "95f2", &config) };
-    let text = "#class=cat-monkey-face&seed=3&t=5.2&pmax=4&mode=entropy_row_boundary&cfg=2&temp=1&topk=0&topp=0.95\
+    let text = "#class=cat-monkey-face&seed=3&t=4.3&pmax=4&mode=entropy_row_boundary&cfg=2&temp=0.8&topk=0&topp=0.85\
                 &model=95f2&view=grid,heat";
     assert_eq!(link.to_string(), text);
     // The same link with a model of other defaults asks for the same numbers.
@@ -116,8 +123,8 @@ fn a_link_names_every_number_and_reads_well() {
 
 #[test]
 fn links_made_by_hand_are_understood() {
-    let config = pilot();
-    let defaults = Request::new(&config, Generator::Dpar, 0, 1);
+    let config = built_in();
+    let defaults = Request::new(&config, Generator::Dpar, config.default_class(), 1);
     for empty in ["", "#", "  ", "https://example.org/dpar/#", "?"] {
         assert_eq!(parse(empty).request(&config).unwrap(), defaults, "{empty}");
     }
@@ -131,8 +138,8 @@ fn links_made_by_hand_are_understood() {
         assert_eq!(parse(text).request(&config).unwrap(), same, "{text}");
     }
     // Without a model at hand a link is read as well, and judged later.
-    let link = Link::parse("#class=zebra&t=1", None).unwrap();
-    assert!(link.request(&config).unwrap_err().to_string().contains("\"zebra\" is unknown"));
+    let link = Link::parse("#class=zorse&t=1").unwrap();
+    assert!(link.request(&config).unwrap_err().to_string().contains("nothing is called 'zorse'"));
 }
 
 #[test]
@@ -172,8 +179,9 @@ fn bad_values_are_one_sentence_that_names_them() {
         ("#given=0:+123", "4 hex digits"),
         ("#given=3:0001;2:0001", "after the tokens before it"),
         // These are fine for themselves, but nothing that this model can draw.
-        ("#class=zebra", "the link cannot be drawn: class \"zebra\" is unknown"),
-        ("#class=58", "class 58 does not exist"),
+        ("#class=zorse", "the link cannot be drawn: nothing is called 'zorse'; nearest: "),
+        ("#class=owl%20%2B", "nothing beside a '+'"),
+        ("#class=557", "class 557 does not exist"),
         ("#topp=2", "top-p 2 is out of range"),
         ("#mode=static&pmax=0", "mode static needs"),
         ("#given=0:0400", "given token 1024"),
@@ -185,4 +193,38 @@ fn bad_values_are_one_sentence_that_names_them() {
     }
     assert!(refused(&format!("#class={}", "x".repeat(100_000))).contains("bytes long"));
     assert!(refused(&format!("#class={}", "x".repeat(90_000))).len() < 400);
+}
+
+#[test]
+fn mixes_travel_and_a_plus_may_be_a_space() {
+    let config = built_in();
+    let owl = |text: &str| prompt::resolve(text, &config).unwrap();
+    let request = Request::new(&config, Generator::Dpar, owl("0.7 owl + 0.3 panda"), 3);
+    let text = Link::of(&request, "", &config).to_string();
+    assert!(text.starts_with("#class=0.7%20owl%20%2B%200.3%20panda&seed=3&"), "{text}");
+    assert_eq!(parse(&text).request(&config).unwrap(), request);
+    for (text, asked) in [
+        ("#class=red+apple", "red apple"),
+        ("#class=owl+panda", "owl + panda"),
+        ("#class=2+owl+%2B+panda", "2 owl + panda"),
+        ("#class=0.7%20owl+0.3%20panda", "0.7 owl + 0.3 panda"),
+        ("#class=%F0%9F%A6%89", "owl"),
+    ] {
+        assert_eq!(parse(text).request(&config).unwrap().class, owl(asked), "{text}");
+    }
+}
+
+#[test]
+fn what_another_model_knew_becomes_the_nearest_thing_and_says_so() {
+    let config = built_in();
+    let (request, notes) = parse("#class=owls&seed=2&model=abcd").request_for(&config, "1234").unwrap();
+    assert_eq!(prompt::describe(&request.class, &config), "owl");
+    assert_eq!(notes.len(), 2);
+    assert!(notes[0].contains("made with model abcd, this is 1234: the picture will differ"), "{notes:?}");
+    assert!(notes[1].contains("\"owls\" is unknown here: the nearest, owl, is drawn"), "{notes:?}");
+    // A pilot's link names a group that is still there; only the model is another.
+    let (request, notes) = parse("#class=heart&seed=7&t=6&model=95f2").request_for(&config, "1234").unwrap();
+    assert_eq!((request.class, request.live.threshold, notes.len()), (30.into(), 6.0, 1));
+    // This model's own links are held to the letter.
+    assert!(Link::parse("#class=owls&model=1234").unwrap().request_for(&config, "1234").is_err());
 }

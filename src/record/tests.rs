@@ -11,7 +11,7 @@ use crate::looks::Looks;
 use crate::platform;
 use crate::request::{Live, Request};
 use crate::session::Session;
-use crate::thumbnails::Thumbnails;
+use crate::thumbnails::{Picks, Thumbnails};
 
 fn tiny() -> ModelFiles {
     ModelFiles::load_dir(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tiny"))).unwrap()
@@ -62,13 +62,19 @@ fn the_pictures_of_the_app_belong_to_the_built_in_model() {
     let looks = Looks::parse(&read("model/looks.png"), "looks.png", &model.config).unwrap();
     for id in [0, 400, 1023] {
         let field = block_on(tokenizer.decode_image(&[id; 9], 3)).unwrap();
-        let middle = image::imageops::crop_imm(&field, 4, 4, 4, 4).to_image();
+        let middle = image::imageops::crop_imm(&field, 8, 8, 8, 8).to_image();
         assert!(difference(&looks.tile(id).unwrap(), &middle) <= 1, "code {id}");
     }
-    let thumbnails = Thumbnails::parse(&read("model/thumbnails.png"), "thumbnails.png", &model.config).unwrap();
-    let run = run(&model, Generator::Dpar, 57, 1);
-    let picture = block_on(tokenizer.decode_image(&run.tokens, 16)).unwrap();
-    assert!(difference(&thumbnails.tile(57).unwrap(), &picture) <= 1);
+    let picks = Picks::parse(&read("model/thumbnails.json"), "thumbnails.json", &model.config).unwrap();
+    let thumbnails = Thumbnails::parse(&read("model/thumbnails.png"), "thumbnails.png", &picks, &model.config).unwrap();
+    // The first thing and the last group.
+    for n in [0, picks.pictures.len() - 1] {
+        let run = run(&model, Generator::Dpar, thumbnails.classes()[n], picks.pictures[n].seed);
+        let picture = block_on(tokenizer.decode_image(&run.tokens, 16)).unwrap();
+        let expected = Thumbnails::of(&vec![picture; picks.pictures.len()], &picks, &model.config).unwrap();
+        let (got, expected) = (thumbnails.sheet().tile(n).unwrap(), expected.sheet().tile(n).unwrap());
+        assert!(difference(&got, &expected) <= 1, "{:?}", picks.pictures[n]);
+    }
 }
 
 type Files = HashMap<&'static str, Vec<u8>>;

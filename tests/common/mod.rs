@@ -6,6 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use dpar::checkpoint::ModelFiles;
+use dpar::mix::Mix;
 use safetensors::{Dtype, SafeTensors};
 
 /// A path below the repository's root.
@@ -21,12 +22,12 @@ pub struct Fixture {
 }
 
 impl Fixture {
-    /// `tiny` and `odd` carry their own random weights; `pilot` is the trained model in assets/model; `smoke` is what
+    /// `tiny` and `odd` carry their own random weights; `v1` is the trained model in assets/model; `smoke` is what
     /// training/ exported after a few steps (`DPAR_SMOKE` names a newer one).
     pub fn load(name: &str) -> Self {
         let newer = std::env::var_os("DPAR_SMOKE").filter(|_| name == "smoke");
         let folder = newer.map_or_else(|| repository("tests/fixtures").join(name), PathBuf::from);
-        let model = if name == "pilot" { repository("assets/model") } else { folder.clone() };
+        let model = if name == "v1" { repository("assets/model") } else { folder.clone() };
         let expected = std::fs::read(folder.join("expected.safetensors")).unwrap();
         Self { files: ModelFiles::load_dir(&model).unwrap(), folder, expected }
     }
@@ -68,7 +69,15 @@ impl Fixture {
 /// One run of `generate.py`: its settings and what it drew.
 #[derive(serde::Deserialize)]
 pub struct Run {
+    /// The class, where it is a single one.
+    #[serde(default)]
     pub cls: usize,
+    /// What is mixed, `[[weight, class], ..]`.
+    #[serde(default)]
+    pub terms: Option<Mix>,
+    /// Whether the fixed-length baseline drew it.
+    #[serde(default)]
+    pub baseline: bool,
     pub seed: u32,
     pub threshold: f32,
     pub cfg: f32,
@@ -80,6 +89,12 @@ pub struct Run {
     pub tokens: Vec<u32>,
     pub entropies: Vec<f32>,
     pub starts: Vec<bool>,
+}
+
+impl Run {
+    pub fn class(&self) -> Mix {
+        self.terms.clone().unwrap_or_else(|| self.cls.into())
+    }
 }
 
 fn all() -> f32 {

@@ -69,7 +69,7 @@ fn until(app: &mut Bench, what: &str, so: impl Fn(&State) -> bool) -> State {
 /// Draws a picture to its end, until it is decoded too.
 #[track_caller]
 fn draw(app: &mut Bench, class: usize, seed: u32) -> State {
-    for action in [Action::Class(class), Action::Seed(seed), Action::Generate] {
+    for action in [Action::Class(class.into()), Action::Seed(seed), Action::Generate] {
         app.state_mut().act(action);
     }
     finish(app)

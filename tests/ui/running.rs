@@ -34,7 +34,7 @@ fn said(app: &mut Bench, action: Action) -> String {
 
 #[test]
 fn draws_what_the_reference_drew_and_follows_the_threshold() {
-    let run = &Fixture::load("pilot").runs()[0];
+    let run = &Fixture::load("v1").runs()[0];
     let mut app = ready();
     let done = draw(&mut app, run.cls, run.seed);
     assert_eq!(done.ids.as_deref(), Some(&run.tokens[..]), "the tokens of the PyTorch reference");

@@ -279,7 +279,7 @@ function picture(lab, folder, root, manifest) {
 
 /** A run of the PyTorch reference. */
 async function referenceRun(root) {
-  return JSON.parse(await readFile(join(root, "tests/fixtures/pilot/runs.json"), "utf8"))[0];
+  return JSON.parse(await readFile(join(root, "tests/fixtures/v1/runs.json"), "utf8"))[0];
 }
 
 async function ask(visit, manifest, reference) {
