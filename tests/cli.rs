@@ -14,7 +14,7 @@ use dpar::checkpoint::ModelFiles;
 use dpar::looks::Looks;
 use dpar::patching::{Mode, PatchRule};
 use dpar::record::Recording;
-use dpar::thumbnails::Thumbnails;
+use dpar::thumbnails::{Picks, Thumbnails};
 use dpar::trace::Trace;
 use serde_json::Value;
 use tempfile::{TempDir, tempdir};
@@ -196,10 +196,11 @@ fn the_pictures_of_the_app_are_written_and_read() {
     run(&["looks", "--out", "l.png"]);
     assert!(Looks::parse(&read("l.png"), "l.png", &files.config).unwrap().tile(63).is_some());
     run(&["thumbnails", "--out", "h.png"]);
-    let thumbnails = Thumbnails::parse(&read("h.png"), "h.png", &files.config).unwrap();
+    let picks = Picks::parse(&read("h.json"), "h.json", &files.config).unwrap();
+    let thumbnails = Thumbnails::parse(&read("h.png"), "h.png", &picks, &files.config).unwrap();
     generate(&dir, "cpu", &["--class", "9", "--out", "p.png"]);
     let picture = image::open(dir.path().join("p.png")).unwrap().to_rgb8();
-    assert_eq!(thumbnails.tile(9), Some(picture));
+    assert_eq!((thumbnails.classes()[9], thumbnails.sheet().tile(9)), (9, Some(picture)));
 }
 
 #[test]

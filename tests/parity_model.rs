@@ -200,7 +200,7 @@ fn bad_batches_are_refused() {
     assert!(says(model.logits(&tokens[..64], &[11.into()], &patches[..1])).contains("class 11"));
     assert!(says(model.logits(&tokens[..63], &[0.into()], &patches[..1])).contains("boundaries"));
     assert!(says(model.logits(&tokens, &[0.into()], &patches[..1])).contains("same number"));
-    assert!(says(model.logits(&tokens, &[0, 0], &patches[..1])).contains("images"));
+    assert!(says(model.logits(&tokens, &[0.into(), 0.into()], &patches[..1])).contains("images"));
 }
 
 /// The benchmark's peer draws what the reference draws: its comparison is of equal work.

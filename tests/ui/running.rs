@@ -277,7 +277,7 @@ fn keys_switch_what_is_shown() {
 fn a_threshold_moved_on_the_way_counts_at_once_and_the_link_repeats_it() {
     let mut app = tiny();
     act(&mut app, Action::Speed(60.0));
-    for action in [Action::Class(0), Action::Seed(11), Action::Generate] {
+    for action in [Action::Class(0.into()), Action::Seed(11), Action::Generate] {
         act(&mut app, action);
     }
     until(&mut app, "some tokens are drawn", |s| s.tokens >= 12);
@@ -321,10 +321,10 @@ fn bad_input_is_said_and_harms_nothing() {
         let state = until(&mut app, "the image is refused", |s| s.message.is_some());
         assert!(state.message.unwrap().contains(name));
     }
-    assert!(said(&mut app, Action::Class(9_999)).is_empty());
+    assert!(said(&mut app, Action::Class(9_999.into())).is_empty());
     assert!(!said(&mut app, Action::Generate).is_empty(), "a class that does not exist cannot be drawn");
     app.step();
-    act(&mut app, Action::Class(0));
+    act(&mut app, Action::Class(0.into()));
     for action in [
         Action::Tour(Some(99)),
         Action::Select(Some(9_999)),
