@@ -46,7 +46,7 @@ for (const e of json('emojibase-data/en/data.json')) {
     const sub = meta.subgroups[e.subgroup] || 'none';
     const group = meta.groups[e.group] || 'none';
     const cls = sub in CLASS ? CLASS[sub] : sub;
-    const r = { hex: v.hexcode, base: e.hexcode, label: e.label, group, sub, cls, tone: v === e ? 0 : v.tone };
+    const r = { hex: v.hexcode, base: e.hexcode, label: e.label, group, sub, cls, tone: v === e ? 0 : v.tone, keywords: e.tags || [] };
     byHex[hexKey(v.hexcode)] = r;
     const s = slug(v.label);
     bySlug[s] = r;
