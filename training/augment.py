@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 
 SCALE = (0.80, 0.92)  # side of the drawing's square, as a share of the picture's
+FILL = (1.02, 1.15)  # of a picture without transparency: it fills the frame
 
 
 def uniform(g, shape, low=0.0, high=1.0):
@@ -21,19 +22,21 @@ def backgrounds(n, size, g):
     return torch.where(white, torch.ones(n, 3), tint)[:, :, None, None].expand(n, 3, size, size)
 
 
-def compose(rgba, g, size, augment=True):
+def compose(rgba, g, size, fill=None, augment=True):
     """rgba uint8 (B,S,S,4), straight alpha -> pictures (B,3,size,size) in [-1,1].
 
     Nothing is mirrored: hands, clocks and lettering would change their meaning. Sampled at twice the size and averaged, so that
-    small drawings do not alias. augment=False: centred at 0.86 on white."""
+    small drawings do not alias. fill: bool (B,), pictures that fill the frame. augment=False: centred at 0.86 on white."""
     x = torch.as_tensor(rgba).permute(0, 3, 1, 2).float() / 255
     B = x.shape[0]
+    fill = torch.zeros(B, dtype=torch.bool) if fill is None else torch.as_tensor(fill)
     if augment:
-        s = uniform(g, (B,), *SCALE)
+        u = torch.rand(B, generator=g)
+        s = torch.where(fill, FILL[0] + (FILL[1] - FILL[0]) * u, SCALE[0] + (SCALE[1] - SCALE[0]) * u)
         shift = uniform(g, (B, 2), -0.25, 0.25) * (1 - s)[:, None]  # the drawing stays inside, with room
         bg = backgrounds(B, size, g)
     else:
-        s, shift, bg = torch.full((B,), 0.86), torch.zeros(B, 2), torch.ones(B, 3, size, size)
+        s, shift, bg = torch.where(fill, FILL[0], 0.86), torch.zeros(B, 2), torch.ones(B, 3, size, size)
     x = torch.cat([x[:, :3] * x[:, 3:], x[:, 3:]], 1)  # premultiplied: edges stay clean
     theta = torch.zeros(B, 2, 3)
     theta[:, 0, 0] = theta[:, 1, 1] = 1 / s

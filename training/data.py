@@ -2,6 +2,7 @@
 
     python data.py build --out DIR          # npm packages -> PNG -> DIR/images.npy, DIR/manifest.jsonl, ..
     python data.py build --out DIR --limit 20   # 20 pictures a style (for tests)
+    python data.py folder PICTURES --out DIR    # a person's own: a class for each folder in PICTURES (folder.py)
 
 `images.npy` is uint8 (N, 128, 128, 4), RGBA with straight alpha, in the order of `manifest.jsonl`; `groups.json` lists the names of
 the groups. A row of the manifest has `file style licence hex base label keywords group sub cls tone` (render.mjs) and
@@ -22,6 +23,8 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+
+import folder
 
 HERE = Path(__file__).resolve().parent
 STYLES = ["fluent-color", "fluent-flat", "noto", "noto-v1", "twemoji"]
@@ -146,13 +149,14 @@ def write(out, rows, groups):
 @dataclass(frozen=True)
 class DataSet:
     """images uint8 (N,128,128,4), memory-mapped; rows of the manifest; names of the groups; cls int64 (N,) each picture's group;
-    is_val bool (N,)."""
+    is_val bool (N,); fill bool (N,), pictures without transparency, which fill the frame."""
 
     images: np.ndarray
     rows: list
     groups: list
     cls: np.ndarray
     is_val: np.ndarray
+    fill: np.ndarray
 
 
 def load(path):
@@ -163,7 +167,8 @@ def load(path):
     groups = json.loads((path / "groups.json").read_text())
     number = {c: i for i, c in enumerate(groups)}
     cls = np.array([number[r["cls"]] for r in rows])
-    return DataSet(np.load(path / "images.npy", mmap_mode="r"), rows, groups, cls, np.array([r["split"] == "val" for r in rows]))
+    is_val, fill = np.array([r["split"] == "val" for r in rows]), np.array([r.get("opaque", False) for r in rows])
+    return DataSet(np.load(path / "images.npy", mmap_mode="r"), rows, groups, cls, is_val, fill)
 
 
 def picture_weights(rows):
@@ -177,15 +182,22 @@ def picture_weights(rows):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("command", choices=["build"])
+    parser.add_argument("command", choices=["build", "folder"])
+    parser.add_argument("pictures", nargs="?", type=Path, help="for folder: what holds a folder for each class")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--work", type=Path, help="where npm installs (default OUT/npm)")
     parser.add_argument("--limit", type=int, default=0, help="pictures a style; 0 is all")
     args = parser.parse_args()
     t0, out = time.time(), args.out.resolve()
     out.mkdir(parents=True, exist_ok=True)
-    render((args.work or out / "npm").resolve(), out, args.limit)
-    rows = collect(out)
+    if (args.command == "folder") != bool(args.pictures):
+        parser.error("folder takes the folder of your pictures" if args.command == "folder" else "build takes no folder")
+    if args.pictures:
+        rows, groups = folder.build(args.pictures.resolve(), out)
+        write(out, rows, groups)
+    else:
+        render((args.work or out / "npm").resolve(), out, args.limit)
+        rows = collect(out)
     n = Counter(r["split"] for r in rows)
     print(f"{len(rows)} pictures, {n['train']} train, {n['val']} validation, in {(time.time() - t0) / 60:.1f} min")
 

@@ -45,7 +45,8 @@ def encode_tokens(args):
     for a in range(args.augmentations):
         g = torch.Generator().manual_seed(args.seed * 1000 + a)
         for i in range(0, n, args.batch):
-            x = compose(np.ascontiguousarray(images[i : i + args.batch]), g, size)
+            part = slice(i, i + args.batch)
+            x = compose(np.array(images[part]), g, size, pictures.fill[part])
             with autocast(world.device, args.bf16):
                 index = model.encode(x.to(world.device, memory_format=torch.channels_last))[2].flatten(1)
             if tokens is None:
@@ -95,7 +96,7 @@ def encode_entropies(args):
 
 
 def write_validation(args):
-    """`tokens` (N,T) int64, `classes` (N,) int64 (names) of the validation split, first augmentation: what `evaluate.py nll` reads too."""
+    """`tokens` (N,T) int64, `classes` (N,) int64 (names) of the validation split, first augmentation."""
     z = np.load(args.tokens)
     val = z["is_val"]
     out = dict(tokens=z["tokens"][0, val].astype(np.int64), classes=z["ideas"][val].astype(np.int64))
@@ -133,7 +134,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=["tokens", "entropies", "threshold", "validation"])
     parser.add_argument("--data")
-    parser.add_argument("--ideas", type=Path, default=data.HERE / "ideas.txt", help="what is learnt by name, one a line, for tokens")
+    parser.add_argument("--ideas", type=Path, default=data.HERE / "ideas.txt", help="for tokens: what is learnt by name")
     parser.add_argument("--tokenizer", help="run of train_tokenizer.py")
     parser.add_argument("--tokens")
     parser.add_argument("--entropy", help="run of train_ar.py entropy")

@@ -4,14 +4,14 @@
 
 From the *f16* weights in f32. expected.safetensors, for `--count` pictures (the last one under the null class):
     tokens, classes, entropies, starts, dpar_logits, baseline_logits, decoded; image, image_codes (one picture)
-    mix_weights f32 (1,3), mix_classes i64 (1,3), mix_dpar_logits, mix_baseline_logits f32 (1,T,V): picture 0's tokens and starts under
-    the weighted mean of three class rows
-runs.json beside it: whole runs under the folder's settings, each `seed threshold cfg temperature top_k top_p tokens entropies starts`
-and `cls`, or `terms` [[weight, class], ..] for a mix; `baseline: true`: drawn by it, no entropies.
+    mix_weights f32 (1,3), mix_classes i64 (1,3), mix_dpar_logits, mix_baseline_logits f32 (1,T,V): picture 0's tokens and starts
+    under the weighted mean of three class rows
+runs.json beside it: whole runs under the folder's settings, each `seed threshold cfg temperature top_k top_p tokens entropies
+starts` and `cls`, or `terms` [[weight, class], ..] for a mix; `baseline: true`: drawn by it, no entropies.
 
-Rounding decides nothing in them: pictures and seeds are passed over until every entropy is NEAR_ENTROPY away from the threshold and no
-draw would fall otherwise if any logit moved by NEAR_LOGIT. Draws are looked at again without caches, so these tokens are those of
-the parallel pass, too.
+Rounding decides nothing in them: pictures and seeds are passed over until every entropy is NEAR_ENTROPY away from the threshold
+and no draw would fall otherwise if any logit moved by NEAR_LOGIT. Draws are looked at again without caches, so these tokens are
+those of the parallel pass, too.
 """
 
 import argparse

@@ -30,13 +30,13 @@ def words(name):
 
 
 def search_words(rows, name):
-    """emoji: what the drawings of an idea are drawings of, its own emoji first (no FE0F); keywords: what else people call it, but for
+    """-> emoji: what an idea's drawings are drawings of, its own emoji first (no FE0F); keywords: what else people call it, but for
     what a search finds in the name itself."""
     forms, said = {}, {}
     for r in sorted(rows, key=lambda r: (concept(r["base"]) != r["base"].upper().replace("-FE0F", ""), r["base"])):
         forms["".join(chr(int(p, 16)) for p in r["base"].split("-") if p.upper() != "FE0F")] = True
-        said |= dict.fromkeys(r.get("keywords", ()))
-    return list(forms), [w for w in map(str.lower, said) if w not in name.lower()][:KEYWORDS]
+        said |= dict.fromkeys(map(str.lower, r.get("keywords", ())))
+    return list(forms), [w for w in said if w not in name.lower()][:KEYWORDS]
 
 
 def label(rows, groups, wanted):
@@ -93,8 +93,8 @@ def label(rows, groups, wanted):
 
 
 def described(z):
-    """tokens.npz -> `classes`, and where there is something to say `parents` (null: a group), `emoji`, `keywords`: lists of the same
-    length for config.json."""
+    """tokens.npz -> for config.json: `classes`, and where there is something to say `parents` (null: a group), `emoji`, `keywords`,
+    lists of the same length."""
     names = z["names"].tolist()
     out = dict(classes=names)
     if (z["parents"] >= 0).any():

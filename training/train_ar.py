@@ -1,13 +1,13 @@
 """Trains the entropy model, the fixed-length baseline or DPAR on the tokens of encode.py (dpar.md section 8).
 
-    python train_ar.py entropy  --tokens tokens.npz --out RUN --dim 192 --heads 6 --layers 4 --steps 4000 --resume
-    python train_ar.py dpar     --tokens tokens.npz --entropies entropies.npy --out RUN --layers 1 5 2 --threshold 5.2 --resume
-    python train_ar.py baseline --tokens tokens.npz --out RUN --layers 8 --resume
+    python train_ar.py entropy  --tokens tokens.npz --out RUN --dim 192 --heads 3 --layers 2 --steps 2500 --resume
+    python train_ar.py dpar     --tokens tokens.npz --entropies entropies.npy --out RUN --layers 1 8 3 --threshold 3.3 --resume
+    python train_ar.py baseline --tokens tokens.npz --out RUN --layers 12 --resume
     torchrun --nproc-per-node N train_ar.py ...
 
-Step s of every model with the same --seed and --batch sees the same pictures, augmentations and dropped classes, under the same
-optimiser and schedule. RUN/last.pt: weights, their mean (EMA), optimiser; RUN/log.csv: train and validation nats per token
-(validation: mean weights, every validation picture once, its own class).
+Step s of every model with the same --seed and --batch sees the same pictures, augmentations and labels, under the same optimisers
+and schedule. RUN/last.pt: weights, their mean (EMA), optimisers; RUN/log.csv: train and validation nats per token (train: with
+noise, dropped labels, moved thresholds; validation: mean weights, every validation picture once, its own name).
 """
 
 import argparse
@@ -17,16 +17,17 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-import data
 import encode
 from models import MODES, ModelConfig, PatchRule, build, patch_starts
-from trainer import Clock, Ema, Log, World, autocast, common_arguments, learning_rate, open_run, plain, save_atomic, seed_step
+from trainer import Optimizers, World, autocast, common_arguments, seed_step, train
 
 FIELDS = "step images seconds lr train_nats val_nats patch_length images_per_s".split()
 
 
 class Batches:
-    """Step -> (tokens (b,T), classes (b,), starts (b,T) or None) of this rank, on its device."""
+    """Step -> (tokens (b,T), labels (b,), starts (b,T) or None) of this rank, on its device."""
+
+    GROUP, WORDS = 0.1, 0.15  # shares of the labels that are the group alone, the words alone
 
     def __init__(self, z, kind, num_classes, rule, seed, device, dropout=0.1, jitter=0.0):
         self.tokens, self.groups, self.ideas, self.words = z["tokens"], z["groups"], z["ideas"], z["words"]
@@ -40,12 +41,12 @@ class Batches:
             sys.exit("DPAR with entropy patches needs --entropies (encode.py entropies)")
 
     def label(self, i, u):
-        """Labels of pictures i by u (b,) in [0,1): the null class below --class-dropout, then a tenth the group, 0.15 the words of
-        the name without its own row, the others the name itself, or its words where the idea is not among the names."""
+        """Labels of pictures i (b,) by u (b,) in [0,1): below --class-dropout the null class, then GROUP the group, WORDS the words
+        of the name without its own row; the others the name itself, or its words where the idea is not asked for by name."""
         cut = self.dropout
         y = np.where(self.ideas[i] < 0, self.words[i], self.ideas[i])
-        y = np.where(u < cut + 0.25, self.words[i], y)
-        y = np.where(u < cut + 0.1, self.groups[i], y)
+        y = np.where(u < cut + self.GROUP + self.WORDS, self.words[i], y)
+        y = np.where(u < cut + self.GROUP, self.groups[i], y)
         return np.where(u < cut, self.null, y)
 
     def take(self, a, i, u=None, shift=0.0):
@@ -118,8 +119,8 @@ def parse(argv=None):
     add("--muon-lr", type=float, default=8e-3, help="of the matrices; --lr is that of embeddings, output and norms")
     add("--entropies")
     add("--layers", type=int, nargs="+", help="one number (token model), or three: patch encoder, transformer, decoder")
-    add("--dim", type=int, default=256)
-    add("--heads", type=int, default=8)
+    add("--dim", type=int, default=192)
+    add("--heads", type=int, default=3)
     add("--codes", type=int, default=1024)
     add("--dropout", type=float, default=0.0, help="in attention and feed-forward outputs of the (patch) transformer")
     add("--token-dropout", type=float, default=0.0, help="on the transformer's inputs")
@@ -127,13 +128,13 @@ def parse(argv=None):
     add("--noise", type=float, default=0.0, help="share of input tokens replaced by random ones")
     add("--jitter", type=float, default=0.0, help="nats either way by which each picture's threshold differs (DPAR)")
     add("--mode", choices=MODES, default="entropy_row_boundary")
-    add("--threshold", type=float, default=5.2, help="nats")
+    add("--threshold", type=float, default=3.3, help="nats")
     add("--p-max", type=int, default=4, help="0: unlimited")
     add("--patch-rope", choices=["dynamic", "plain"], default="dynamic")
     add("--val-limit", type=int, default=0, help="validation pictures a log row; 0 is all")
     args = parser.parse_args(argv)
     want = 3 if args.kind == "dpar" else 1
-    args.layers = args.layers or {"entropy": [4], "baseline": [8], "dpar": [1, 5, 2]}[args.kind]
+    args.layers = args.layers or {"entropy": [2], "baseline": [12], "dpar": [1, 8, 3]}[args.kind]
     if len(args.layers) != want:
         parser.error(f"--layers takes {want} number{'s' * (want > 1)} for {args.kind}")
     return args
@@ -157,35 +158,15 @@ def model_config(args, z):
     )
 
 
-class Optimizers:
+def optimizers(model, muon_lr, lr, weight_decay):
     """Muon for the matrices between the embeddings and the output, AdamW for all else; embeddings and norms are not decayed."""
-
-    def __init__(self, model, muon_lr, lr, weight_decay):
-        named = dict(model.named_parameters())
-        edge = lambda n: "embed" in n or n == "output.weight"  # noqa: E731
-        inner = [p for n, p in named.items() if p.dim() == 2 and not edge(n)]
-        kept = [p for n, p in named.items() if p.dim() < 2 or "embed" in n]
-        groups = [dict(params=kept, weight_decay=0.0), dict(params=[named["output.weight"]], weight_decay=weight_decay)]
-        self.all = [
-            torch.optim.Muon(inner, muon_lr, weight_decay, adjust_lr_fn="match_rms_adamw"),
-            torch.optim.AdamW(groups, lr, betas=(0.9, 0.99), fused=True),
-        ]
-        self.peaks = [muon_lr, lr]
-
-    def step(self, share):
-        """One step at `share` of the peak learning rates, then no gradients."""
-        for optimizer, peak in zip(self.all, self.peaks):
-            for group in optimizer.param_groups:
-                group["lr"] = peak * share
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
-
-    def state_dict(self):
-        return [o.state_dict() for o in self.all]
-
-    def load_state_dict(self, states):
-        for o, s in zip(self.all, states):
-            o.load_state_dict(s)
+    named = dict(model.named_parameters())
+    edge = lambda n: "embed" in n or n == "output.weight"  # noqa: E731
+    inner = [p for n, p in named.items() if p.dim() == 2 and not edge(n)]
+    kept = [p for n, p in named.items() if p.dim() < 2 or "embed" in n]
+    groups = [dict(params=kept, weight_decay=0.0), dict(params=[named["output.weight"]], weight_decay=weight_decay)]
+    muon = torch.optim.Muon(inner, muon_lr, weight_decay, adjust_lr_fn="match_rms_adamw")
+    return Optimizers((muon, muon_lr), (torch.optim.AdamW(groups, lr, betas=(0.9, 0.99), fused=True), lr))
 
 
 def main(argv=None):
@@ -197,53 +178,28 @@ def main(argv=None):
     seed_step(args.seed, 0)
     model = build(c).to(world.device).train()
     shares = None
-    if args.kind != "entropy":
-        shares = torch.from_numpy(z["parts"])
+    if args.kind != "entropy" and z["parts"].shape[1]:
+        shares = torch.from_numpy(z["parts"]).to(world.device)
         model.cls_embedding.share(shares)
+        model.to(world.device)
     batches = Batches(z, args.kind, c.num_classes, rule, args.seed, world.device, args.class_dropout, args.jitter)
-    opt = Optimizers(model, args.muon_lr, args.lr, args.weight_decay)
-    ema, step, seconds = Ema(model, args.ema), 0, 0.0
-    state = open_run(args, world)
-    if state:
-        model.load_state_dict(state["model"])
-        opt.load_state_dict(state["optimizer"])
-        ema.shadow, step, seconds = state["ema"], state["step"], state["seconds"]
-    if world.main:
-        print(f"{args.kind}: {sum(p.numel() for p in model.parameters()) / 1e6:.2f} M parameters, from step {step}", flush=True)
-    net = world.wrap(model)
-    run = torch.compile(net) if args.compile else net
-    log = Log(args.out / "log.csv", FIELDS, step, world.main)
-    clock = Clock(args.minutes, seconds)
-    end = min(args.steps, args.stop_at or args.steps)
-    total, counted, t_row = 0.0, 0, clock.here
-    while step < end:
+    run = world.wrap(model)
+    run = torch.compile(run) if args.compile else run
+
+    def step_fn(step, bf16):
         x, y, starts = batches.batch(step, args.batch, world.rank, world.size)
-        seed_step(args.seed, step, world.rank)
-        with autocast(world.device, not args.f32):
+        with autocast(world.device, bf16):
             logits = forward(run, noisy(x, args.noise, c.vocab_size), y, starts)
         loss = nats(logits, x)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        share = learning_rate(step, args.steps, 1.0, args.warmup)
-        opt.step(share)
-        step += 1
-        ema.update(model, step)
-        total, counted = total + float(loss.detach()), counted + 1
-        stop = world.any(clock.over())
-        if step % args.log_every == 0 or step == end or stop:
-            speed, train = counted * args.batch / (clock.here - t_row), world.mean(total / counted)
-            if world.main:
-                with ema.applied(model):
-                    val, length = validate(model, batches, world.device, not args.f32, args.val_limit)
-                at = dict(step=step, images=step * args.batch, seconds=clock.total, lr=args.lr * share)
-                log.row(**at, train_nats=train, val_nats=val, patch_length=length, images_per_s=speed)
-            total, counted, t_row = 0.0, 0, clock.here
-        if (step % args.save_every == 0 or step == end or stop) and world.main:
-            s = dict(model=model.state_dict(), ema=ema.shadow, optimizer=opt.state_dict(), cfg=vars(c), kind=args.kind, shares=shares)
-            s |= dict(patching=vars(rule), step=step, seconds=clock.total, args=plain(args))
-            save_atomic(s, args.out / "last.pt")
-        if stop:
-            break
+        return loss, dict(train_nats=loss)
+
+    def validate_fn(bf16):
+        val, length = validate(model, batches, world.device, bf16, args.val_limit)
+        return dict(val_nats=val, patch_length=length)
+
+    facts = dict(cfg=vars(c), kind=args.kind, shares=shares, patching=vars(rule))
+    opt = optimizers(model, args.muon_lr, args.lr, args.weight_decay)
+    _, _, clock = train(args, world, model, opt, step_fn, validate_fn, FIELDS, facts=facts)
     world.close()
     clock.leave()
 

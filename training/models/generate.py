@@ -192,8 +192,8 @@ class DparStepper:
 
 @torch.no_grad()
 def generate_dpar(entropy_model, dpar, classes, seeds, rule, cfg=2.0, temperature=1.0, top_k=0, top_p=1.0):
-    """classes (B,) or class rows (B,1,D), seeds (B,) -> tokens (B,T), entropies (B,T) nats, starts (B,T) bool. Modes without entropy
-    need no entropy model (entropies are then zero)."""
+    """classes (B,) or class rows (B,1,D), seeds (B,) -> tokens (B,T), entropies (B,T) nats, starts (B,T) bool. Modes without
+    entropy need no entropy model (entropies are then zero)."""
     B, g, T, dev = len(classes), dpar.c.grid_size, dpar.c.grid_size**2, classes.device
     lanes, class_rows = lanes_of(dpar, classes, cfg)
     model = DparStepper(dpar, class_rows, B)

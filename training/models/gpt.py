@@ -150,7 +150,7 @@ class Block(nn.Module):
 
 
 class LabelEmbedder(nn.Module):
-    """Classes (B,) -> rows (B,1,D). Index num_classes is the null class; training replaces labels by it (train_ar.py), not this module.
+    """Classes (B,) -> rows (B,1,D). Index num_classes is the null class; train_ar.py replaces labels by it, not this module.
     Rows (B,1,D) pass as they are: `mix` makes those of several classes at once.
 
     In training a row may have parts that it shares with others (`share`): its group, the words of its name. Labels above the null
