@@ -1,4 +1,4 @@
-"""Small classifier of the 58 classes: its features are what evaluate.py measures distances in, and what the tokenizer's
+"""Small classifier of the groups: its features are what evaluate.py measures distances in, and what the tokenizer's
 perceptual loss compares. Trained on the training split only, no downloaded weights.
 
     python classifier.py --data DIR --out RUN --steps 3000 --resume      # -> RUN/classifier.pt, RUN/accuracy.json
@@ -14,7 +14,7 @@ from torch import nn
 
 from models.vq import Res
 from train_tokenizer import Pictures
-from trainer import Clock, Ema, Log, World, autocast, common_arguments, learning_rate, open_run, plain, save_atomic, seed_step
+from trainer import Optimizers, World, autocast, common_arguments, save_atomic, seed_step, train
 
 INPUT = 64  # pixels a side; larger pictures are averaged down
 
@@ -22,7 +22,7 @@ INPUT = 64  # pixels a side; larger pictures are averaged down
 class Classifier(nn.Module):
     """(B,3,H,W) in [-1,1] -> logits (B,C). Four resolutions (64, 32, 16, 8), one residual block each."""
 
-    def __init__(self, classes=58, widths=(24, 48, 96, 192)):
+    def __init__(self, classes, widths=(24, 48, 96, 192)):
         super().__init__()
         self.widths = widths
         self.stem = nn.Conv2d(3, widths[0], 3, 1, 1)
@@ -57,14 +57,14 @@ class Classifier(nn.Module):
 
 def load_classifier(path, device="cpu"):
     state = torch.load(path, map_location=device, weights_only=False)
-    model = Classifier()
+    model = Classifier(len(state["ema"]["head.bias"]))
     model.load_state_dict(state["ema"])
     return model.to(device).eval()
 
 
 @torch.no_grad()
 def accuracy(model, x, y):
-    top = torch.cat([model(part).topk(5, -1).indices for part in x.split(64)])
+    top = torch.cat([model(part).topk(min(5, model.head.out_features), -1).indices for part in x.split(64)])
     hit = top == y[:, None]
     return float(hit[:, 0].float().mean()), float(hit.any(1).float().mean())
 
@@ -77,57 +77,35 @@ def main():
     args.size = INPUT
     world = World(args.threads)
     seed_step(args.seed, 0)
-    model = Classifier().to(world.device, memory_format=torch.channels_last).train()
-    opt = torch.optim.AdamW(model.parameters(), args.lr, betas=(0.9, 0.99), weight_decay=args.weight_decay, fused=True)
-    ema, step, seconds = Ema(model, args.ema), 0, 0.0
-    state = open_run(args, world)
-    if state:
-        model.load_state_dict(state["model"])
-        opt.load_state_dict(state["optimizer"])
-        ema.shadow, step, seconds = state["ema"], state["step"], state["seconds"]
     pictures = Pictures(args)
+    model = Classifier(len(pictures.groups)).to(world.device, memory_format=torch.channels_last).train()
+    adam = torch.optim.AdamW(model.parameters(), args.lr, betas=(0.9, 0.99), weight_decay=args.weight_decay, fused=True)
     cls = torch.from_numpy(pictures.cls)
     val_i = pictures.val
     val = pictures.validation(len(val_i)).to(world.device), cls[val_i].to(world.device)
     seen_i = np.random.default_rng(5).choice(pictures.train, min(500, len(pictures.train)), replace=False)
     seen = pictures.pictures(seen_i, 77).to(world.device), cls[seen_i].to(world.device)
     net = world.wrap(model)
-    log = Log(args.out / "log.csv", "step images seconds loss top1 top5 images_per_s".split(), step, world.main)
-    clock = Clock(args.minutes, seconds)
-    end = min(args.steps, args.stop_at or args.steps)
-    total, counted, t_row = 0.0, 0, clock.here
-    while step < end:
-        for group in opt.param_groups:
-            group["lr"] = learning_rate(step, args.steps, args.lr, args.warmup)
+
+    def step_fn(step, bf16):
         x, i = pictures.batch(step, args.batch, world.rank, world.size, with_index=True)
-        seed_step(args.seed, step, world.rank)
-        with autocast(world.device, not args.f32):
+        with autocast(world.device, bf16):
             logits = net(x.to(world.device, memory_format=torch.channels_last))
         loss = F.cross_entropy(logits.float(), cls[i].to(world.device), label_smoothing=0.05)
-        opt.zero_grad(set_to_none=True)
-        loss.backward()
-        opt.step()
-        step += 1
-        ema.update(model, step)
-        total, counted = total + float(loss.detach()), counted + 1
-        stop = world.any(clock.over())
-        if (step % args.log_every == 0 or step == end or stop) and world.main:
-            speed = counted * args.batch / (clock.here - t_row)
-            with ema.applied(model.eval()):
-                top1, top5 = accuracy(model, *val)
-            model.train()
-            at = dict(step=step, images=step * args.batch, seconds=clock.total)
-            log.row(**at, loss=total / counted, top1=top1, top5=top5, images_per_s=speed)
-            total, counted, t_row = 0.0, 0, clock.here
-        if (step % args.save_every == 0 or step == end or stop) and world.main:
-            s = dict(model=model.state_dict(), ema=ema.shadow, optimizer=opt.state_dict(), step=step, seconds=clock.total)
-            save_atomic(s | dict(args=plain(args)), args.out / "last.pt")
-        if stop:
-            break
+        return loss, dict(loss=loss)
+
+    def validate_fn(_bf16):
+        model.eval()
+        top1, top5 = accuracy(model, *val)
+        model.train()
+        return dict(top1=top1, top5=top5)
+
+    fields, opt = "step images seconds loss top1 top5 images_per_s".split(), Optimizers((adam, args.lr))
+    step, ema, clock = train(args, world, model, opt, step_fn, validate_fn, fields, facts={}, clip=0)
     if world.main and step == args.steps:
         with ema.applied(model.eval()):
             (v1, v5), (s1, s5) = accuracy(model, *val), accuracy(model, *seen)
-        figures = dict(held_out_concepts_top1=v1, held_out_concepts_top5=v5, training_pictures_top1=s1, training_pictures_top5=s5)
+        figures = dict(held_out_top1=v1, held_out_top5=v5, training_pictures_top1=s1, training_pictures_top5=s5)
         (args.out / "accuracy.json").write_text(json.dumps(figures, indent=1) + "\n")
         save_atomic(dict(ema=ema.shadow, accuracy=figures), args.out / "classifier.pt")
         print(figures)

@@ -5,6 +5,8 @@ python contact_sheets.py samples --samples RUN/samples.npz --model DIR --out PNG
 """
 
 import argparse
+import json
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -15,12 +17,13 @@ from sheets import sheet, to_uint8
 
 
 def of_data(args):
-    images, _rows, cls, _is_val = data.load(args.data)
+    found = data.load(args.data)
+    images, cls, groups = found.images, found.cls, found.groups
     rng, g = np.random.default_rng(args.seed), torch.Generator().manual_seed(args.seed)
-    picks = [rng.choice(np.flatnonzero(cls == c), args.columns) for c in range(len(data.CLASSES)) if (cls == c).any()]
-    names = [data.CLASSES[cls[p[0]]] for p in picks]
+    picks = [rng.choice(np.flatnonzero(cls == c), args.columns) for c in range(len(groups)) if (cls == c).any()]
+    names = [groups[cls[p[0]]] for p in picks]
     index = np.concatenate(picks)
-    x = compose(images[index], g, args.size, data.no_flip(cls[index]), augment=not args.plain)
+    x = compose(images[index], g, args.size, found.fill[index], augment=not args.plain)
     sheet(x, args.columns, args.out, names)
 
 
@@ -31,9 +34,10 @@ def of_samples(args):
     z = np.load(args.samples)
     vq = load(args.model, "vq")
     grid = int(z["tokens"].shape[1] ** 0.5)
-    picks = [np.flatnonzero(z["classes"] == c)[: args.columns] for c in range(len(data.CLASSES))]
+    classes = json.loads((Path(args.model) / "config.json").read_text())["classes"]
+    picks = [np.flatnonzero(z["classes"] == c)[: args.columns] for c in range(len(classes))]
     picks = [p for p in picks if len(p) == args.columns]
-    names = [data.CLASSES[z["classes"][p[0]]] for p in picks]
+    names = [classes[z["classes"][p[0]]] for p in picks]
     pages = []
     for p in picks:
         tokens = torch.from_numpy(z["tokens"][p].astype(np.int64)).view(-1, grid, grid)

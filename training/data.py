@@ -1,10 +1,12 @@
-"""The emoji data set: rendered from the registries, labelled, split by concept, counted.
+"""The emoji data set: rendered from the registries, labelled, split by drawing, counted.
 
-    python data.py build --out DIR          # npm packages -> PNG -> DIR/images.npy, DIR/manifest.jsonl, DIR/counts.csv, sheets
+    python data.py build --out DIR          # npm packages -> PNG -> DIR/images.npy, DIR/manifest.jsonl, ..
     python data.py build --out DIR --limit 20   # 20 pictures a style (for tests)
+    python data.py folder PICTURES --out DIR    # a person's own: a class for each folder in PICTURES (folder.py)
 
-`images.npy` is uint8 (N, 128, 128, 4), RGBA with straight alpha, in the order of `manifest.jsonl`. A row of the manifest has
-`file style licence hex base label group sub cls tone` (render.mjs) and `concept split` (here).
+`images.npy` is uint8 (N, 128, 128, 4), RGBA with straight alpha, in the order of `manifest.jsonl`; `groups.json` lists the names of
+the groups. A row of the manifest has `file style licence hex base label keywords group sub cls tone` (render.mjs) and
+`concept idea split` (here): cls is its group, idea the name of what it shows.
 """
 
 import argparse
@@ -16,16 +18,19 @@ import shutil
 import subprocess
 import time
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+import folder
+
 HERE = Path(__file__).resolve().parent
 STYLES = ["fluent-color", "fluent-flat", "noto", "noto-v1", "twemoji"]
 SIZE = 128  # pixels a side
 
-# Same names in the same order as assets/model/config.json; a class's number is its place here.
+# The groups, which come first among a model's classes: the same names in the same order as in assets/model/config.json.
 CLASSES = (
     "animal-bird animal-bug animal-mammal animal-marine animal-reptile arts-crafts body-parts book-paper cat-monkey-face "
     "clothing computer dishware drink emotion event face-costume face-happy face-neutral face-sad food-asian food-fruit "
@@ -35,14 +40,8 @@ CLASSES = (
     "tool transport-air transport-ground transport-water"
 ).split()
 
-# Mirrored, these would mean something else or show mirrored writing: hands, clocks, letters, keyboards, notes.
-NO_FLIP = frozenset(
-    "book-paper body-parts computer emotion event game hand-fist hand-open hand-point hand-sign hands light-video mail medical "
-    "money music musical-instrument office other-object place-geographic sky-weather time transport-ground".split()
-)
-
 VALIDATION_SHARE = 0.07
-SPLIT_SALT = "dpar-split-1"
+SPLIT_SALT = "dpar-split-2"
 
 
 def concept(base_hex):
@@ -57,19 +56,29 @@ def concept(base_hex):
     return "-".join(parts)
 
 
-def validation_concepts(rows):
-    """The concepts held out: in every class those with the smallest hashes, 7 % of the class's concepts and at least one
-    (a plain threshold on the hash left 18 of the 58 classes without any). All pictures of a concept share its side."""
-    of_class = {}
+def names_of_ideas(rows):
+    """{concept: name}, in the order of the names: the label of the concept's own emoji ("artist", not "man artist"), else the
+    shortest label of its drawings. A name that a group has already gets " (one)"."""
+    labels = {}
     for r in rows:
-        of_class.setdefault(r["cls"], set()).add(r["concept"])
-    if sum(map(len, of_class.values())) != len(set().union(*of_class.values())):
-        raise SystemExit("a concept has two classes: the split would not keep it on one side")
-    rank = lambda c: hashlib.sha256(f"{SPLIT_SALT}:{c}".encode()).digest()  # noqa: E731
-    held = set()
-    for concepts in of_class.values():
-        held.update(sorted(concepts, key=rank)[: max(1, round(VALIDATION_SHARE * len(concepts)))])
-    return held
+        own = concept(r["base"]) == r["base"].upper().replace("-FE0F", "")
+        labels.setdefault(r["concept"], set()).add((not own, len(r["label"]), r["label"]))
+    named = {c: min(ls)[2] for c, ls in labels.items()}
+    named = {c: f"{n} (one)" if n in CLASSES else n for c, n in named.items()}
+    if len(set(named.values())) != len(named):
+        raise SystemExit(f"two ideas of one name: {[n for n, k in Counter(named.values()).items() if k > 1]}")
+    return dict(sorted(named.items(), key=lambda kv: kv[1]))
+
+
+def held_out(rows):
+    """Indices of the validation drawings: of the concepts that at least three drawings show, the drawings with the smallest hashes,
+    7 % of all and never two of one concept. The idea is known then, this drawing of it is not."""
+    of = {}
+    for i, r in enumerate(rows):
+        of.setdefault(r["concept"], []).append(i)
+    rank = lambda i: hashlib.sha256(f"{SPLIT_SALT}:{rows[i]['file']}".encode()).digest()  # noqa: E731
+    one = sorted((min(ids, key=rank) for ids in of.values() if len(ids) >= 3), key=rank)
+    return set(one[: max(1, round(VALIDATION_SHARE * len(rows)))])
 
 
 def render(work, out, limit):
@@ -117,14 +126,14 @@ def collect(out):
         r["concept"] = concept(r["base"])
         if r["cls"] not in CLASSES:
             raise SystemExit(f"{r['file']}: class {r['cls']!r} is not one of the {len(CLASSES)} known")
-    held = validation_concepts(rows)
-    for r in rows:
-        r["split"] = "val" if r["concept"] in held else "train"
+    held, ideas = held_out(rows), names_of_ideas(rows)
+    for i, r in enumerate(rows):
+        r["idea"], r["split"] = ideas[r["concept"]], "val" if i in held else "train"
     images = np.lib.format.open_memmap(out / "images.npy", "w+", np.uint8, (len(rows), SIZE, SIZE, 4))
     for i, r in enumerate(rows):
         images[i] = np.asarray(Image.open(out / r["file"]).convert("RGBA"))
     images.flush()
-    (out / "manifest.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
+    write(out, rows, CLASSES)
     for style in STYLES:
         (out / f"part-{style}.jsonl").unlink()
         shutil.rmtree(out / style)  # the pixels are in images.npy
@@ -132,38 +141,63 @@ def collect(out):
     return rows
 
 
+def write(out, rows, groups):
+    (out / "manifest.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
+    (out / "groups.json").write_text(json.dumps(list(groups), indent=1) + "\n")
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """images uint8 (N,128,128,4), memory-mapped; rows of the manifest; names of the groups; cls int64 (N,) each picture's group;
+    is_val bool (N,); fill bool (N,), pictures without transparency, which fill the frame."""
+
+    images: np.ndarray
+    rows: list
+    groups: list
+    cls: np.ndarray
+    is_val: np.ndarray
+    fill: np.ndarray
+
+
 def load(path):
-    """-> (images uint8 (N,128,128,4) memory-mapped, rows, class numbers int64 (N,), is_val bool (N,))."""
     path = Path(path)
+    if not (path / "manifest.jsonl").exists():
+        raise SystemExit(f"{path} holds no pictures of data.py: no manifest.jsonl")
     rows = [json.loads(line) for line in (path / "manifest.jsonl").read_text().splitlines()]
-    images = np.load(path / "images.npy", mmap_mode="r")
-    number = {c: i for i, c in enumerate(CLASSES)}
+    groups = json.loads((path / "groups.json").read_text())
+    number = {c: i for i, c in enumerate(groups)}
     cls = np.array([number[r["cls"]] for r in rows])
-    return images, rows, cls, np.array([r["split"] == "val" for r in rows])
+    is_val, fill = np.array([r["split"] == "val" for r in rows]), np.array([r.get("opaque", False) for r in rows])
+    return DataSet(np.load(path / "images.npy", mmap_mode="r"), rows, groups, cls, is_val, fill)
 
 
-def no_flip(cls):
-    """class numbers (N,) -> bool (N,): pictures that must not be mirrored."""
-    return np.isin(cls, [i for i, c in enumerate(CLASSES) if c in NO_FLIP])
-
-
-def class_weights(cls):
-    """Sampling weight of each picture, (N,), summing to 1: classes count with the square root of their size."""
-    w = 1.0 / np.sqrt(np.bincount(cls, minlength=len(CLASSES))[cls])
+def picture_weights(rows):
+    """Sampling weight of each picture, (N,), summing to 1: ideas (groups, where pictures have none) count with the square root of
+    their number of pictures."""
+    kinds = [r.get("idea", r["cls"]) for r in rows]
+    count = Counter(kinds)
+    w = np.array([count[k] ** -0.5 for k in kinds])
     return w / w.sum()
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("command", choices=["build"])
+    parser.add_argument("command", choices=["build", "folder"])
+    parser.add_argument("pictures", nargs="?", type=Path, help="for folder: what holds a folder for each class")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--work", type=Path, help="where npm installs (default OUT/npm)")
     parser.add_argument("--limit", type=int, default=0, help="pictures a style; 0 is all")
     args = parser.parse_args()
     t0, out = time.time(), args.out.resolve()
     out.mkdir(parents=True, exist_ok=True)
-    render((args.work or out / "npm").resolve(), out, args.limit)
-    rows = collect(out)
+    if (args.command == "folder") != bool(args.pictures):
+        parser.error("folder takes the folder of your pictures" if args.command == "folder" else "build takes no folder")
+    if args.pictures:
+        rows, groups = folder.build(args.pictures.resolve(), out)
+        write(out, rows, groups)
+    else:
+        render((args.work or out / "npm").resolve(), out, args.limit)
+        rows = collect(out)
     n = Counter(r["split"] for r in rows)
     print(f"{len(rows)} pictures, {n['train']} train, {n['val']} validation, in {(time.time() - t0) / 60:.1f} min")
 

@@ -5,7 +5,7 @@
     python encode.py threshold --tokens tokens.npz --entropies entropies.npy --length 1.81 --out threshold
     python encode.py validation --tokens tokens.npz --out validation.safetensors   # the held-out pictures, for `dpar eval`
 
-tokens.npz: `tokens` int16 (A,N,T), A augmentations of N pictures; `classes` int64 (N,), `is_val` bool (N,), `style` int8 (N,);
+tokens.npz: `tokens` int16 (A,N,T), A augmentations of N pictures; the labels (`label` of labels.py); `style` int8 (N,);
 `size`, `seed`. entropies.npy: f32 (A,N,T), nats. `load` reads both.
 """
 
@@ -18,6 +18,7 @@ import torch
 from safetensors.numpy import save_file
 
 import data
+import labels
 from augment import compose
 from models import PatchRule, entropies, patch_starts
 from trainer import World, autocast, save_atomic
@@ -33,23 +34,28 @@ def save_npz(path, **arrays):
 @torch.no_grad()
 def encode_tokens(args):
     world = World(args.threads)
-    images, rows, cls, is_val = data.load(args.data)
+    pictures = data.load(args.data)
+    wanted = args.ideas.read_text().splitlines()
+    marks = labels.label(pictures.rows, pictures.groups, wanted)  # before the long part: a bad list is said at once
+    images = pictures.images
     model, state = load_run(args.tokenizer, world.device)
     model = model.to(memory_format=torch.channels_last)
-    size, n, keep = state["size"], len(images), data.no_flip(cls)
+    size, n = state["size"], len(images)
     tokens, t0 = None, time.time()
     for a in range(args.augmentations):
         g = torch.Generator().manual_seed(args.seed * 1000 + a)
         for i in range(0, n, args.batch):
-            x = compose(np.ascontiguousarray(images[i : i + args.batch]), g, size, keep[i : i + args.batch])
+            part = slice(i, i + args.batch)
+            x = compose(np.array(images[part]), g, size, pictures.fill[part])
             with autocast(world.device, args.bf16):
                 index = model.encode(x.to(world.device, memory_format=torch.channels_last))[2].flatten(1)
             if tokens is None:
                 tokens = np.zeros((args.augmentations, n, index.shape[1]), np.int16)
             tokens[a, i : i + args.batch] = index.cpu().numpy()
         print(f"augmentation {a + 1} of {args.augmentations}, {(a + 1) * n / (time.time() - t0):.1f} img/s", flush=True)
-    style = np.array([data.STYLES.index(r["style"]) for r in rows], np.int8)
-    save_npz(args.out, tokens=tokens, classes=cls, is_val=is_val, style=style, size=size, seed=args.seed)
+    styles = list(dict.fromkeys(r["style"] for r in pictures.rows))
+    style = np.array([styles.index(r["style"]) for r in pictures.rows], np.int8)
+    save_npz(args.out, tokens=tokens, **marks, style=style, size=size, seed=args.seed)
 
 
 @torch.no_grad()
@@ -90,10 +96,10 @@ def encode_entropies(args):
 
 
 def write_validation(args):
-    """`tokens` (N,T) int64, `classes` (N,) int64 of the validation split, first augmentation: what `evaluate.py nll` reads too."""
+    """`tokens` (N,T) int64, `classes` (N,) int64 (names) of the validation split, first augmentation."""
     z = np.load(args.tokens)
     val = z["is_val"]
-    out = dict(tokens=z["tokens"][0, val].astype(np.int64), classes=z["classes"][val].astype(np.int64))
+    out = dict(tokens=z["tokens"][0, val].astype(np.int64), classes=z["ideas"][val].astype(np.int64))
     save_file(out, args.out)
     Path(args.out).chmod(0o644)
     print(f"{args.out}: {len(out['classes'])} pictures")
@@ -128,6 +134,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=["tokens", "entropies", "threshold", "validation"])
     parser.add_argument("--data")
+    parser.add_argument("--ideas", type=Path, default=data.HERE / "ideas.txt", help="for tokens: what is learnt by name")
     parser.add_argument("--tokenizer", help="run of train_tokenizer.py")
     parser.add_argument("--tokens")
     parser.add_argument("--entropy", help="run of train_ar.py entropy")

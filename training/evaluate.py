@@ -7,7 +7,7 @@
     python evaluate.py flops  --model DIR --patch-length 1.9
 
 DIR is an exported model folder; instead of it --vq/--entropy/--dpar/--baseline name runs of the trainers. Sample k has seed k and
-a class drawn with the training split's frequencies (the same for every model); parts can be made anywhere and merged.
+a name drawn with the training split's frequencies (the same for every model); parts can be made anywhere and merged.
 """
 
 import argparse
@@ -44,7 +44,7 @@ def rule_of(args):
     if args.model and args.threshold is None:
         p = json.loads((Path(args.model) / "config.json").read_text())["patching"]
         return PatchRule(p["mode"], p["threshold"], p["max_patch_length"])
-    return PatchRule(args.mode, 5.2 if args.threshold is None else args.threshold, args.p_max)
+    return PatchRule(args.mode, 3.3 if args.threshold is None else args.threshold, args.p_max)
 
 
 def write(path, figures):
@@ -84,15 +84,28 @@ def nll(args, world):
 
 
 def sample_classes(args, count):
-    """(count,) int64: class of sample k, with the training split's frequencies or, with --even, each class in turn."""
-    if args.even:
-        return np.arange(count) % len(data.CLASSES)
+    """(count,) int64: class of sample k, a name with the training split's frequency or, with --even, each name in turn."""
     if not args.tokens:
-        raise SystemExit("sample needs --tokens (for the classes' frequencies) or --even")
+        raise SystemExit("sample needs --tokens: what has a name, and how often")
     z = np.load(args.tokens)
-    train = z["classes"][~z["is_val"]]
-    p = np.bincount(train, weights=data.class_weights(train), minlength=len(data.CLASSES))  # as in training
-    return np.random.default_rng(1234).choice(len(p), count, p=p)
+    train = ~z["is_val"] & (z["ideas"] >= 0)
+    if args.even:
+        known = np.unique(z["ideas"][train])
+        return known[np.arange(count) % len(known)]
+    p = np.bincount(z["ideas"][train], weights=z["weight"][train])  # as in training
+    return np.random.default_rng(1234).choice(len(p), count, p=p / p.sum())
+
+
+def groups_of(args):
+    """(C,) group of each class, itself for a group: what the classifier tells apart. From --model's config, else from --tokens."""
+    if args.model:
+        config = json.loads((Path(args.model) / "config.json").read_text())
+        parents = [-1 if p is None else p for p in config.get("parents", [None] * len(config["classes"]))]
+    elif args.tokens:
+        parents = np.load(args.tokens)["parents"].tolist()
+    else:
+        raise SystemExit("score needs --model or --tokens: the groups of the classes")
+    return np.array([k if p < 0 else p for k, p in enumerate(parents)])
 
 
 def sample(args, world):
@@ -153,37 +166,38 @@ def features(net, x, device):
 def score(args, world):
     """Frechet distance, precision and recall, class agreement, memorisation; two floors to read them by."""
     z = load_file(args.samples) if str(args.samples).endswith(".safetensors") else np.load(args.samples)  # `dpar eval --sample`
-    images, _, cls, is_val = data.load(args.data)
+    found = data.load(args.data)
+    images, is_val, fill = found.images, found.is_val, found.fill
     net, vq = load_classifier(args.classifier, world.device), model_of(args, "vq", world.device)
     fake = decode(vq, z["tokens"], world.device)
-    size, train, keep = fake.shape[-1], np.flatnonzero(~is_val), data.no_flip(cls)
-    rng, w = np.random.default_rng(11), data.class_weights(cls[train])
+    size, train = fake.shape[-1], np.flatnonzero(~is_val)
+    rng, w = np.random.default_rng(11), data.picture_weights([found.rows[i] for i in train])
 
     def real(seed):
         i = rng.choice(train, len(fake), p=w)
         g = torch.Generator().manual_seed(seed)
         parts = np.array_split(i, max(1, len(i) // 64))
-        return torch.cat([compose(images[np.asarray(p)], g, size, keep[p]) for p in parts])
+        return torch.cat([compose(images[np.asarray(p)], g, size, fill[p]) for p in parts])
 
     a, b = real(1), real(2)
     rebuilt = torch.cat([vq(p.to(world.device))[0].float().clamp(-1, 1).cpu() for p in b.split(32)])
     fa, fb, fr, ff = (features(net, x, world.device) for x in (a, b, rebuilt, fake))
     precision, recall = precision_recall(fa, ff)
-    agree = torch.cat([net(p.to(world.device)).argmax(-1).cpu() for p in fake.split(64)]).numpy() == z["classes"]
+    agree = torch.cat([net(p.to(world.device)).argmax(-1).cpu() for p in fake.split(64)]).numpy() == groups_of(args)[z["classes"]]
     out = dict(samples=len(fake), frechet=frechet(fa, ff), frechet_reconstructions=frechet(fa, fr), frechet_real=frechet(fa, fb))
     out |= dict(precision=precision, recall=recall, class_agreement=float(agree.mean()))
     out["patch_length"] = float(z["tokens"].shape[1] / z["patches"].mean())
 
-    # Memorisation: distance to the nearest training drawing, mirrored too, beside pictures known to be copies or not.
+    # Memorisation: distance to the nearest training drawing, beside pictures known to be copies or not.
     plain = torch.cat(
-        [compose(np.asarray(images[p]), None, size, augment=False) for p in np.array_split(train, len(train) // 64 + 1)]
+        [compose(np.asarray(images[p]), None, size, fill[p], augment=False) for p in np.array_split(train, len(train) // 64 + 1)]
     )
-    bank = torch.cat([canonical(plain), canonical(plain.flip(-1))])
+    bank = canonical(plain)
     few = slice(0, args.memory)
     d_fake, index = nearest(canonical(fake[few]), bank)
     d_copy, _ = nearest(canonical(rebuilt[few]), bank)
     val = np.flatnonzero(is_val)
-    held = compose(np.asarray(images[val]), torch.Generator().manual_seed(3), size, keep[val])
+    held = compose(np.asarray(images[val]), torch.Generator().manual_seed(3), size, fill[val])
     held = torch.cat([vq(p.to(world.device))[0].float().clamp(-1, 1).cpu() for p in held.split(32)])
     d_val, _ = nearest(canonical(held), bank)
     limit = d_copy.quantile(0.95)
@@ -192,8 +206,7 @@ def score(args, world):
         out[f"as_near_as_copies_{name}"] = float((d <= limit).float().mean())
     order = d_fake.argsort()
     show = torch.cat([order[:: max(1, len(order) // 24)][:24]])
-    twin = torch.where((index >= len(plain))[:, None, None, None], plain.flip(-1)[index % len(plain)], plain[index % len(plain)])
-    rows = [t for k in range(0, len(show), 12) for t in (fake[few][show[k : k + 12]], twin[show[k : k + 12]])]
+    rows = [t for k in range(0, len(show), 12) for t in (fake[few][show[k : k + 12]], plain[index[show[k : k + 12]]])]
     Path(args.out).mkdir(parents=True, exist_ok=True)
     sheet(np.concatenate([to_uint8(r) for r in rows]), 12, Path(args.out) / "nearest.png")
     write(Path(args.out) / "score.json", out)

@@ -129,7 +129,8 @@ class Bench:
             draw = ["--kind", run.kind, "--count", a.samples, "--batch", a.sample_batch, "--out", out]
             self.call("evaluate.py", "sample", *models, *rules, *how, *draw)
             self.call("evaluate.py", "merge", "--out", out)
-            seen = ["--data", a.data, "--classifier", a.classifier, "--samples", out / "samples.npz", "--out", out]
+            seen = ["--data", a.data, "--classifier", a.classifier, "--tokens", a.tokens]
+            seen += ["--samples", out / "samples.npz", "--out", out]
             self.call("evaluate.py", "score", *models, *seen)
             val = ["--entropy", a.entropy, f"--{run.kind}", folder, *rules, "--tokens", a.tokens, "--out", out / "nll.json"]
             self.call("evaluate.py", "nll", *val)

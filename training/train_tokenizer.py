@@ -11,7 +11,6 @@ the optimisers; RUN/log.csv the figures; RUN/reconstructions.png validation pict
 
 import argparse
 import sys
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -24,7 +23,7 @@ from models import VQModel
 from models.adversary import PatchDiscriminator, adaptive_weight, discriminator_loss
 from sheets import sheet
 from tokenizer_metrics import psnr, ssim, usage
-from trainer import Clock, Ema, Log, World, autocast, common_arguments, learning_rate, open_run, plain, save_atomic, seed_step
+from trainer import Optimizers, World, autocast, common_arguments, seed_step, train
 
 FIELDS = (
     "step images seconds lr l1 gradient codebook perceptual adversarial val_psnr val_ssim usage perplexity images_per_s".split()
@@ -48,15 +47,15 @@ class Pictures:
     """Augmented pictures of the training split, step by step; validation pictures, always the same."""
 
     def __init__(self, args):
-        images, _, cls, is_val = data.load(args.data)
-        self.images, self.size, self.seed = np.ascontiguousarray(images), args.size, args.seed
-        self.keep, self.cls = data.no_flip(cls), cls
-        self.train, self.val = np.flatnonzero(~is_val), np.flatnonzero(is_val)
-        self.weight = data.class_weights(cls[self.train])
+        found = data.load(args.data)
+        self.images, self.size, self.seed = np.ascontiguousarray(found.images), args.size, args.seed
+        self.groups, self.cls, self.fill = found.groups, found.cls, found.fill
+        self.train, self.val = np.flatnonzero(~found.is_val), np.flatnonzero(found.is_val)
+        self.weight = data.picture_weights([found.rows[i] for i in self.train])
 
     def pictures(self, i, seed):
         """Pictures i, augmented by a seed: (len(i),3,size,size)."""
-        return compose(self.images[i], torch.Generator().manual_seed(int(seed)), self.size, self.keep[i])
+        return compose(self.images[i], torch.Generator().manual_seed(int(seed)), self.size, self.fill[i])
 
     def batch(self, step, n, rank, ranks, with_index=False):
         """This rank's share (n/ranks,3,size,size) of the step's n pictures, and which they are."""
@@ -89,12 +88,12 @@ def validate(model, x, path=None):
 
 
 @torch.no_grad()
-def fit_codes(model, pictures, args, ema, count=640):
+def fit_codes(model, pictures, args, ema, bf16, count=640):
     """Codes on the vectors of `count` training pictures (the same on every rank)."""
     device, found = next(model.parameters()).device, []
     for k in range(0, count, 16):
         x = pictures.batch(args.steps + k, 16, 0, 1).to(device, memory_format=torch.channels_last)
-        with autocast(device, not args.f32):
+        with autocast(device, bf16):
             z = model.quant_conv(model.encoder(x))
         found.append(F.normalize(z.float(), dim=1).permute(0, 2, 3, 1).reshape(-1, z.shape[1]))
     model.quantize.fit(torch.cat(found))
@@ -128,7 +127,6 @@ def parse():
     add("--classifier", help="classifier.pt of classifier.py")
     add("--chroma", type=float, default=0, help="weight of the colours without their brightness")
     add("--free", type=int, default=0, help="steps before there are codes; then k-means puts them where the vectors are")
-    add("--init", type=Path, help="start with the weights of this run")
     add("--adversarial", type=float, default=0, help="weight, on top of the adaptive one")
     add("--adversarial-from", type=int, default=3000, help="step")
     return parser.parse_args()
@@ -142,103 +140,65 @@ def main():
     model = model.to(world.device, memory_format=torch.channels_last)
     enc, dec = (f / 1e9 for f in vq_flops(model.cfg, args.size))
     if world.main:
-        n = sum(p.numel() for p in model.parameters()) / 1e6
-        print(f"tokenizer f={model.downsampling}: {n:.2f} M parameters, encoder {enc:.2f}, decoder {dec:.2f} GFLOP a picture")
+        print(f"tokenizer f={model.downsampling}: encoder {enc:.2f}, decoder {dec:.2f} GFLOP a picture")
     if dec > 6:
         sys.exit(f"the decoder costs {dec:.2f} GFLOP a picture; it runs in a browser and must stay below 6")
-    opt = torch.optim.AdamW(model.parameters(), args.lr, betas=(0.9, 0.95), weight_decay=args.weight_decay, fused=True)
-    critic, critic_opt = None, None
+    adam = torch.optim.AdamW(model.parameters(), args.lr, betas=(0.9, 0.95), weight_decay=args.weight_decay, fused=True)
+    opt, critic, critic_opt, parts = Optimizers((adam, args.lr)), None, None, {}
     if args.adversarial:
         critic = PatchDiscriminator().to(world.device, memory_format=torch.channels_last)
         critic_opt = torch.optim.AdamW(critic.parameters(), args.lr / 2, betas=(0.5, 0.9), fused=True)
-    ema, step, seconds = Ema(model, args.ema), 0, 0.0
-    state = open_run(args, world)
-    if state:
-        model.load_state_dict(state["model"])
-        opt.load_state_dict(state["optimizer"])
-        ema.shadow = {k: v.detach() for k, v in state["ema"].items()}
-        step, seconds = state["step"], state["seconds"]
-        if critic and state.get("critic"):
-            critic.load_state_dict(state["critic"])
-            critic_opt.load_state_dict(state["critic_optimizer"])
-    elif args.init:
-        model.load_state_dict(torch.load(args.init / "last.pt", map_location=world.device, weights_only=False)["ema"])
-        ema = Ema(model, args.ema)
+        parts = dict(critic=critic, critic_optimizer=critic_opt)
     judge = perceptual_net(args.classifier, world.device) if args.perceptual else None
     pictures = Pictures(args)
     val = pictures.validation(256).to(world.device)
-    log = Log(args.out / "log.csv", FIELDS, step, world.main)
-    clock = Clock(args.minutes, seconds)
     net, critic_net = world.wrap(model), world.wrap(critic) if critic else None
     forward = torch.compile(net) if args.compile else net
-    end = min(args.steps, args.stop_at or args.steps)
-    totals, counted, t_row = np.zeros(5), 0, clock.here
+    seen = {}  # pictures and reconstructions of the step, for the critic
 
-    def save():
-        if world.main:
-            s = dict(model=model.state_dict(), ema=ema.shadow, optimizer=opt.state_dict(), cfg=model.cfg, size=args.size)
-            if critic:
-                s |= dict(critic=critic.state_dict(), critic_optimizer=critic_opt.state_dict())
-            save_atomic(s | dict(step=step, seconds=clock.total, args=plain(args)), args.out / "last.pt")
-
-    while step < end:
-        for group in opt.param_groups:
-            group["lr"] = learning_rate(step, args.steps, args.lr, args.warmup)
-        x = pictures.batch(step, args.batch, world.rank, world.size).to(world.device, memory_format=torch.channels_last)
-        seed_step(args.seed, step, world.rank)
+    def begin_fn(step, bf16, ema):
         model.quantize.free = step < args.free
         if args.free and step == args.free:
-            fit_codes(model, pictures, args, ema)
-        with autocast(world.device, not args.f32):
+            fit_codes(model, pictures, args, ema, bf16)
+
+    def step_fn(step, bf16):
+        x = pictures.batch(step, args.batch, world.rank, world.size).to(world.device, memory_format=torch.channels_last)
+        with autocast(world.device, bf16):
             y, codebook, _ = forward(x)
         y = y.float()
         l1, grad = (y - x).abs().mean(), gradient_loss(y, x)
-        feature = x.new_zeros(())
+        feature = fool = x.new_zeros(())
         if judge:
-            with autocast(world.device, not args.f32):
+            with autocast(world.device, bf16):
                 feature = sum(F.l1_loss(a.float(), b.float()) for a, b in zip(judge.maps(y), judge.maps(x)))
         loss = l1 + grad + args.perceptual * feature
         if args.chroma:
             loss = loss + args.chroma * chroma_loss(y, x)
-        fool = x.new_zeros(())
         if critic and step >= args.adversarial_from:
             critic.requires_grad_(False)
             fool = -critic(y).mean()
             weight = adaptive_weight(loss, fool, model.decoder.conv_out.weight) if fool.requires_grad else 1.0
             loss = loss + args.adversarial * weight * fool
-        loss = loss + codebook
-        opt.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        opt.step()
-        if critic and step >= args.adversarial_from:
+            seen.update(x=x, y=y.detach())
+        return loss + codebook, dict(l1=l1, gradient=grad, codebook=codebook, perceptual=feature, adversarial=fool)
+
+    def after_fn(step, ema):
+        if critic and step > args.adversarial_from:
             critic.requires_grad_(True)
-            d = discriminator_loss(critic_net(x), critic_net(y.detach()))
             critic_opt.zero_grad(set_to_none=True)
-            d.backward()
+            discriminator_loss(critic_net(seen["x"]), critic_net(seen["y"])).backward()
             critic_opt.step()
-        step += 1
-        ema.update(model, step)
+        codes = model.quantize.embedding.weight.detach()
         if step <= args.free:
-            ema.shadow["quantize.embedding.weight"].copy_(model.quantize.embedding.weight.detach())
+            ema.shadow["quantize.embedding.weight"].copy_(codes)
         new = model.quantize.revived  # a mean of a code's old and new place would be neither
-        ema.shadow["quantize.embedding.weight"][new] = model.quantize.embedding.weight.detach()[new]
-        totals += [float(v.detach()) for v in (l1, grad, codebook, feature, fool)]
-        counted += 1
-        stop = world.any(clock.over())
-        if step % args.log_every == 0 or step == end or stop:
-            speed = counted * args.batch / (clock.here - t_row)
-            if world.main:
-                with ema.applied(model):
-                    q = validate(model, val, args.out / "reconstructions.png")
-                mean = dict(zip(("l1", "gradient", "codebook", "perceptual", "adversarial"), (totals / counted).tolist()))
-                at = dict(step=step, images=step * args.batch, seconds=clock.total, lr=opt.param_groups[0]["lr"])
-                log.row(**at, **mean, **q, images_per_s=speed)
-            totals, counted, t_row = np.zeros(5), 0, clock.here
-        if step % args.save_every == 0 or step == end or stop:
-            save()
-        if stop:
-            break
+        ema.shadow["quantize.embedding.weight"][new] = codes[new]
+
+    def validate_fn(_bf16):
+        return validate(model, val, args.out / "reconstructions.png")
+
+    how = dict(facts=dict(cfg=model.cfg, size=args.size), parts=parts, begin_fn=begin_fn, after_fn=after_fn)
+    _, _, clock = train(args, world, model, opt, step_fn, validate_fn, FIELDS, **how)
     world.close()
     clock.leave()
 

@@ -1,16 +1,21 @@
-"""What all trainings share: device and ranks, seeds, schedule, EMA, checkpoints that survive being cut off, CSV logs."""
+"""What all trainings share: the loop (`train`), ranks, seeds, schedule, EMA, checkpoints that survive being cut off, logs."""
 
 import contextlib
+import copy
 import csv
 import math
 import os
 import signal
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 import torch
 import torch.distributed as dist
+from safetensors.torch import load_file
+
+import precision
 
 
 class World:
@@ -124,13 +129,13 @@ class Log:
             w.writeheader()
             w.writerows(kept)
 
-    def row(self, **values):
-        if not self.enabled:
-            return
+    def row(self, progress, values):
+        """Writes the fields it knows, prints them behind a note of progress."""
+        values = {k: values[k] for k in self.fields if k in values}
         values = {k: (f"{v:.5g}" if isinstance(v, float) else v) for k, v in values.items()}
         with open(self.path, "a", newline="") as f:
             csv.DictWriter(f, self.fields).writerow(values)
-        print("  ".join(f"{k} {v}" for k, v in values.items()), flush=True)
+        print(f"{progress}:  " + "  ".join(f"{k} {v}" for k, v in values.items()), flush=True)
 
 
 class Clock:
@@ -176,7 +181,10 @@ def common_arguments(parser, steps, batch, lr):
     add("--save-every", type=int, default=200, help="steps")
     add("--log-every", type=int, default=100, help="steps; validation with each row")
     add("--resume", action="store_true", help="go on from OUT/last.pt where there is one")
-    add("--f32", action="store_true", help="no bf16 autocast")
+    add("--init", type=Path, metavar="MODEL", help="weights to start from: a model folder's .safetensors, or a run")
+    both = parser.add_mutually_exclusive_group()
+    both.add_argument("--bf16", action="store_true", help="compute in bf16 (default: where the machine does)")
+    both.add_argument("--f32", action="store_true", help="compute in f32 (default: where the machine has no bf16)")
     add("--compile", action="store_true", help="torch.compile")
     add("--threads", type=int, default=0, help="CPU threads (0: PyTorch's choice)")
 
@@ -197,6 +205,158 @@ def open_run(args, world):
     return None
 
 
+def initial(path):
+    """Weights to start from -> state dict: a .safetensors file widened to f32, or the mean weights of a run."""
+    path = Path(path)
+    if path.suffix == ".safetensors" and path.exists():
+        return {k: v.float() for k, v in load_file(path).items()}
+    if (path / "last.pt").exists():
+        return torch.load(path / "last.pt", map_location="cpu", weights_only=False)["ema"]
+    sys.exit(f"--init {path}: neither a .safetensors file nor the folder of a run")
+
+
+TABLE = "cls_embedding.embedding_table.weight"
+
+
+def start_from(model, path):
+    """Loads `initial(path)`. Another number of classes keeps the null class alone; any other shape is refused."""
+    given, mine = initial(path), model.state_dict()
+    if TABLE in given and TABLE in mine and given[TABLE].shape[0] != mine[TABLE].shape[0]:
+        print(f"--init {path}: {len(given[TABLE]) - 1} classes, here {len(mine[TABLE]) - 1}: their rows start fresh", flush=True)
+        given[TABLE] = torch.cat([mine[TABLE][:-1].cpu(), given[TABLE][-1:]])
+    if "cls_embedding.parts.weight" in mine and "cls_embedding.parts.weight" not in given:
+        given["cls_embedding.parts.weight"] = torch.zeros_like(mine["cls_embedding.parts.weight"])  # exported rows hold them
+    wrong = [k for k, v in mine.items() if k != "quantize.usage" and (k not in given or given[k].shape != v.shape)]
+    if wrong or given.keys() - mine.keys():
+        sys.exit(f"--init {path} has other shapes than this model: {(wrong or sorted(given.keys() - mine.keys()))[0]}")
+    model.load_state_dict(given, strict=False)
+
+
 def plain(args):
     """argparse values as something torch.save and JSON take."""
     return {k: str(v) if isinstance(v, Path) else v for k, v in vars(args).items()}
+
+
+class Optimizers:
+    """Several optimisers with a peak learning rate each, stepped as one."""
+
+    def __init__(self, *pairs):
+        self.all, self.peaks = [o for o, _ in pairs], [peak for _, peak in pairs]
+
+    def step(self, share):
+        """One step at `share` of the peak learning rates, then no gradients."""
+        for optimizer, peak in zip(self.all, self.peaks):
+            for group in optimizer.param_groups:
+                group["lr"] = peak * share
+            optimizer.step()
+        self.zero_grad()
+
+    def zero_grad(self):
+        for optimizer in self.all:
+            optimizer.zero_grad(set_to_none=True)
+
+    def state_dict(self):
+        return [o.state_dict() for o in self.all]
+
+    def load_state_dict(self, states):
+        for o, s in zip(self.all, states):
+            o.load_state_dict(s)
+
+
+def clock_time(seconds):
+    """57 s, 12 min, 3.4 h."""
+    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def untouched(modules, trial):
+    """trial(bf16), after which weights and buffers of the modules are what they were."""
+
+    def run(bf16):
+        kept = [copy.deepcopy(m.state_dict()) for m in modules]
+        trial(bf16)
+        for m, state in zip(modules, kept):
+            m.load_state_dict(state)
+
+    return run
+
+
+def train(args, world, model, optimizers, step_fn, validate_fn, fields, facts, parts=None, begin_fn=None, after_fn=None, clip=1.0):
+    """The loop of every trainer, from OUT/last.pt or the start to --steps, --stop-at, --minutes or a signal. -> (step, EMA, clock).
+
+    step_fn(step, bf16) -> (loss, figures to be averaged in the log), begin_fn(step, bf16, ema) before it and after_fn(step, ema)
+    with the new weights; step counts from 0 in the first two, from 1 in the last. validate_fn(bf16) -> figures, with the mean
+    weights in place. facts: what the checkpoint says of the model beside its weights; parts: more to save and go on with, by name
+    (a critic)."""
+    parts, last = parts or {}, args.out / "last.pt"
+    state, here = open_run(args, world), precision.machine(world.device)
+    if state is None and args.init:
+        start_from(model, args.init)
+    ema, step, seconds = Ema(model, args.ema), 0, 0.0
+    if state:
+        model.load_state_dict(state["model"])
+        optimizers.load_state_dict(state["optimizer"])
+        for name, part in parts.items():
+            part.load_state_dict(state[name])
+        ema.shadow, step, seconds = {k: v.detach() for k, v in state["ema"].items()}, state["step"], state["seconds"]
+
+    def trial(bf16):
+        seed_step(args.seed, step, world.rank)
+        step_fn(step, bf16)[0].backward()
+        optimizers.zero_grad()
+
+    modules = [model, *(p for p in parts.values() if isinstance(p, torch.nn.Module))]
+    forced = True if args.bf16 else False if args.f32 else None
+    bf16, why = precision.choose(world.device, forced, untouched(modules, trial))
+    bf16 = world.mean(bf16) > 0.5  # one format for all ranks
+    name = "bf16" if bf16 else "f32"
+    if world.main:
+        size = sum(p.numel() for p in model.parameters()) / 1e6
+        print(f"{size:.2f} M parameters, in {name}: {why}; from step {step}", flush=True)
+        before = state and (state.get("machine", here), state.get("format", name))
+        if before and before != (here, name):
+            print(f"begun on {' in '.join(before)}, goes on on {here} in {name}: numbers round otherwise from here on", flush=True)
+    log, clock = Log(args.out / "log.csv", fields, step, world.main), Clock(args.minutes, seconds)
+    end = min(args.steps, args.stop_at or args.steps)
+    total, counted, t_row, first, t_first = Counter(), 0, clock.here, step, 0.0
+    while step < end:
+        seed_step(args.seed, step, world.rank)
+        if begin_fn:
+            begin_fn(step, bf16, ema)
+        loss, figures = step_fn(step, bf16)
+        loss.backward()
+        if clip:
+            torch.nn.utils.clip_grad_norm_(model.parameters(), clip)
+        share = learning_rate(step, args.steps, 1.0, args.warmup)
+        optimizers.step(share)
+        step += 1
+        ema.update(model, step)
+        if after_fn:
+            after_fn(step, ema)
+        total.update({k: float(v.detach()) for k, v in figures.items()})
+        counted += 1
+        if step == first + 1:
+            t_first = clock.here
+        if step == first + 20 and world.main:
+            pace = (clock.here - t_first) / 19
+            left = pace * (end - step)
+            at = time.strftime("%H:%M", time.localtime(time.time() + left))
+            first_step = f"first step {t_first:.1f} s"
+            print(f"{args.batch / pace:.1f} pictures a second ({first_step}); done in {clock_time(left)}, at {at}", flush=True)
+        stop = world.any(clock.over())
+        if step % args.log_every == 0 or step == end or stop:
+            speed = counted * args.batch / (clock.here - t_row)
+            means = {k: world.mean(v / counted) for k, v in total.items()}
+            if world.main:
+                with ema.applied(model):
+                    found = validate_fn(bf16)
+                left = clock_time((args.steps - step) * args.batch / speed)
+                at = dict(step=step, images=step * args.batch, seconds=clock.total, lr=args.lr * share, images_per_s=speed)
+                log.row(f"{step / args.steps:.0%}, {left} left", at | means | found)
+            total, counted, t_row = Counter(), 0, clock.here
+        if (step % args.save_every == 0 or step == end or stop) and world.main:
+            s = dict(model=model.state_dict(), ema=ema.shadow, optimizer=optimizers.state_dict(), step=step, seconds=clock.total)
+            s |= {k: p.state_dict() for k, p in parts.items()} | facts | dict(args=plain(args), machine=here, format=name)
+            save_atomic(s, last)
+        if stop:
+            break
+    return step, ema, clock

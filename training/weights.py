@@ -20,8 +20,12 @@ def load_run(path, device="cpu", raw=False):
     path = Path(path)
     state = torch.load(path / "last.pt" if path.is_dir() else path, map_location=device, weights_only=False)
     name = "vq" if "ch_mult" in state["cfg"] else "transformer"
-    model = from_config(name, state["cfg"])
+    model, shares = from_config(name, state["cfg"]), state.get("shares")
+    if shares is not None:
+        model.cls_embedding.share(shares)
     model.load_state_dict(state["model" if raw else "ema"])
+    if shares is not None:
+        model.cls_embedding.fold()
     return model.to(device).eval(), state
 
 

@@ -88,18 +88,26 @@ def guided(logits, lanes, scale):
     return without + scale * (with_class - without)
 
 
-def lanes_of(classes, null, scale):
-    """-> number of lanes, the lanes' classes."""
-    return (1, classes) if scale == 1 else (2, torch.cat([classes, torch.full_like(classes, null)]))
+def lanes_of(model, classes, scale):
+    """Classes (B,) or class rows (B,1,D) -> number of lanes, class rows of all lanes (lanes*B,1,D)."""
+    rows = model.cls_embedding(classes)
+    if scale == 1:
+        return 1, rows
+    return 2, torch.cat([rows, model.cls_embedding(null_of(model, classes))])
+
+
+def null_of(model, classes):
+    """The null class for each image, (B,)."""
+    return torch.full((len(classes),), model.c.num_classes, device=classes.device)
 
 
 class TokenStepper:
     """A token model, one position a call."""
 
-    def __init__(self, model, classes):
+    def __init__(self, model, class_rows):
         self.model, T = model, model.c.grid_size**2
-        self.first = model.cls_embedding(classes)
-        self.blocks = [CachedBlock(layer, len(classes), T, self.first) for layer in model.layers]
+        self.first = class_rows
+        self.blocks = [CachedBlock(layer, len(class_rows), T, self.first) for layer in model.layers]
 
     def step(self, i, tokens):
         """tokens (rows,) at i-1 (ignored for i = 0) -> logits (rows,V) for token i."""
@@ -112,19 +120,19 @@ class TokenStepper:
 class DparStepper:
     """DPAR, one token a call, with its patch path."""
 
-    def __init__(self, model, classes, images):
-        self.m, self.images, self.lanes = model, images, len(classes) // images
+    def __init__(self, model, class_rows, images):
+        self.m, self.images, self.lanes = model, images, len(class_rows) // images
         c, T = model.c, model.c.grid_size**2
         like = model.tok_embeddings.weight
         self.dev = like.device
-        self.class_input = model.cls_embedding(classes)
+        self.class_input = class_rows
         self.encoder = [CachedBlock(b, images, T, like) for b in model.local_encoder.layers]
-        self.patch = [CachedBlock(b, len(classes), T, like) for b in model.layers]
-        self.decoder = [CachedBlock(b, len(classes), T, like) for b in model.local_decoder.layers]
+        self.patch = [CachedBlock(b, len(class_rows), T, like) for b in model.layers]
+        self.decoder = [CachedBlock(b, len(class_rows), T, like) for b in model.local_decoder.layers]
         self.states = [like.new_zeros(images, T, c.dim) for _ in self.encoder]  # h_tok after each encoder layer
         self.first = torch.zeros(images, dtype=torch.long, device=self.dev)  # first token of the open patch
         self.index = torch.full((images,), -1, dtype=torch.long, device=self.dev)  # number of the open patch
-        self.bias = [like.new_zeros(len(classes), 1, c.dim) for _ in self.decoder]  # Wo_l RMSNorm_l(s_m), held for the patch
+        self.bias = [like.new_zeros(len(class_rows), 1, c.dim) for _ in self.decoder]  # Wo_l RMSNorm_l(s_m), held for the patch
 
     def close_patches(self, rows, i):
         """Pools the patches of images `rows` (n,) that end at token i-1 -> (n,1,D)."""
@@ -184,14 +192,14 @@ class DparStepper:
 
 @torch.no_grad()
 def generate_dpar(entropy_model, dpar, classes, seeds, rule, cfg=2.0, temperature=1.0, top_k=0, top_p=1.0):
-    """classes (B,), seeds (B,) -> tokens (B,T), entropies (B,T) nats, starts (B,T) bool. Modes without entropy need no entropy
-    model (entropies are then zero)."""
+    """classes (B,) or class rows (B,1,D), seeds (B,) -> tokens (B,T), entropies (B,T) nats, starts (B,T) bool. Modes without
+    entropy need no entropy model (entropies are then zero)."""
     B, g, T, dev = len(classes), dpar.c.grid_size, dpar.c.grid_size**2, classes.device
-    lanes, lane_classes = lanes_of(classes, dpar.c.num_classes, cfg)
-    model = DparStepper(dpar, lane_classes, B)
+    lanes, class_rows = lanes_of(dpar, classes, cfg)
+    model = DparStepper(dpar, class_rows, B)
     judge = None
     if rule.needs_entropy:
-        judge = TokenStepper(entropy_model, torch.full_like(classes, entropy_model.c.num_classes))
+        judge = TokenStepper(entropy_model, entropy_model.cls_embedding(null_of(entropy_model, classes)))
     x = torch.zeros(B, T, dtype=torch.long, device=dev)
     ents, starts = torch.zeros(B, T, device=dev), torch.ones(B, T, dtype=torch.bool, device=dev)
     run = torch.zeros(B, dtype=torch.long, device=dev)
@@ -208,10 +216,10 @@ def generate_dpar(entropy_model, dpar, classes, seeds, rule, cfg=2.0, temperatur
 
 @torch.no_grad()
 def generate_tokens(model, classes, seeds, cfg=2.0, temperature=1.0, top_k=0, top_p=1.0):
-    """The fixed-length baseline: classes (B,), seeds (B,) -> tokens (B,T)."""
+    """The fixed-length baseline: classes (B,) or class rows (B,1,D), seeds (B,) -> tokens (B,T)."""
     B, T = len(classes), model.c.grid_size**2
-    lanes, lane_classes = lanes_of(classes, model.c.num_classes, cfg)
-    stepper = TokenStepper(model, lane_classes)
+    lanes, class_rows = lanes_of(model, classes, cfg)
+    stepper = TokenStepper(model, class_rows)
     x = torch.zeros(B, T, dtype=torch.long, device=classes.device)
     for i in range(T):
         logits = stepper.step(i, x[:, i - 1].repeat(lanes))

@@ -20,6 +20,7 @@ from safetensors.torch import load_file
 
 import data
 
+WANTED = (data.HERE / "ideas.txt").read_text().splitlines()
 ENV = {**os.environ, "OMP_NUM_THREADS": "1"}  # quick beside other work: two threads spin on each other
 
 
@@ -41,9 +42,11 @@ def drawn(path, n=60):
         shape = [ImageDraw.Draw(page).ellipse, ImageDraw.Draw(page).rectangle][i % 2]
         shape((10, 10 + i % 20, 118 - i % 30, 118), fill=colour)
         images[i] = np.asarray(page)
-        rows.append(dict(cls=data.CLASSES[i % 6], style=data.STYLES[i % 5], split="val" if i % 6 == i // 6 else "train"))
+        held = "val" if i % 6 == i // 6 else "train"
+        row = dict(cls=data.CLASSES[i % 6], idea=WANTED[i % 12], style=data.STYLES[i % 5], split=held, base=f"1F3{i % 12:02X}")
+        rows.append(row | dict(keywords=["shape"]))
     np.save(path / "images.npy", images)
-    (path / "manifest.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
+    data.write(path, rows, data.CLASSES)
 
 
 @pytest.fixture(scope="module")
@@ -54,29 +57,7 @@ def chain(tmp_path_factory):
         drawn(t)
     quick = ["--log-every", 50, "--warmup", 2, "--ema", "0.9", "--threads", 1]
     python("classifier.py", "--data", pictures, "--out", t / "classifier", "--steps", 3, "--batch", 8, *quick)
-    vq = [
-        "--size",
-        32,
-        "--ch",
-        8,
-        "--ch-mult",
-        1,
-        2,
-        2,
-        "--z",
-        8,
-        "--codes",
-        64,
-        "--steps",
-        80,
-        "--batch",
-        8,
-        "--lr",
-        "3e-3",
-        "--free",
-        30,
-    ]
-    vq += ["--free", 30]
+    vq = "--size 32 --ch 8 --ch-mult 1 2 2 --z 8 --codes 64 --steps 80 --batch 8 --lr 3e-3 --free 30".split()
     losses = ["--perceptual", 0.1, "--classifier", t / "classifier/classifier.pt", "--adversarial", 0.1, "--adversarial-from", 70]
     for part in (["--stop-at", 20], ["--resume"]):  # cut off before there are codes, and gone on with
         python("train_tokenizer.py", "--data", pictures, "--out", t / "vq", *vq, *losses, *quick, *part)
@@ -90,8 +71,8 @@ def chain(tmp_path_factory):
     python("train_ar.py", "baseline", "--out", t / "baseline", "--layers", 3, *small)
     python("train_ar.py", "dpar", "--out", t / "dpar", "--layers", 1, 1, 1, "--entropies", ents, "--threshold", threshold, *small)
     runs = [a for n in ("vq", "entropy", "dpar", "baseline") for a in (f"--{n}", t / n)]
-    check = ["--expected", t / "model/expected.safetensors", "--tokens", tokens, "--count", 2]
-    python("export.py", *runs, "--out", t / "model", *check)
+    check = ["--expected", t / "model/expected.safetensors", "--count", 2]
+    python("export.py", *runs, "--tokens", tokens, "--out", t / "model", *check)
     if os.environ.get("DPAR_SMOKE_OUT"):
         shutil.copytree(t / "model", os.environ["DPAR_SMOKE_OUT"], dirs_exist_ok=True)
     return t, pictures
@@ -101,9 +82,17 @@ def test_exported(chain):
     folder = chain[0] / "model"
     config = json.loads((folder / "config.json").read_text())
     shipped = json.loads((data.HERE.parent / "assets/model/config.json").read_text())
-    assert set(config) == set(shipped) and all(set(config[k]) == set(shipped[k]) for k in ("vq", "dpar", "entropy", "patching"))
+    assert set(config) == set(shipped) | {"parents", "emoji", "keywords"}
+    assert {len(config[k]) for k in ("classes", "parents", "emoji", "keywords")} == {config["dpar"]["num_classes"]}
+    assert all(set(config[k]) == set(shipped[k]) for k in ("vq", "dpar", "entropy", "patching"))
     assert all(v.dtype == torch.float16 for n in ("vq", "dpar") for v in load_file(folder / f"{n}.safetensors").values())
     e = load_file(folder / "expected.safetensors")
+    assert e["mix_dpar_logits"].shape == e["mix_baseline_logits"].shape == (1, 64, 64) and e["mix_weights"].sum() == 1
+    runs = json.loads((folder / "runs.json").read_text())
+    assert [("terms" in r, r.get("baseline", False)) for r in runs] == [(False, False)] * 6 + [(True, False)] * 2 + [
+        (False, True),
+        (True, True),
+    ]
     assert e["dpar_logits"].shape == (2, 64, 64) and e["dpar_logits"].abs().max() > 0.1 and e["decoded"].shape == (2, 3, 32, 32)
     done = subprocess.run(["sha256sum", "-c", "SHA256SUMS"], cwd=folder, capture_output=True)
     assert done.returncode == 0
