@@ -157,7 +157,10 @@ pub struct ModelConfig {
     /// The emoji that show each class; empty where none are known. (C)
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub emoji: Vec<Vec<String>>,
-    /// What else people call each class; empty where nothing is known. (C)
+    /// Other names of each class, which no two share; empty where none are known. (C)
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub aliases: Vec<Vec<String>>,
+    /// What people say of each class, for a search; empty where nothing is known. (C)
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub keywords: Vec<Vec<String>>,
     /// Names of the classes that come out best, the best first: what a viewer offers and draws by itself.
@@ -276,8 +279,9 @@ impl ModelConfig {
 impl ModelConfig {
     fn check_names(&self) -> std::result::Result<(), String> {
         let (names, parents) = (self.classes.len(), &self.parents);
-        let lists = [("parents", parents.len()), ("emoji", self.emoji.len()), ("keywords", self.keywords.len())];
-        if let Some((field, count)) = lists.into_iter().find(|(_, count)| *count != 0 && *count != names) {
+        let lists = [("parents", parents.len()), ("emoji", self.emoji.len())];
+        let said = [("aliases", self.aliases.len()), ("keywords", self.keywords.len())];
+        if let Some((field, count)) = lists.into_iter().chain(said).find(|(_, count)| *count != 0 && *count != names) {
             return Err(format!("has {count} `{field}` for {names} class names: one is needed for each, or none at all"));
         }
         for (class, group) in parents.iter().enumerate().filter_map(|(class, parent)| Some((class, (*parent)?))) {

@@ -223,9 +223,9 @@ impl Link {
     pub fn request(&self, config: &ModelConfig) -> Result<Request> {
         let class = match self.class.as_deref() {
             None => config.default_class().into(),
-            // Programs that write forms write a space as a plus.
+            // Programs that write forms write a space as a plus, and a plus as %2B.
             Some(name) => prompt::resolve(name, config)
-                .or_else(|e| prompt::resolve(&name.replace('+', " "), config).map_err(|_| e))?,
+                .or_else(|e| as_form(name).and_then(|text| prompt::resolve(&text, config).ok()).ok_or(e))?,
         };
         let mut request = Request::new(config, self.generator, class, self.seed.unwrap_or(1));
         self.settings.apply(&mut request.live);
@@ -244,6 +244,11 @@ impl Link {
     pub fn other_model(&self, hash: &str) -> Option<&str> {
         self.model.as_deref().filter(|model| !model.eq_ignore_ascii_case(hash))
     }
+}
+
+/// `red+apple` as `red apple`, `2+owl+++panda` as `2 owl + panda`; `None` for what no form has written.
+fn as_form(text: &str) -> Option<String> {
+    (!text.contains(' ')).then(|| text.replace("+++", " \u{0} ").replace('+', " ").replace('\u{0}', "+"))
 }
 
 fn shown(class: &Option<String>) -> String {

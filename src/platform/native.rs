@@ -289,7 +289,7 @@ mod tests {
     fn built_in_model_loads() {
         let files = embedded_model().unwrap();
         assert_eq!(files.source, "built-in model");
-        assert_eq!(files.config.num_classes(), 58);
+        assert_eq!(files.config.num_classes(), 557);
         assert!(files.dpar.is_some() && files.entropy.is_some() && files.baseline.is_some());
     }
 }

@@ -7,7 +7,7 @@
 //! A whole prompt, then a whole term, that is a name wins over every other reading: `1st place medal` has no weight. Names
 //! count in any case and with any spaces; `training/prompt.py` is the reference, and what it makes of 40 prompts is a
 //! test here. Beyond it a name may be written without its accents, apostrophes and hyphens, by its emoji, by its number,
-//! or by a word that means nothing else ([`ModelConfig::keywords`]).
+//! by an alias, or by a word that means nothing else ([`ModelConfig::aliases`], [`ModelConfig::keywords`]).
 
 mod nearest;
 mod search;
@@ -118,11 +118,12 @@ impl<'a> Names<'a> {
         if let Some(class) = catalogue.meant(folded) {
             return Ok(class);
         }
-        // What has it among its words first, then what is spelled like it.
-        let by_word = catalogue.by_keyword(folded).into_iter().map(|class| fold(&self.config.classes[class]));
-        let folded_names: Vec<String> = self.config.classes.iter().map(|name| fold(name)).collect();
+        // What holds it in its name, then what it is said of, then what is spelled like it.
+        let said_of = catalogue.by_keyword(folded).into_iter().map(|class| fold(&self.config.classes[class]));
+        let names: Vec<String> = self.config.classes.iter().map(|name| fold(name)).collect();
+        let (held, spelled) = nearest::names(folded, &names);
         let mut near: Vec<String> = Vec::new();
-        for name in by_word.chain(nearest::names(folded, &folded_names)) {
+        for name in held.into_iter().chain(said_of).chain(spelled) {
             if near.len() < 3 && !near.contains(&name) {
                 near.push(name);
             }
@@ -135,7 +136,8 @@ impl<'a> Names<'a> {
 /// names no classes.
 pub fn nearest(text: &str, config: &ModelConfig) -> Option<usize> {
     let names: Vec<String> = config.classes.iter().map(|name| fold(name)).collect();
-    let best = nearest::names(&fold(text), &names).into_iter().next()?;
+    let (held, spelled) = nearest::names(&fold(text), &names);
+    let best = held.into_iter().chain(spelled).next()?;
     names.iter().position(|name| *name == best)
 }
 

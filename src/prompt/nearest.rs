@@ -3,9 +3,9 @@
 
 use std::cmp::Ordering;
 
-/// Names for a text that is none, the most likely first: those that hold all its words, those that hold a word spelled
+/// Names for a text that is none, the most likely first: those that hold all its words; then those that hold a word spelled
 /// much like it, and the three spelled most like it as a whole. Later names come before earlier ones, as in the reference.
-pub fn names(text: &str, names: &[String]) -> Vec<String> {
+pub fn names(text: &str, names: &[String]) -> (Vec<String>, Vec<String>) {
     let wanted: Vec<&str> = text.split(' ').collect();
     let words = |name: &str| name.split(' ').map(str::to_owned).collect::<Vec<_>>();
     let holds = |name: &&String| {
@@ -13,7 +13,8 @@ pub fn names(text: &str, names: &[String]) -> Vec<String> {
         wanted.iter().all(|w| words.iter().any(|word| word == w))
     };
     let backwards = || names.iter().rev();
-    let mut near: Vec<String> = backwards().filter(holds).cloned().collect();
+    let held = backwards().filter(holds).cloned().collect();
+    let mut near: Vec<String> = Vec::new();
     let mut all: Vec<String> = names.iter().flat_map(|name| words(name)).collect();
     all.sort_unstable();
     all.dedup();
@@ -21,7 +22,7 @@ pub fn names(text: &str, names: &[String]) -> Vec<String> {
         near.extend(backwards().filter(|name| words(name).contains(word)).cloned());
     }
     near.extend(close(text, names, 3, 0.0));
-    near
+    (held, near)
 }
 
 /// The `count` texts with the highest [`ratio`], if it is at least `least`; of equal ones the later in the alphabet.

@@ -17,6 +17,7 @@ struct Entry {
     name: String,
     words: usize,
     is_group: bool,
+    aliases: Vec<String>,
     keywords: Vec<String>,
     /// Without variation selectors and skin tones.
     emoji: Vec<String>,
@@ -26,8 +27,10 @@ struct Entry {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Fit {
     Name,
-    /// A whole word of the name, or a whole synonym.
+    Alias,
+    /// A whole word of the name.
     Word,
+    Keyword,
     NameBegins,
     WordBegins,
     KeywordBegins,
@@ -42,10 +45,13 @@ impl Catalogue {
     pub fn of(config: &ModelConfig) -> Self {
         let entry = |(class, name): (usize, &String)| {
             let name = fold_softly(name);
-            let keywords = config.keywords.get(class).into_iter().flatten().map(|word| fold_softly(word)).collect();
+            let folded = |lists: &[Vec<String>]| {
+                lists.get(class).into_iter().flatten().map(|word| fold_softly(word)).collect::<Vec<_>>()
+            };
+            let (aliases, keywords) = (folded(&config.aliases), folded(&config.keywords));
             let emoji = config.emoji.get(class).into_iter().flatten().map(|emoji| plain_emoji(emoji)).collect();
             let words = name.split(' ').count();
-            Entry { name, words, is_group: config.is_group(class), keywords, emoji }
+            Entry { name, words, is_group: config.is_group(class), aliases, keywords, emoji }
         };
         Self { entries: config.classes.iter().enumerate().map(entry).collect() }
     }
@@ -67,16 +73,25 @@ impl Catalogue {
         rated.into_iter().map(|(_, class)| class).collect()
     }
 
-    /// The class that a text means although it is not its name: the name written softly, its emoji, a synonym that fits
-    /// one thing better than all others, or the last part of a group's name.
+    /// The class that a text means although it is not its name: the name written softly, its emoji, an alias, the last part
+    /// of a group's name ("fruit" for food-fruit), or a keyword of nothing else, which no name holds either ("apple" is a
+    /// keyword of the pie, but whoever says it means one of the apples).
     pub(super) fn meant(&self, text: &str) -> Option<usize> {
         let (wanted, emoji) = (fold_softly(text), plain_emoji(text));
         let find = |matches: &dyn Fn(&Entry) -> bool| self.entries.iter().position(matches);
-        let named = find(&|e| e.name == wanted).or_else(|| find(&|e| e.emoji.contains(&emoji)));
-        named.or_else(|| self.meant_by_keyword(&wanted)).or_else(|| self.meant_group(&wanted))
+        let only = |matches: &dyn Fn(&Entry) -> bool| {
+            let mut all = self.entries.iter().enumerate().filter(|(_, e)| matches(e)).map(|(class, _)| class);
+            all.next().filter(|_| all.next().is_none())
+        };
+        let held = || self.entries.iter().any(|e| e.name.split(' ').any(|word| word == wanted));
+        find(&|e| e.name == wanted)
+            .or_else(|| find(&|e| e.emoji.contains(&emoji)))
+            .or_else(|| only(&|e| e.aliases.contains(&wanted)))
+            .or_else(|| only(&|e| e.is_group && e.name.rsplit(' ').next() == Some(&wanted)))
+            .or_else(|| only(&|e| e.keywords.contains(&wanted)).filter(|_| !held()))
     }
 
-    /// Classes with this synonym, those with the shortest names first.
+    /// Classes with this keyword, those with the shortest names first.
     pub(super) fn by_keyword(&self, text: &str) -> Vec<usize> {
         let wanted = fold_softly(text);
         let has = |(_, e): &(usize, &Entry)| e.keywords.contains(&wanted);
@@ -84,34 +99,23 @@ impl Catalogue {
         found.sort_by_key(|class| (self.entries[*class].words, *class));
         found
     }
-
-    /// "car" is a synonym of automobile and of oncoming automobile: the shorter name is the thing itself. Where two names
-    /// are equally short ("apple": red or green?) nobody knows what was meant.
-    fn meant_by_keyword(&self, wanted: &str) -> Option<usize> {
-        let found = self.by_keyword(wanted);
-        let (first, second) = (*found.first()?, found.get(1));
-        let words = |class: usize| self.entries[class].words;
-        second.is_none_or(|second| words(first) < words(*second)).then_some(first)
-    }
-
-    /// "fruit" for food-fruit.
-    fn meant_group(&self, wanted: &str) -> Option<usize> {
-        let ends = |e: &Entry| e.is_group && e.name.rsplit(' ').next() == Some(wanted);
-        let mut found = self.entries.iter().enumerate().filter(|(_, e)| ends(e)).map(|(class, _)| class);
-        let first = found.next()?;
-        found.next().is_none().then_some(first)
-    }
 }
 
 impl Entry {
     fn fit(&self, wanted: &str, words: &[&str], emoji: &str) -> Option<Fit> {
-        let keyword = |fits: &dyn Fn(&str) -> bool| self.keywords.iter().any(|k| fits(k));
+        let keyword = |fits: &dyn Fn(&str) -> bool| self.aliases.iter().chain(&self.keywords).any(|k| fits(k));
         let word = |fits: &dyn Fn(&str) -> bool| self.name.split(' ').any(fits);
         if self.name == wanted || self.emoji.iter().any(|e| e == emoji) {
             return Some(Fit::Name);
         }
-        if word(&|w| w == wanted) || keyword(&|k| k == wanted) {
+        if self.aliases.iter().any(|a| a == wanted) {
+            return Some(Fit::Alias);
+        }
+        if word(&|w| w == wanted) {
             return Some(Fit::Word);
+        }
+        if keyword(&|k| k == wanted) {
+            return Some(Fit::Keyword);
         }
         if self.name.starts_with(wanted) {
             return Some(Fit::NameBegins);
