@@ -282,11 +282,15 @@ impl ModelConfig {
         let lists = [("parents", parents.len()), ("emoji", self.emoji.len())];
         let said = [("aliases", self.aliases.len()), ("keywords", self.keywords.len())];
         if let Some((field, count)) = lists.into_iter().chain(said).find(|(_, count)| *count != 0 && *count != names) {
-            return Err(format!("has {count} `{field}` for {names} class names: one is needed for each, or none at all"));
+            return Err(format!(
+                "has {count} `{field}` for {names} class names: one is needed for each, or none at all"
+            ));
         }
         for (class, group) in parents.iter().enumerate().filter_map(|(class, parent)| Some((class, (*parent)?))) {
             if group >= names || !self.is_group(group) {
-                return Err(format!("says class {class} belongs to class {group}, which is no group (its parent is not null)"));
+                return Err(format!(
+                    "says class {class} belongs to class {group}, which is no group (its parent is not null)"
+                ));
             }
         }
         if let Some(name) = self.featured.iter().find(|name| !self.classes.contains(name)) {

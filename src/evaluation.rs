@@ -80,7 +80,9 @@ impl TokenSet {
     /// Batches of at most `size` pictures: (b * T) tokens, (b) classes.
     fn batches(&self, size: usize) -> impl Iterator<Item = (&[u32], Vec<Mix>)> {
         let t = self.tokens.len() / self.len().max(1);
-        self.tokens.chunks((size * t).max(1)).zip(self.classes.chunks(size.max(1)).map(|c| c.iter().copied().map(Mix::of).collect()))
+        self.tokens
+            .chunks((size * t).max(1))
+            .zip(self.classes.chunks(size.max(1)).map(|c| c.iter().copied().map(Mix::of).collect()))
     }
 }
 

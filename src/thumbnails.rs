@@ -66,7 +66,8 @@ impl Picks {
     fn classes(&self, config: &ModelConfig) -> std::result::Result<Vec<usize>, String> {
         let class = |pick: &Pick| {
             let named = config.classes.iter().position(|name| *name == pick.class);
-            let numbered = || pick.class.parse().ok().filter(|n| config.classes.is_empty() && *n < config.num_classes());
+            let numbered =
+                || pick.class.parse().ok().filter(|n| config.classes.is_empty() && *n < config.num_classes());
             named.or_else(numbered).ok_or_else(|| pick.class.clone())
         };
         self.pictures.iter().map(class).collect()

@@ -108,7 +108,12 @@ fn links() {
 fn classes() {
     let dir = tempdir().unwrap();
     generate(&dir, &["--class", "10"], 2, "class 10 does not exist: this model has 0 to 9");
-    generate(&dir, &["--class", "-1"], 2, "nothing is called '-1': this model names no classes, give a number from 0 to 9");
+    generate(
+        &dir,
+        &["--class", "-1"],
+        2,
+        "nothing is called '-1': this model names no classes, give a number from 0 to 9",
+    );
     generate(&dir, &["--class", "99999999999999999999999"], 2, "does not exist");
     generate(&dir, &["--class", "cat"], 2, "this model names no classes");
     generate(&dir, &["--class", "1 + "], 2, "'1 + ' has nothing beside a '+'");

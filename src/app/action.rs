@@ -45,6 +45,10 @@ pub enum Action {
     StepPatch,
     /// Another seed.
     Dice,
+    /// Choose a thing by lot.
+    RandomThing,
+    /// Choose two things by lot and mix them.
+    RandomMix,
     /// Choose what to draw.
     Class(Mix),
     /// Choose a seed.
@@ -125,6 +129,8 @@ impl Action {
             "step_token" => Self::StepToken,
             "step_patch" => Self::StepPatch,
             "dice" => Self::Dice,
+            "random_thing" => Self::RandomThing,
+            "random_mix" => Self::RandomMix,
             "class" => match config {
                 Some(config) => Self::Class(prompt::resolve(value, config)?),
                 None => Self::Class(Mix::of(number(name, value)?)),

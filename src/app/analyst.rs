@@ -213,7 +213,8 @@ impl Analyst {
         }
         if self.mapping.is_none() {
             let (files, dpar, device) = (studio.files.clone(), self.dpar.clone(), studio.backend.tensor_device()?);
-            let (tokens, class): (Vec<u32>, _) = (picture.tokens.iter().map(|t| t.id).collect(), picture.request.class.clone());
+            let (tokens, class): (Vec<u32>, _) =
+                (picture.tokens.iter().map(|t| t.id).collect(), picture.request.class.clone());
             let (patches, wake) = (patches.clone(), wake.clone());
             let work = async move || {
                 let dpar = match (dpar, &files.config.dpar, &files.dpar) {

@@ -4,15 +4,16 @@ use eframe::egui::{self, Ui};
 
 use super::action::{Action, Export};
 use super::analyst::Own;
+use super::picker::{self, Picker};
 use super::{Facts, theme, threshold};
 use crate::patching::Mode;
 use crate::prompt;
 use crate::request::Live;
 
 /// Class, seed and the large button.
-pub fn what(ui: &mut Ui, f: &Facts<'_>, search: &mut String, out: &mut Vec<Action>) {
+pub fn what(ui: &mut Ui, f: &Facts<'_>, picker: &mut Picker, out: &mut Vec<Action>) {
     ui.horizontal_wrapped(|ui| {
-        class_picker(ui, f, search, out);
+        picker::show(ui, f, picker, out);
         let mut seed = f.settings.seed;
         let name = ui.label("seed").on_hover_text("The same seed draws the same picture again, on this GPU, always.");
         if ui.add(egui::DragValue::new(&mut seed).speed(0.1)).labelled_by(name.id).changed() {
@@ -22,56 +23,6 @@ pub fn what(ui: &mut Ui, f: &Facts<'_>, search: &mut String, out: &mut Vec<Actio
             out.push(Action::Dice);
         }
     });
-}
-
-fn class_picker(ui: &mut Ui, f: &Facts<'_>, search: &mut String, out: &mut Vec<Action>) {
-    let chosen = f.class.single();
-    let name = prompt::describe(f.class, f.config);
-    let button = ui.add(egui::Button::new(name)).on_hover_text("What to draw");
-    egui::Popup::from_toggle_button_response(&button)
-        .close_behavior(egui::PopupCloseBehavior::CloseOnClickOutside)
-        .width(340.0)
-        .show(|ui| {
-            let field =
-                ui.add(egui::TextEdit::singleline(search).hint_text("search classes").desired_width(f32::INFINITY));
-            if ui.memory(|m| m.focused().is_none()) {
-                field.request_focus();
-            }
-            egui::ScrollArea::vertical().max_height(360.0).show(ui, |ui| {
-                ui.horizontal_wrapped(|ui| {
-                    let wanted = search.trim().to_lowercase();
-                    let mut any = false;
-                    for id in 0..f.config.num_classes().min(1000) {
-                        let name = f.config.class_name(id);
-                        if !name.to_lowercase().contains(&wanted) {
-                            continue;
-                        }
-                        any = true;
-                        if class_button(ui, f, id, &name, chosen == Some(id)).clicked() {
-                            out.push(Action::Class(id.into()));
-                            search.clear();
-                            ui.close();
-                        }
-                    }
-                    if !any {
-                        ui.label(format!("no class has \"{wanted}\" in its name"));
-                    }
-                });
-            });
-        });
-}
-
-fn class_button(ui: &mut Ui, f: &Facts<'_>, id: usize, name: &str, chosen: bool) -> egui::Response {
-    let Some((texture, uv)) = f.thumbnail(id) else { return ui.selectable_label(chosen, name) };
-    let image = egui::Image::new((texture, egui::vec2(64.0, 64.0))).uv(uv);
-    let layout = egui::Layout::top_down(egui::Align::Center);
-    let cell = ui.allocate_ui_with_layout(egui::vec2(82.0, 92.0), layout, |ui| {
-        ui.spacing_mut().item_spacing.y = 1.0;
-        let button = ui.add(egui::Button::image(image).selected(chosen)).on_hover_text(name);
-        ui.add(egui::Label::new(theme::small(name)).truncate().selectable(false));
-        button
-    });
-    cell.inner
 }
 
 /// Generate, pause, steps, stop.

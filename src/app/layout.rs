@@ -187,7 +187,7 @@ impl App {
 
     fn controls(&mut self, ui: &mut Ui, out: &mut Vec<Action>) {
         ui.spacing_mut().item_spacing.y = 7.0;
-        let mut search = std::mem::take(&mut self.search);
+        let mut picker = std::mem::take(&mut self.picker);
         let entropies = self.stage.main.as_ref().map(Picture::entropies).unwrap_or_default();
         let mut places = Vec::new();
         {
@@ -197,7 +197,7 @@ impl App {
                 let rect = ui.scope(|ui| add(ui)).response.rect;
                 places.push((place, rect));
             };
-            part(ui, Place::What, &mut |ui| controls::what(ui, &f, &mut search, out));
+            part(ui, Place::What, &mut |ui| controls::what(ui, &f, &mut picker, out));
             part(ui, Place::Transport, &mut |ui| controls::transport(ui, &f, out));
             ui.separator();
             part(ui, Place::Threshold, &mut |ui| controls::patching(ui, &f, &entropies, out));
@@ -209,7 +209,7 @@ impl App {
             ui.separator();
             part(ui, Place::Share, &mut |ui| controls::share(ui, &f, out));
         }
-        self.search = search;
+        self.picker = picker;
         self.places.extend(places);
     }
 
@@ -295,7 +295,9 @@ impl App {
             Source::Own(name) => name.rsplit(['/', '\\']).next().unwrap_or(name).to_owned(),
             Source::Original => "your image".to_owned(),
             Source::Recorded => format!("{}, recorded", prompt::describe(&picture.request.class, &self.config)),
-            Source::Run => format!("{}, seed {}", prompt::describe(&picture.request.class, &self.config), picture.request.seed),
+            Source::Run => {
+                format!("{}, seed {}", prompt::describe(&picture.request.class, &self.config), picture.request.seed)
+            }
         };
         let drawn = self.drawn_of(picture);
         let count = patches.starts().iter().take(drawn).filter(|s| **s).count();

@@ -17,6 +17,7 @@ mod layout;
 pub mod mirror;
 mod own;
 mod perform;
+mod picker;
 pub mod picture;
 mod settings;
 mod share;
@@ -46,14 +47,15 @@ use crate::backend::{Backend, DeviceChoice};
 use crate::config::ModelConfig;
 use crate::error::Result;
 use crate::gpu::{self, Gpu};
+use crate::mix::Mix;
 use crate::patching::Patches;
 use crate::platform::{self, Progress, Task};
-use crate::mix::Mix;
 use crate::prompt;
 use crate::request::Live;
 use analyst::{Analyst, Attend, Own};
 use bench::Bench;
 use decoder::Decoder;
+use picker::Picker;
 use picture::Picture;
 use stage::Stage;
 use studio::Studio;
@@ -117,7 +119,7 @@ pub struct App {
     attention: Option<Vec<f32>>,
     /// The baseline's weights on their way.
     baseline: Option<(Task<Result<Vec<u8>>>, Progress)>,
-    search: String,
+    picker: Picker,
     tour: Option<usize>,
     /// Grid and heat as they were when the tour began.
     before_tour: Option<(bool, bool)>,
@@ -186,6 +188,7 @@ impl App {
             model: Model::Failed,
             class: remembered_class(&settings, &config),
             textures: Textures::new(&config),
+            picker: Picker::new(&config),
             launch,
             settings,
             live,
@@ -206,7 +209,6 @@ impl App {
             attend: None,
             attention: None,
             baseline: None,
-            search: String::new(),
             tour: None,
             before_tour: None,
             places: Vec::new(),

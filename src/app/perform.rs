@@ -62,6 +62,11 @@ impl App {
             Action::StepToken => self.stage.step_token(),
             Action::StepPatch => self.stage.step_patch(),
             Action::Dice => self.settings.seed = dice(),
+            Action::RandomThing => return self.perform(Action::Class(self.things(dice()).0.into())),
+            Action::RandomMix => {
+                let (a, b) = self.things(dice());
+                return self.perform(Action::Class(Mix::new(vec![(1.0, a).into(), (1.0, b).into()])?));
+            }
             Action::Class(class) => {
                 self.class = class;
                 self.settings.class = Some(prompt::describe(&self.class, &self.config));
@@ -217,6 +222,15 @@ impl App {
         let request = Request { live: self.live.clone(), schedule: Vec::new(), ..picture.request.clone() };
         self.adopt(&request);
         self.start(request, self.settings.compare)
+    }
+
+    /// Two different things of the model by a number nobody chose; the same where it has but one.
+    fn things(&self, lot: u32) -> (usize, usize) {
+        let all: Vec<usize> = (0..self.config.num_classes()).filter(|class| !self.config.is_group(*class)).collect();
+        let (lot, count) = (lot as usize, all.len().max(1));
+        let first = lot % count;
+        let second = (first + 1 + lot / count % (count - 1).max(1)) % count;
+        (all.get(first).copied().unwrap_or(0), all.get(second).copied().unwrap_or(0))
     }
 
     /// Class and seed of a request become the chosen ones.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::action::Action;
 use super::analyst::Analyst;
 use super::kept::Carried;
+use super::picker::Picker;
 use super::{App, Model};
 use crate::analysis::Region;
 use crate::backend::Backend;
@@ -132,6 +133,7 @@ impl App {
                 };
                 studio.prepare(Generator::Dpar, &self.wake);
                 self.textures.model(&self.config);
+                self.picker = Picker::new(&self.config);
                 self.keep = Region::first_rows(self.config.grid() / 2, self.config.grid());
                 self.analyst = Analyst::default();
                 self.begin_analyst = true;

@@ -13,9 +13,9 @@ use dpar::thumbnails::{Picks, Thumbnails};
 use dpar::{Error, platform, prompt};
 use pollster::block_on;
 
-use super::{PlaceArgs, generate};
 use super::output::{Card, check_outputs, check_png, say};
 use super::studio::{Studio, load_model, open_backend, progress};
+use super::{PlaceArgs, generate};
 
 /// What to record.
 #[derive(Debug, Args)]

@@ -5,8 +5,8 @@
 //! turn the models into steps are in `engine/build.rs`.
 
 use super::ops::{Flags, Op, PARAM_WORDS};
-use crate::mix::Mix;
 use super::state::{RECORD_WORDS, STATE_WORDS};
+use crate::mix::Mix;
 
 /// A buffer of the program, by index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

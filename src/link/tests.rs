@@ -43,9 +43,12 @@ fn requests() -> impl Strategy<Value = Request> {
     let schedule = btree_map(0usize..256, lives(), 0..6);
     let forced = vec(option::of(0u32..1024), 0..256);
     let terms = vec((prop_oneof![Just(1.0), 0.0f64..100.0], 0usize..557), 1..4);
-    let class = prop_oneof![(0usize..557).prop_map(Mix::of), terms.prop_filter_map("adds up to nothing", |terms| {
-        Mix::new(terms.into_iter().map(Into::into).collect()).ok()
-    })];
+    let class = prop_oneof![
+        (0usize..557).prop_map(Mix::of),
+        terms.prop_filter_map("adds up to nothing", |terms| {
+            Mix::new(terms.into_iter().map(Into::into).collect()).ok()
+        })
+    ];
     (any::<bool>(), class, any::<u32>(), lives(), forced, schedule).prop_map(
         |(baseline, class, seed, live, mut forced, schedule)| {
             while forced.last() == Some(&None) {

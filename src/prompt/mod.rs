@@ -118,11 +118,12 @@ impl<'a> Names<'a> {
         if let Some(class) = catalogue.meant(folded) {
             return Ok(class);
         }
-        // What holds it in its name, then what it is said of, then what is spelled like it.
+        // What holds it in its name; where nothing does, what it is said of; then what is spelled like it.
         let said_of = catalogue.by_keyword(folded).into_iter().map(|class| fold(&self.config.classes[class]));
         let names: Vec<String> = self.config.classes.iter().map(|name| fold(name)).collect();
         let (held, spelled) = nearest::names(folded, &names);
         let mut near: Vec<String> = Vec::new();
+        let said_of = said_of.filter(|_| held.is_empty()).collect::<Vec<_>>();
         for name in held.into_iter().chain(said_of).chain(spelled) {
             if near.len() < 3 && !near.contains(&name) {
                 near.push(name);

@@ -43,6 +43,8 @@ fn every_command_is_understood() {
         ("step_token", ""),
         ("step_patch", ""),
         ("dice", ""),
+        ("random_thing", ""),
+        ("random_mix", ""),
         ("class", "animal-bird"),
         ("seed", "7"),
         ("threshold", "4.5"),

@@ -29,7 +29,8 @@ const MODEL: [&str; 4] = ["config.json", "vq.safetensors", "entropy.safetensors"
 /// The baseline's weights.
 const BASELINE: &str = "baseline.safetensors";
 /// What is shown before and beside the model.
-const EXTRAS: [&str; 6] = ["recording.json", "dpar.png", "baseline.png", "looks.png", "thumbnails.json", "thumbnails.png"];
+const EXTRAS: [&str; 6] =
+    ["recording.json", "dpar.png", "baseline.png", "looks.png", "thumbnails.json", "thumbnails.png"];
 
 /// The config of the model that comes with the app: what there is to show before its weights are there.
 pub fn built_in_config() -> ModelConfig {
