@@ -3,7 +3,7 @@
 
 /** Keys of the state that people know by another name; the others are shown as they are called. */
 const LABELS = {
-  phase: "State", message: "Message", device: "Model runs on", renderer: "Drawn with", model: "Model", class: "Class", seed: "Seed",
+  phase: "State", message: "Message", device: "Model runs on", renderer: "Drawn with", model: "Model", class: "Drawing", seed: "Seed",
   threshold: "Threshold (nats)", p_max: "Longest patch (0: no limit)", mode: "Patches end at", token: "Shown token", tokens: "Tokens drawn",
   total: "Tokens in all", patches: "Patches (steps of the big network)", average_patch_length: "Tokens per patch",
   ms_per_token: "Milliseconds per token", steps_saved: "Steps saved", "view.grid": "Patch grid shown", "view.heat": "Entropy colours shown",
@@ -21,6 +21,7 @@ const SAID = {
 const BUTTONS = [
   ["generate", "Generate"], ["pause", "Pause"], ["resume", "Resume"], ["stop", "Stop"], ["step_token", "Step one token"],
   ["step_patch", "Step one patch"], ["redraw", "Draw again at this threshold"], ["play", "Play"], ["dice", "Another seed"],
+  ["random_thing", "Any thing"], ["random_mix", "Mix two"],
 ];
 const SAVES = [
   ["export_png", "Picture (PNG)"], ["export_overlay", "With patches (PNG)"], ["export_gif", "Animation (GIF)"],
@@ -120,9 +121,12 @@ export class Mirror {
       for (const [value, label] of options) add(select, "option", { value, textContent: label });
       return select;
     };
-    const highest = Math.ceil(Math.log(manifest.vocabSize ?? 1024) * 20) / 20;
-    this.#classes = pick((manifest.classes ?? []).map((name) => [name, name]));
-    this.#field(panel, "class", "Class", this.#classes, "class");
+    const highest = Math.max(8, Math.ceil(Math.log(manifest.vocabSize ?? 1024)));
+    this.#classes = add(panel, "datalist", { id: "dpar-classes" });
+    this.#offer(manifest.classes ?? []);
+    const asked = input("text", { placeholder: "owl, car, or owl + panda", autocomplete: "off" });
+    asked.setAttribute("list", this.#classes.id);
+    this.#field(panel, "class", "What to draw", asked, "class");
     this.#field(panel, "seed", "Seed", input("number", { min: 0, step: 1 }), "seed");
     this.#field(panel, "threshold", "Threshold (nats)", input("range", { min: 0, max: highest, step: 0.05 }), "threshold");
     this.#field(panel, "p_max", "Longest patch", input("number", { min: 0, step: 1 }), "p_max");

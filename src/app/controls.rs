@@ -71,14 +71,14 @@ pub fn transport(ui: &mut Ui, f: &Facts<'_>, out: &mut Vec<Action>) {
 /// The threshold with its histogram, P_max and mode.
 pub fn patching(ui: &mut Ui, f: &Facts<'_>, entropies: &[f32], out: &mut Vec<Action>) {
     let defaults = Live::of(f.config);
-    let most = (f.config.vocab() as f32).ln();
+    let most = threshold::range(f.config.vocab());
     let mut live = f.live.clone();
     ui.horizontal(|ui| {
         let name = ui.label(egui::RichText::new("Threshold \u{03B8}").strong()).on_hover_text(
             "A token whose entropy is above \u{03B8} starts a new patch. Lower: more patches, more steps of the big \
              transformer. Higher: fewer. It may be moved at any time, also while a picture is drawn.",
         );
-        let value = egui::DragValue::new(&mut live.threshold).speed(0.01).range(-1.0..=most.max(20.0)).suffix(" nats");
+        let value = egui::DragValue::new(&mut live.threshold).speed(0.01).range(-1.0..=20.0f32).suffix(" nats");
         ui.add(value.fixed_decimals(2).clamp_existing_to_range(false)).labelled_by(name.id);
         let pinned = f.pinned.is_some();
         if ui.selectable_label(pinned, "Pin").on_hover_text("Keep this threshold beside the moving one (K)").clicked() {

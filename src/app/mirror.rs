@@ -2,6 +2,7 @@
 
 use eframe::egui;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::Serialize;
 use web_time::{Duration, Instant};
@@ -53,7 +54,8 @@ pub struct State {
     pub inspected: Option<usize>,
     pub decoded: usize,
     pub tour: Option<usize>,
-    pub classes: Vec<String>,
+    /// Once for each model.
+    pub classes: Option<Vec<String>>,
     /// Where the parts of the window are: left, top, width, height in points. For tests that use the mouse.
     pub places: BTreeMap<String, [f32; 4]>,
     pub hint: Option<String>,
@@ -84,7 +86,12 @@ impl App {
         if self.clock.publish.is_some_and(|at| at.elapsed() < PUBLISH) {
             return true;
         }
-        let state = self.state();
+        let mut state = self.state();
+        // A model may name thousands: said once, not with every frame.
+        if !self.told.as_ref().is_some_and(|told| Arc::ptr_eq(told, &self.config)) {
+            state.classes = Some(self.config.classes.clone());
+            self.told = Some(self.config.clone());
+        }
         match serde_json::to_string(&state) {
             Ok(json) if json != self.published => {
                 crate::platform::publish(&json);
@@ -168,7 +175,7 @@ impl App {
             inspected: self.hovered.or(self.selected),
             decoded: main.map_or(0, |p| p.frames.len()),
             tour: self.tour,
-            classes: self.config.classes.clone(),
+            classes: None,
             places: self
                 .places
                 .iter()

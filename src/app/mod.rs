@@ -143,6 +143,8 @@ pub struct App {
     /// Show nothing: the bench measures what the view costs.
     blind: bool,
     published: String,
+    /// The model whose classes were published.
+    told: Option<Arc<ModelConfig>>,
     /// The link in the address bar, once this app has put one there.
     linked: String,
 }
@@ -226,6 +228,7 @@ impl App {
             benched: None,
             blind: false,
             published: String::new(),
+            told: None,
             linked: String::new(),
         };
         app.bench = app.launch.bench.then(Bench::default);

@@ -15,7 +15,13 @@ pub const STEP: f32 = 0.05;
 /// Bars of the histogram.
 const BARS: usize = 48;
 
-/// Shows the slider. `value` and `pinned` in nats, from 0 to `most` = ln V. The response is `changed` when it was moved;
+/// Where the slider ends, in nats: above the most that a model of `vocab` codes can be surprised on average (ln V), at 8 or
+/// more, so that there is room to have no boundary by entropy at all.
+pub fn range(vocab: usize) -> f32 {
+    (vocab.max(2) as f32).ln().ceil().max(8.0)
+}
+
+/// Shows the slider. `value` and `pinned` in nats, from 0 to `most`. The response is `changed` when it was moved;
 /// a double click asks for `default` again.
 pub fn slider(
     ui: &mut Ui,
