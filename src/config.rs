@@ -391,7 +391,7 @@ mod tests {
             ("\"grid_size\": 16", "\"grid_size\": 4000000000", "grid_size"),
             ("\"norm_groups\": 8", "\"norm_groups\": 7", "norm_groups"),
             ("\"parents\": [", "\"parents\": [null,", "558 `parents` for 557 class names"),
-            ("\"classes\": [", "\"featured\": [\"unicorns\"], \"classes\": [", "features \"unicorns\""),
+            ("\"featured\": [", "\"featured\": [\"unicorns\", ", "features \"unicorns\""),
         ] {
             let e = ModelConfig::parse(text.replacen(from, to, 1).as_bytes(), "x/config.json").unwrap_err().to_string();
             assert!(e.starts_with("x/config.json: ") && e.contains(says), "{from} -> {to}: {e}");

@@ -131,10 +131,12 @@ fn given_tokens_with_chunked_weights() {
 
 fn recorded_runs(name: &str, gpu: Option<&Gpu>, layout: Layout, limit: usize) {
     let f = Fixture::load(name);
-    let mut engine = engine(gpu, &f.files, Generator::Dpar, layout, Tier::SOFTWARE);
+    let engine = |generator| engine(gpu, &f.files, generator, layout, Tier::SOFTWARE);
+    let (mut dpar, mut baseline) = (engine(Generator::Dpar), engine(Generator::Baseline));
     for (n, r) in f.runs().iter().enumerate().take(limit) {
+        let engine = if r.baseline { &mut baseline } else { &mut dpar };
         let sampling = SamplingConfig { cfg_scale: r.cfg, temperature: r.temperature, top_k: r.top_k, top_p: r.top_p };
-        let records = run(&mut engine, &r.class(), &[], &controls(&f.files, r.threshold, &sampling, r.seed));
+        let records = run(engine, &r.class(), &[], &controls(&f.files, r.threshold, &sampling, r.seed));
         let tokens: Vec<u32> = records.iter().map(|r| r.token).collect();
         let starts: Vec<bool> = records.iter().map(|r| r.start().is_some()).collect();
         let what = format!("{name} run {n} on {}", if gpu.is_some() { "wgsl" } else { "twins" });
@@ -144,10 +146,57 @@ fn recorded_runs(name: &str, gpu: Option<&Gpu>, layout: Layout, limit: usize) {
             tokens.len()
         );
         assert_eq!(tokens, r.tokens, "{what}");
+        if r.baseline {
+            continue; // neither patches nor entropies
+        }
         assert_eq!(starts, r.starts, "{what}");
         let entropies: Vec<f32> = records.iter().map(|r| r.entropy).collect();
         assert_close(&what, &entropies, &r.entropies, 1e-3);
     }
+}
+
+/// A class row that is a weighted mean of three, against PyTorch's logits for the same mean.
+fn mixed_parity(gpu: Option<&Gpu>, layout: Layout) {
+    let f = Fixture::load("v1");
+    let terms = f.f32("mix_weights").into_iter().map(f64::from).zip(f.u32("mix_classes"));
+    let mix = Mix::new(terms.map(|(weight, class)| (weight, class as usize).into()).collect()).unwrap();
+    assert_eq!(mix.terms().len(), 3);
+    let (t, layout) = (f.files.config.tokens(), Layout { lanes: 1, ..layout });
+    let given = &f.u32("tokens")[..t];
+    let controls = controls(&f.files, f.files.config.patching.threshold, &f.files.config.sampling, 1);
+    for (generator, name) in [(Generator::Dpar, "mix_dpar_logits"), (Generator::Baseline, "mix_baseline_logits")] {
+        let mut engine = engine(gpu, &f.files, generator, layout, Tier::SOFTWARE);
+        engine.start(&mix, given).unwrap();
+        engine.set_controls(&controls);
+        let port = engine.program().ports.logits;
+        let mut logits = Vec::new();
+        for i in 0..t {
+            advance(&mut engine, i..i + 1);
+            logits.extend(pollster::block_on(engine.read(port)).unwrap().iter().map(|w| f32::from_bits(*w)));
+        }
+        let expected = f.f32(name);
+        assert_close(&format!("{name} on {}", if gpu.is_some() { "wgsl" } else { "twins" }), &logits, &expected, 1e-3);
+        // Another mix is another picture: the tolerance is not what makes it pass.
+        let alone = Mix::of(mix.heaviest());
+        engine.start(&alone, given).unwrap();
+        advance(&mut engine, 0..1);
+        let other = pollster::block_on(engine.read(port)).unwrap();
+        let moved = other.iter().zip(&expected).map(|(w, e)| (f32::from_bits(*w) - e).abs()).fold(0.0, f32::max);
+        assert!(moved > 0.1, "{name}: the heaviest class alone is as good as the mix");
+    }
+}
+
+#[test]
+fn mixes_on_the_cpu_twins() {
+    mixed_parity(None, Layout::CPU);
+    mixed_parity(None, Layout { precision: Precision::F16, ..Layout::CPU });
+}
+
+#[test]
+fn mixes_in_wgsl() {
+    let Some(gpu) = common::gpu() else { return };
+    mixed_parity(Some(gpu), Layout::GPU);
+    mixed_parity(Some(gpu), F32);
 }
 
 #[test]

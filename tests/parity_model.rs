@@ -152,6 +152,25 @@ fn gpu_errors_are_recorded_not_panics() {
     assert!(gpu.lost().unwrap().to_lowercase().contains("buffer"), "{:?}", gpu.lost());
 }
 
+/// A mean of class rows, and a batch of such means beside single classes, against PyTorch.
+#[test]
+fn mixes_on_flex() {
+    let f = Fixture::load("v1");
+    let terms = f.f32("mix_weights").into_iter().map(f64::from).zip(f.u32("mix_classes"));
+    let mix = Mix::new(terms.map(|(weight, class)| (weight, class as usize).into()).collect()).unwrap();
+    let (t, v) = (f.files.config.tokens(), f.files.config.vocab());
+    let (tokens, patches) = (f.u32("tokens"), patches(&f));
+    let both = [mix, classes(&f)[1].clone()];
+    let got = dpar(&f, &Device::flex()).logits(&tokens[..2 * t], &both, &patches[..2]).unwrap();
+    let got = block_on(read_f32(got)).unwrap();
+    assert_close("a mix", &got[..t * v], &f.f32("mix_dpar_logits"), TOLERANCE);
+    assert_close("a class beside it", &got[t * v..], &f.f32("dpar_logits")[t * v..2 * t * v], TOLERANCE);
+    let (config, weights) = (f.files.config.baseline.as_ref().unwrap(), f.files.baseline.as_ref().unwrap());
+    let baseline = TokenModel::load(config, weights, &Device::flex()).unwrap();
+    let got = block_on(read_f32(baseline.logits(&tokens[..2 * t], &both).unwrap())).unwrap();
+    assert_close("a mix, baseline", &got[..t * v], &f.f32("mix_baseline_logits"), TOLERANCE);
+}
+
 /// Changing x_j moves no logits up to and including j, and does move those of j + 1 (boundaries held).
 #[test]
 fn dpar_is_causal() {
