@@ -227,6 +227,12 @@ impl ModelConfig {
         self.best().next().unwrap_or(0)
     }
 
+    /// As it is, but for what only helps to find a class.
+    #[must_use]
+    pub fn without_search(&self) -> Self {
+        Self { emoji: Vec::new(), aliases: Vec::new(), keywords: Vec::new(), ..self.clone() }
+    }
+
     /// The things that come out best, the best first.
     pub fn best(&self) -> impl Iterator<Item = usize> {
         self.featured.iter().filter_map(|name| self.classes.iter().position(|class| class == name))

@@ -108,9 +108,7 @@ impl Recording {
     /// As [`Sheet::png`].
     pub fn files(&self) -> Result<Vec<(&'static str, Vec<u8>)>> {
         let internal = |e: serde_json::Error| Error::Internal(format!("a recording has no JSON ({e})"));
-        // What helps to find a class is of no use to a run.
-        let config =
-            ModelConfig { emoji: Vec::new(), aliases: Vec::new(), keywords: Vec::new(), ..self.config.clone() };
+        let config = self.config.without_search();
         let file = Written {
             config: &config,
             every: self.dpar.frames.first().map_or(1, |f| f.tokens),

@@ -273,7 +273,14 @@ fn an_analysis_is_consistent() {
 fn info_describes_models() {
     let dir = tempdir().unwrap();
     let said = ok(&dir, &["info"]);
-    for part in ["built-in model", "1/5/2 layers, width 256, 8 heads", "8 cat-monkey-face", "threshold 5.2 nats"] {
+    for part in [
+        "built-in model",
+        "1/8/3 layers, width 192, 3 heads",
+        "threshold 4.3 nats",
+        "58 groups of 499 things",
+        "  8 cat-monkey-face\n",
+        "371 owl",
+    ] {
         assert!(said.contains(part), "{part} is missing in\n{said}");
     }
     let info: Value = serde_json::from_str(&ok(&dir, &["info", "--model", TINY, "--json"])).unwrap();
@@ -293,13 +300,38 @@ fn help_and_version_succeed() {
 #[test]
 fn the_built_in_model_draws_a_class_by_name() {
     let dir = tempdir().unwrap();
-    let args = ["generate", "--device", "cpu", "--class", "Cat-Monkey-Face", "--overlay", "o.png"];
+    let args = ["generate", "--device", "cpu", "--class", "Red  Apple", "--overlay", "o.png"];
     let said = ok(&dir, &args);
-    for part in ["cat-monkey-face (8)", "tokens     256", "ms/token", "CPU (no GPU used)", "dpar.png (64 x 64 pixels)"]
-    {
+    for part in ["red apple (416)", "tokens     256", "ms/token", "CPU (no GPU used)", "dpar.png (128 x 128 pixels)"] {
         assert!(said.contains(part), "{part} is missing in\n{said}");
     }
-    assert_eq!(size(&dir, "dpar.png"), (64, 64));
+    assert_eq!(size(&dir, "dpar.png"), (128, 128));
+}
+
+#[test]
+fn a_mix_is_drawn_by_both_models_and_its_link_and_trace_draw_it_again() {
+    let dir = tempdir().unwrap();
+    let cpu = ["--device", "cpu"];
+    for model in [&[][..], &["--baseline"]] {
+        let args =
+            [&["generate", "--class", "2 \u{1F989} + red apple", "--trace", "t.json", "--json"], model, &cpu].concat();
+        let report: Value = serde_json::from_str(&ok(&dir, &args)).unwrap();
+        assert_eq!(
+            (&report["class_name"], &report["mix"]),
+            (&"2 owl + red apple".into(), &serde_json::json!([[2.0, 371], [1.0, 416]]))
+        );
+        let link = report["runs"][0]["link"].as_str().unwrap();
+        assert!(link.contains("class=2%20owl%20%2B%20red%20apple&seed=1"), "{link}");
+        let first = std::fs::read(dir.path().join("dpar.png")).unwrap();
+        ok(&dir, &[&["generate", "--link", link, "--out", "again.png"], &cpu[..]].concat());
+        assert_eq!(first, std::fs::read(dir.path().join("again.png")).unwrap());
+        assert!(
+            ok(&dir, &[&["replay", "t.json"], &cpu[..]].concat())
+                .contains("class 2 owl + red apple, seed 1: identical")
+        );
+        ok(&dir, &[&["generate", "--class", "owl", "--out", "owl.png"], model, &cpu].concat());
+        assert!(first != std::fs::read(dir.path().join("owl.png")).unwrap(), "the apple counts too");
+    }
 }
 
 #[test]
@@ -336,7 +368,7 @@ fn without_a_command_a_picture_and_its_overlay_appear() {
     assert!(lines.next().is_some_and(|l| l.starts_with("note: running on the CPU: ")), "{notes}");
     assert_eq!(lines.next(), None, "{notes}");
     assert_eq!(names(&dir), ["dpar-overlay.png", "dpar.png"]);
-    assert_eq!(size(&dir, "dpar.png"), (64, 64));
+    assert_eq!(size(&dir, "dpar.png"), (128, 128));
 }
 
 #[test]

@@ -51,7 +51,7 @@ fn the_pictures_of_the_app_belong_to_the_built_in_model() {
     let read = |name: &str| std::fs::read(assets.join(name)).unwrap();
     let sheet = |name: &str| Ok(Cow::Owned(read(&format!("recording/{name}"))));
     let recording = Recording::parse(&read("recording/recording.json"), sheet).unwrap();
-    assert_eq!((&recording.model, &recording.config), (&model.hash, &model.config));
+    assert_eq!((&recording.model, &recording.config), (&model.hash, &model.config.without_search()));
 
     let tokenizer = Tokenizer::load(&model.config.vq, &model.vq, &Device::flex()).unwrap();
     for recorded in recording.runs() {

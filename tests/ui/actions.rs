@@ -105,8 +105,8 @@ fn what_means_nothing_is_one_clear_sentence() {
         ("guidance", "1e9", "guidance scale"),
         ("mode", "fast", "is none of token, static, entropy, entropy_row_boundary"),
         ("theme", "pink", "is none of light, dark, system"),
-        ("class", "zebra crossing", "zebra crossing"),
-        ("class", "58", "58"),
+        ("class", "zebra crossing", "nothing is called 'zebra crossing'"),
+        ("class", "557", "557"),
         ("p_max", "", "p_max \"\""),
         ("seek", "x", "seek \"x\""),
     ] {

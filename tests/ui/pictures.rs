@@ -175,18 +175,18 @@ fn undrawn_tokens_are_guessed_from_above() {
 #[test]
 fn figures_are_those_of_the_paper() {
     let config = built_in_config();
-    // 4 layers of the entropy model, 1 of the encoder and 2 of the decoder a token; 5 of the patch transformer a patch.
+    // 2 layers of the entropy model, 1 of the encoder and 3 of the decoder a token; 8 of the patch transformer a patch.
     let cost = Cost::of(&config, Generator::Dpar).unwrap();
-    assert_eq!(cost, Cost { per_token: 7, per_patch: 5 });
-    assert_eq!(Cost::of(&config, Generator::Baseline).unwrap(), Cost { per_token: 8, per_patch: 0 });
+    assert_eq!(cost, Cost { per_token: 6, per_patch: 8 });
+    assert_eq!(Cost::of(&config, Generator::Baseline).unwrap(), Cost { per_token: 12, per_patch: 0 });
     let p = picture(40, &config);
     // Starts in the first 40 tokens: 0, 1; 3 6 9 12 15; 16 18 21 24 27 30; 32 33 36 39.
     let f = Figures::of(&p, &p.patches, 40, Some(cost), Some(2.5));
     assert_eq!((f.tokens, f.patches, f.saved), (40, 17, 23));
     assert!((f.average - 40.0 / 17.0).abs() < 1e-6);
-    assert_eq!((f.layer_steps, f.ms_per_token), (Some(7 * 40 + 5 * 17), Some(2.5)));
+    assert_eq!((f.layer_steps, f.ms_per_token), (Some(6 * 40 + 8 * 17), Some(2.5)));
     let f = Figures::of(&p, &p.patches, 10, Some(cost), None);
-    assert_eq!((f.tokens, f.patches, f.layer_steps), (10, 5, Some(95)));
+    assert_eq!((f.tokens, f.patches, f.layer_steps), (10, 5, Some(100)));
     // More than there are, and none at all.
     assert_eq!(Figures::of(&p, &p.patches, 999, None, None).tokens, 40);
     let none = picture(0, &config);
