@@ -322,15 +322,15 @@ fn a_mix_is_drawn_by_both_models_and_its_link_and_trace_draw_it_again() {
         );
         let link = report["runs"][0]["link"].as_str().unwrap();
         assert!(link.contains("class=2%20owl%20%2B%20red%20apple&seed=1"), "{link}");
-        let first = std::fs::read(dir.path().join("dpar.png")).unwrap();
+        let first = fs::read(dir.path().join("dpar.png")).unwrap();
         ok(&dir, &[&["generate", "--link", link, "--out", "again.png"], &cpu[..]].concat());
-        assert_eq!(first, std::fs::read(dir.path().join("again.png")).unwrap());
+        assert_eq!(first, fs::read(dir.path().join("again.png")).unwrap());
         assert!(
             ok(&dir, &[&["replay", "t.json"], &cpu[..]].concat())
                 .contains("class 2 owl + red apple, seed 1: identical")
         );
         ok(&dir, &[&["generate", "--class", "owl", "--out", "owl.png"], model, &cpu].concat());
-        assert!(first != std::fs::read(dir.path().join("owl.png")).unwrap(), "the apple counts too");
+        assert!(first != fs::read(dir.path().join("owl.png")).unwrap(), "the apple counts too");
     }
 }
 

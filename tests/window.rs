@@ -375,9 +375,9 @@ fn without_a_gpu_it_opens_with_opengl_and_draws() {
 
 #[test]
 fn a_bad_link_is_said_and_a_good_one_followed() {
-    let Some(mut w) = Window::open(&["--device", "cpu", "#class=zebra&seed=1"], &[]) else { return };
+    let Some(mut w) = Window::open(&["--device", "cpu", "#class=zorse&seed=1"], &[]) else { return };
     let state = w.until("it complains", |s| s["message"].is_string());
-    assert!(state["message"].as_str().unwrap().contains("zebra"), "{}", state["message"]);
+    assert!(state["message"].as_str().unwrap().contains("zorse"), "{}", state["message"]);
     w.until("the model is there nevertheless", |s| !s["model"].is_null());
     w.settle();
     w.shot("21-bad-link");

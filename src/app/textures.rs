@@ -73,7 +73,7 @@ impl Textures {
         let key = (picture.id, drawn, frame + 1);
         let shown = if slot == Slot::Main { &mut self.main } else { &mut self.other };
         let side = self.side.max(picture.grid);
-        let options = if side >= 192 { TextureOptions::LINEAR } else { TextureOptions::NEAREST };
+        let options = if side >= 128 { TextureOptions::LINEAR } else { TextureOptions::NEAREST };
         put(ctx, &mut shown.image, key, options, || picture.compose(drawn, side, self.looks.as_ref()));
         if heat {
             let most = (self.vocab.max(2) as f32).ln();

@@ -6,6 +6,7 @@ mod common;
 
 mod actions;
 mod looks;
+mod picking;
 mod pictures;
 mod running;
 mod slider;

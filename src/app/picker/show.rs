@@ -119,10 +119,7 @@ fn row(ui: &mut Ui, f: &Facts<'_>, picker: &Picker, n: usize, rect: Rect) -> Opt
             return chosen;
         }
         Row::Typed(mix) => (prompt::describe(mix, f.config), 0.0, None),
-        Row::Group(group) => {
-            let arrow = if picker.open.contains(group) { "\u{23F7}" } else { "\u{23F5}" };
-            (format!("{arrow} {}", f.config.class_name(*group)), 0.0, Some(*group))
-        }
+        Row::Group(group) => (f.config.class_name(*group), INSET, Some(*group)),
         Row::Any(group) => (format!("any {}", f.config.class_name(*group)), INSET, None),
         Row::Thing(class) => (f.config.class_name(*class), INSET, Some(*class)),
     };
@@ -132,6 +129,9 @@ fn row(ui: &mut Ui, f: &Facts<'_>, picker: &Picker, n: usize, rect: Rect) -> Opt
     paint(ui, &response, rect, marked == Some((n, 0)), is_chosen);
     response.widget_info(|| WidgetInfo::selected(Role::ListBoxOption, true, is_chosen, &text));
     let mut from = rect.min + vec2(4.0 + inset, 0.5 * LINE);
+    if let Row::Group(group) = &picker.rows[n] {
+        triangle(ui, rect.min + vec2(0.5 * INSET, 0.5 * LINE), picker.open.contains(group));
+    }
     if let Some((texture, uv)) = class.and_then(|class| f.thumbnail(class)) {
         let side = LINE - 6.0;
         let image = Rect::from_center_size(from + vec2(0.5 * side, 0.0), vec2(side, side));
@@ -181,6 +181,14 @@ fn place(ui: &Ui, rect: Rect, at: (usize, usize), draggable: bool) -> Response {
     let finger = ui.input(|i| i.any_touches());
     let sense = if draggable && !finger { Sense::click_and_drag() } else { Sense::click() };
     ui.interact(rect, ui.scope_id().with(("choice", at)), sense)
+}
+
+/// Points down where a group is open, to the right where it is not.
+fn triangle(ui: &Ui, center: egui::Pos2, open: bool) {
+    let corners = [vec2(-3.0, -5.0), vec2(4.5, 0.0), vec2(-3.0, 5.0)];
+    let turned = corners.map(|c| center + if open { vec2(-c.y, c.x) } else { c });
+    let fill = ui.visuals().text_color();
+    ui.painter().add(egui::Shape::convex_polygon(turned.to_vec(), fill, egui::Stroke::NONE));
 }
 
 fn paint(ui: &Ui, response: &Response, rect: Rect, marked: bool, chosen: bool) {
