@@ -288,9 +288,11 @@ pub fn pressed(ctx: &egui::Context) -> Vec<Does> {
     const CONTROLS: [Key; 7] =
         [Key::Space, Key::ArrowLeft, Key::ArrowRight, Key::ArrowUp, Key::ArrowDown, Key::Home, Key::End];
     let focused = ctx.memory(|m| m.focused().is_some());
+    let popup = egui::Popup::is_any_open(ctx); // it closes itself with Esc
     ctx.input_mut(|input| {
         let mut done: Vec<Does> = Vec::new();
-        for k in KEYS.iter().filter(|k| !(focused && CONTROLS.contains(&k.key))) {
+        let theirs = |k: &Shortcut| focused && CONTROLS.contains(&k.key) || popup && k.key == Key::Escape;
+        for k in KEYS.iter().filter(|k| !theirs(k)) {
             // A slow frame may hold several presses of one key.
             done.extend(std::iter::repeat_n(k.does, input.count_and_consume_key(k.modifiers, k.key)));
         }

@@ -18,21 +18,19 @@ pub fn show(ui: &mut Ui, f: &Facts<'_>, picker: &mut Picker, out: &mut Vec<Actio
     let button = ui.add(egui::Button::new(name).truncate()).on_hover_text("What to draw");
     let screen = ui.ctx().content_rect().size();
     let width = 352.0f32.min(screen.x - 28.0);
-    egui::Popup::from_toggle_button_response(&button)
+    let shown = egui::Popup::from_toggle_button_response(&button)
         .close_behavior(egui::PopupCloseBehavior::CloseOnClickOutside)
         .width(width)
         .show(|ui| {
             ui.set_width(width);
-            if ui.input_mut(|i| i.consume_key(Modifiers::NONE, Key::Escape)) {
-                ui.close();
-                return;
-            }
             if let Some(mix) = choose(ui, f, picker, screen.y, out) {
                 out.push(Action::Class(mix));
-                picker.search.clear();
                 ui.close();
             }
         });
+    if shown.is_none() {
+        picker.search.clear();
+    }
 }
 
 /// The open list; what was chosen.
