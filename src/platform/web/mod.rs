@@ -40,7 +40,7 @@ pub fn built_in_config() -> ModelConfig {
     ModelConfig::parse(CONFIG, "config.json").expect("the config in assets/model is tested to parse")
 }
 
-/// Always an error: 36 MB of weights do not belong inside the wasm file, the page fetches them beside it.
+/// Always an error: 32 MB of weights do not belong inside the wasm file, the page fetches them beside it.
 ///
 /// # Errors
 /// [`Error::Config`].
