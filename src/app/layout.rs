@@ -173,8 +173,9 @@ impl App {
             ui.add(egui::ProgressBar::new(share).text(text).desired_height(18.0).animate(true));
         }
         if let Some(step) = self.baseline.as_ref().and_then(|(_, progress)| progress.get()) {
-            let share = step.done as f32 / step.total.max(1) as f32;
-            let text = format!("{} the baseline's weights", doing(&step.phase));
+            let (share, mb) = (step.done as f32 / step.total.max(1) as f32, |n: u64| n as f64 / 1e6);
+            let (done, total) = (mb(step.done), mb(step.total));
+            let text = format!("{} the baseline's weights: {done:.1} of {total:.1} MB", doing(&step.phase));
             ui.add(egui::ProgressBar::new(share).text(text).desired_height(18.0));
         }
         if self.analyst.is_looking() {

@@ -27,8 +27,16 @@ use super::{Device, PatchArgs, PlaceArgs, picture, report};
 /// Stands for the file name that is made from --out's.
 const BESIDE_OUT: &str = "<OUT>";
 
+const EXAMPLES: &str = "\
+Examples:
+  dpar generate --class \"red apple\"
+  dpar generate --class hamburger --count 16 --out burgers.png
+  dpar generate --class \"red heart + cat face\" --count 4
+  dpar generate --class automobile --threshold 5.3 --overlay";
+
 /// What to draw, how, and where to.
 #[derive(Clone, Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub struct GenerateArgs {
     /// What to draw: a name or its number (`dpar info` lists them), an emoji, or several mixed, like "owl + panda" or
     /// "0.7 sailboat + 0.3 rocket" [default: what the model draws best]
