@@ -5,7 +5,7 @@
     python data.py folder PICTURES --out DIR    # a person's own: a class for each folder in PICTURES (folder.py)
 
 `images.npy` is uint8 (N, 128, 128, 4), RGBA with straight alpha, in the order of `manifest.jsonl`; `groups.json` lists the names of
-the groups. A row of the manifest has `file style licence hex base label keywords group sub cls tone` (render.mjs) and
+the groups. A row of the manifest has `file style licence hex base label aliases keywords group sub cls tone` (render.mjs) and
 `concept idea split` (here): cls is its group, idea the name of what it shows.
 """
 

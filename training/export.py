@@ -58,8 +58,9 @@ def data_lines(z):
     named, ideas = int((z["ideas"] >= 0).sum()), int((z["parents"] >= 0).sum())
     text = f"""
 {ideas} ideas are learnt by name, from {named:,} drawings, {val} of them held out for validation; {len(z["ideas"]) - named:,} other
-drawings by their group and the words of their names. Skin-tone variants, symbols and flags were left out. `emoji` and `keywords`
-of config.json come from emojibase-data 17.0.0 (MIT, Miles Johnson), whose English tags follow Unicode's CLDR annotations."""
+drawings by their group and the words of their names. Skin-tone variants, symbols and flags were left out. `emoji`,
+`aliases` and `keywords` of config.json come from emojibase-data 17.0.0 (MIT, Miles Johnson): GitHub's shortcodes, and English
+tags that follow Unicode's CLDR annotations."""
     return [*lines, *text.split("\n")]
 
 

@@ -21,6 +21,7 @@ from data import concept
 NAMED_STYLES = frozenset(("fluent-color", "fluent-flat", "noto", "twemoji"))  # noto-v1 draws its things otherwise
 OTHERS = 0.3  # share of what is drawn from that goes to the pictures without a name
 KEYWORDS = 10  # at most, a name
+SEARCHED = ("emoji", "aliases", "keywords")  # of config.json
 STOP = frozenset("with of and without the on in a to at".split())
 
 
@@ -30,21 +31,23 @@ def words(name):
 
 
 def search_words(rows, name):
-    """-> emoji: what an idea's drawings are drawings of, its own emoji first (no FE0F); keywords: what else people call it, but for
-    what a search finds in the name itself."""
-    forms, said = {}, {}
+    """-> emoji: what an idea's drawings are drawings of, its own emoji first (no FE0F); aliases: other names, which no two emoji
+    share; keywords: what else people say of it, but for what a search finds in the name itself."""
+    forms, called, said = {}, {}, {}
     for r in sorted(rows, key=lambda r: (concept(r["base"]) != r["base"].upper().replace("-FE0F", ""), r["base"])):
         forms["".join(chr(int(p, 16)) for p in r["base"].split("-") if p.upper() != "FE0F")] = True
+        called |= dict.fromkeys(r.get("aliases", ()))
         said |= dict.fromkeys(map(str.lower, r.get("keywords", ())))
-    return list(forms), [w for w in said if w not in name.lower()][:KEYWORDS]
+    aliases = [w for w in called if not words(w) <= words(name)]  # "apple" may be the green one
+    return list(forms), aliases, [w for w in said if w not in name.lower() and w not in aliases][:KEYWORDS]
 
 
 def label(rows, groups, wanted):
     """Manifest rows (N), group names, wanted ideas -> dict of arrays for tokens.npz:
 
-    names (C,), parents (C,) group of each idea (-1: a group), emoji and keywords (C,) one a line; groups, ideas, words (N,): the
-    class-table rows of each picture (ideas -1: not asked for by name); parts (C+1+L,P): how much of each part is in a row; is_val
-    (N,), weight (N,): how often a picture is drawn, relatively.
+    names (C,), parents (C,) group of each idea (-1: a group), emoji, aliases and keywords (C,) one a line; groups, ideas, words
+    (N,): the class-table rows of each picture (ideas -1: not asked for by name); parts (C+1+L,P): how much of each part is in a
+    row; is_val (N,), weight (N,): how often a picture is drawn, relatively.
 
     Rows without an idea (a person's own folders): each group is what is asked for, and there are no parts."""
     held, number = np.array([r["split"] == "val" for r in rows]), {g: k for k, g in enumerate(groups)}
@@ -52,7 +55,7 @@ def label(rows, groups, wanted):
     if not any("idea" in r for r in rows):
         weight = 1 / np.sqrt(np.bincount(group)[group])
         none = np.full(len(groups), "")
-        plain = dict(names=np.array(groups), parents=np.full(len(groups), -1), emoji=none, keywords=none)
+        plain = dict(names=np.array(groups), parents=np.full(len(groups), -1), emoji=none, aliases=none, keywords=none)
         plain |= dict(groups=group, ideas=group, words=group, parts=np.zeros((len(groups) + 1, 0), np.float32))
         return plain | dict(part_names=np.array([], str), is_val=held, weight=weight)
     group_of = {r["idea"]: r["cls"] for r in rows}
@@ -83,23 +86,23 @@ def label(rows, groups, wanted):
     of = {}
     for r in rows:
         of.setdefault(r["idea"], []).append(r)
-    found = [([], [])] * len(groups) + [search_words(of[n], n) for n in names[len(groups) :]]
+    found = [([], [], [])] * len(groups) + [search_words(of[n], n) for n in names[len(groups) :]]
     parents = [-1] * len(groups) + [groups.index(group_of[n]) for n in names[len(groups) :]]
     out = dict(names=np.array(names), parents=np.array(parents))
-    out |= dict(emoji=np.array(["\n".join(e) for e, _ in found]), keywords=np.array(["\n".join(k) for _, k in found]))
+    out |= {key: np.array(["\n".join(f[k]) for f in found]) for k, key in enumerate(SEARCHED)}
     out |= dict(groups=group, ideas=np.array([number[r["idea"]] if n else -1 for r, n in zip(rows, named)]))
     out |= dict(words=np.array([row_of_words[r["idea"]] for r in rows]), parts=np.stack(table), part_names=np.array(parts))
     return out | dict(is_val=val, weight=weight)
 
 
 def described(z):
-    """tokens.npz -> for config.json: `classes`, and where there is something to say `parents` (null: a group), `emoji`, `keywords`,
-    lists of the same length."""
+    """tokens.npz -> for config.json: `classes`, and where there is something to say `parents` (null: a group), `emoji`, `aliases`,
+    `keywords`, lists of the same length."""
     names = z["names"].tolist()
     out = dict(classes=names)
     if (z["parents"] >= 0).any():
         out["parents"] = [None if p < 0 else p for p in z["parents"].tolist()]
-    for key in ("emoji", "keywords"):
+    for key in SEARCHED:
         lists = [text.split("\n") if text else [] for text in z[key].tolist()]
         if any(lists):
             out[key] = lists

@@ -41,16 +41,16 @@ const slug = (s) =>
 const meta = json('emojibase-data/meta/groups.json');
 const byHex = {};
 const bySlug = {};
-// What else people call it: first the one name that chats know it by ("car" for the automobile), then all tags.
+// The names that chats know it by: no two emoji share one ("car" is the automobile, although the taxi is tagged so too).
 const shortcodes = json('emojibase-data/en/shortcodes/github.json');
 for (const e of json('emojibase-data/en/data.json')) {
   for (const v of [e, ...(e.skins || [])]) {
     const sub = meta.subgroups[e.subgroup] || 'none';
     const group = meta.groups[e.group] || 'none';
     const cls = sub in CLASS ? CLASS[sub] : sub;
-    const names = [shortcodes[e.hexcode] ?? []].flat().map((code) => code.replace(/_/g, ' '));
-    const keywords = [...new Set([...names, ...(e.tags ?? [])])];
-    const r = { hex: v.hexcode, base: e.hexcode, label: e.label, group, sub, cls, tone: v === e ? 0 : v.tone, keywords };
+    const aliases = [shortcodes[e.hexcode] ?? []].flat().map((code) => code.replace(/_/g, ' '));
+    const said = { label: e.label, aliases, keywords: e.tags ?? [] };
+    const r = { hex: v.hexcode, base: e.hexcode, ...said, group, sub, cls, tone: v === e ? 0 : v.tone };
     byHex[hexKey(v.hexcode)] = r;
     const s = slug(v.label);
     bySlug[s] = r;

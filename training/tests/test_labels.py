@@ -11,15 +11,15 @@ import labels
 WANTED = (data.HERE / "ideas.txt").read_text().splitlines()
 
 
-def row(idea, cls, style="noto", split="train", base="1F600", keywords=()):
-    return dict(idea=idea, cls=cls, style=style, split=split, base=base, keywords=list(keywords), label=idea)
+def row(idea, cls, style="noto", split="train", base="1F600", keywords=(), aliases=()):
+    return dict(idea=idea, cls=cls, style=style, split=split, base=base, keywords=list(keywords), aliases=list(aliases), label=idea)
 
 
 @pytest.fixture(scope="module")
 def scheme():
     """Three ideas to be asked for ("none such" is not drawn), one of them in a style that draws otherwise; two others."""
     rows = [
-        row("red apple", "food-fruit", base="1F34E", keywords=["Fruit", "apple", "mac"]),
+        row("red apple", "food-fruit", base="1F34E", keywords=["Fruit", "apple", "mac"], aliases=["apple", "pome"]),
         row("red apple", "food-fruit", "twemoji", "val", "1F34E", ["Fruit", "apple"]),
         row("red apple", "food-fruit", "noto-v1", base="1F34E", keywords=["FRUIT"]),
         row("cat face", "cat-monkey-face", base="1F431"),
@@ -39,6 +39,7 @@ def test_names_and_parents(scheme):
     assert [data.CLASSES[p] for p in found["parents"][58:]] == ["cat-monkey-face", "person", "food-fruit"]
     assert found["parents"][:58] == [None] * 58 and found["emoji"][0] == found["keywords"][0] == []
     assert found["emoji"][58:] == [["\U0001f431"], ["\U0001f57a", "\U0001f57a\u200d\u2642"], ["\U0001f34e"]]
+    assert found["aliases"][58:] == [[], [], ["pome"]]  # its own words say nothing new
     assert found["keywords"][58:] == [[], ["disco"], ["fruit", "mac"]]  # "apple" is in the name
 
 
