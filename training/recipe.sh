@@ -24,9 +24,10 @@ case $preset in
     vq+=(--steps 40000 --batch 64 --free 6000) judge=(--steps 6000)
     entropy+=(--steps 12000 --batch 128 --log-every 250) main+=(--steps 30000 --batch 128) ;;
   quick)
-    vq=(--size 64 --ch 16 --ch-mult 1 2 4 --z 32 --chroma 1 --steps 800 --batch 16 --free 200 --lr 2e-3) augmentations=1 judge=()
-    entropy=(--dim 128 --heads 2 --layers 2 --steps 250 --batch 32 --log-every 50 --warmup 50)
-    main=(--dim 128 --heads 2 --log-every 50 --steps 450 --batch 32 --warmup 50) dpar=(1 4 2) baseline=7 ;;
+    vq=(--size 64 --ch 16 --ch-mult 1 2 4 --z 32 --chroma 1 --steps 500 --batch 16 --free 150 --lr 2e-3 --log-every 250)
+    augmentations=1 judge=()
+    entropy=(--dim 128 --heads 2 --layers 2 --steps 200 --batch 32 --log-every 100 --warmup 50)
+    main=(--dim 128 --heads 2 --log-every 100 --steps 400 --batch 32 --warmup 50) dpar=(1 4 2) baseline=7 ;;
   smoke)
     vq=(--size 32 --ch 8 --ch-mult 1 2 2 --z 8 --codes 64 --steps 40 --batch 8 --free 20 --lr 3e-3) augmentations=1 judge=()
     entropy=(--dim 64 --heads 4 --layers 1 --codes 64 --steps 20 --batch 8 --log-every 20 --warmup 2)
