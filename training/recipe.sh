@@ -36,6 +36,12 @@ case $preset in
 esac
 [ -z "$pictures" ] || augmentations=8  # few pictures: the more ways to see each
 
+# What is done is not done again, so a WORK is for one preset and one set of pictures.
+asked="$preset${pictures:+ $pictures}"
+begun=$(cat "$work/begun" 2>/dev/null || echo "$asked")
+[ "$begun" = "$asked" ] || { echo "recipe.sh: $work was begun as '$begun': take another folder for '$asked'" >&2; exit 2; }
+echo "$asked" > "$work/begun"
+
 # Threads that wait sleep instead of spinning: with other work on the machine five times as fast (two threads on two busy cores: 49
 # pictures a second against 9).
 export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-PASSIVE}

@@ -101,6 +101,8 @@ def test_recipe_on_a_folder(pictures, tmp_path):
     assert {p.name for p in (tmp_path / "model").iterdir()} >= {f"{n}.safetensors" for n in ("vq", "entropy", "dpar", "baseline")}
     again = subprocess.run(recipe, cwd=TRAINING, env=env, capture_output=True, text=True, timeout=60)
     assert again.returncode == 0 and "==" not in again.stdout  # what is done is not repeated
+    other = subprocess.run([*recipe[:2], "quick"], cwd=TRAINING, env=env, capture_output=True, text=True, timeout=60)
+    assert other.returncode == 2 and "was begun as 'smoke " in other.stderr and other.stderr.count("\n") == 1
     if os.environ.get("DPAR_BIN"):
         cmd = [os.environ["DPAR_BIN"], "generate", "--model", tmp_path / "model", "--device", "cpu", "--class", "red ball"]
         r = subprocess.run([*map(str, cmd), "--out", str(tmp_path / "o.png")], capture_output=True, text=True)
