@@ -188,10 +188,10 @@ def main():
     parser.add_argument("--work", type=Path, help="where npm installs (default OUT/npm)")
     parser.add_argument("--limit", type=int, default=0, help="pictures a style; 0 is all")
     args = parser.parse_args()
-    t0, out = time.time(), args.out.resolve()
-    out.mkdir(parents=True, exist_ok=True)
     if (args.command == "folder") != bool(args.pictures):
         parser.error("folder takes the folder of your pictures" if args.command == "folder" else "build takes no folder")
+    t0, out = time.time(), args.out.resolve()
+    out.mkdir(parents=True, exist_ok=True)
     if args.pictures:
         rows, groups = folder.build(args.pictures.resolve(), out)
         write(out, rows, groups)

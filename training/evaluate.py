@@ -1,6 +1,6 @@
 """How good the models are.
 
-    python evaluate.py nll    --tokens tokens.npz --model DIR [--thresholds 4.9 5.2 5.5]                        # nats/token
+    python evaluate.py nll    --tokens tokens.npz --model DIR [--thresholds 2.3 3.3 4.3]                        # nats/token
     python evaluate.py sample --model DIR --kind dpar --count 5000 --cfg 2 --shard 0/4 --out RUN/samples        # a part
     python evaluate.py merge  --out RUN/samples                                                                # -> samples.npz
     python evaluate.py score  --samples RUN/samples/samples.npz --model DIR --data DIR --classifier PT --out RUN/score

@@ -2,7 +2,7 @@
 done: run it again after an interruption and it goes on.
 
     python experiments.py a b c d e --data DIR --tokens tokens.npz --entropies entropies.npy --vq RUN --entropy RUN \\
-        --classifier classifier.pt --out OUT --steps 4000 --samples 2000 --threshold 5.2
+        --classifier classifier.pt --out OUT --steps 4000 --samples 2000 --threshold 3.3
 
 (a) DPAR against the fixed-length baseline   (b) threshold and P_max sweeps   (c) static / entropy / + P_max / + row reset
 (d) trained at one threshold, sampled at +0.1 .. +0.5 nats, beside a static model   (e) dynamic RoPE against plain 2D
@@ -34,7 +34,7 @@ class Run:
 
     kind: str = "dpar"
     mode: str = "entropy_row_boundary"
-    threshold: float = 5.2
+    threshold: float = 3.3
     p_max: int = 4
     rope: str = "dynamic"
 
@@ -95,19 +95,8 @@ class Bench:
         if (folder / "done").exists():
             return folder
         cmd = [run.kind, "--tokens", a.tokens, "--out", folder, "--steps", a.steps, "--batch", a.batch, "--dim", a.dim]
-        cmd += [
-            "--heads",
-            a.heads,
-            "--codes",
-            a.codes,
-            "--lr",
-            a.lr,
-            "--seed",
-            a.seed,
-            "--resume",
-            "--layers",
-            *self.layers[run.kind],
-        ]
+        cmd += ["--heads", a.heads, "--codes", a.codes, "--lr", a.lr, "--muon-lr", a.muon_lr, "--weight-decay", a.weight_decay]
+        cmd += ["--noise", a.noise, "--seed", a.seed, "--resume", "--layers", *self.layers[run.kind]]
         cmd += ["--warmup", min(a.warmup, a.steps // 10 + 1), "--log-every", a.log_every, "--dropout", a.dropout]
         if run.kind == "dpar":
             cmd += ["--entropies", a.entropies, "--mode", run.mode, "--threshold", run.threshold, "--p-max", run.p_max]
@@ -196,17 +185,20 @@ def main(argv=None):
         add(f"--{name}", required=True)
     add("--out", type=Path, required=True)
     add("--steps", type=int, default=4000)
-    add("--batch", type=int, default=16)
-    add("--lr", type=float, default=8e-4)
+    add("--batch", type=int, default=32)
+    add("--lr", type=float, default=6e-3)
+    add("--muon-lr", type=float, default=1e-2)
+    add("--weight-decay", type=float, default=0.1)
+    add("--noise", type=float, default=0.05)
     add("--warmup", type=int, default=100)
     add("--log-every", type=int, default=200)
     add("--dropout", type=float, default=0.0)
     add("--seed", type=int, default=0)
-    add("--dim", type=int, default=256)
-    add("--heads", type=int, default=8)
+    add("--dim", type=int, default=192)
+    add("--heads", type=int, default=3)
     add("--codes", type=int, default=1024)
-    add("--layers", type=int, nargs=3, default=[1, 5, 2], help="of DPAR; the baseline has their sum")
-    add("--threshold", type=float, default=5.2, help="the main model's, nats")
+    add("--layers", type=int, nargs=3, default=[1, 8, 3], help="of DPAR; the baseline has their sum")
+    add("--threshold", type=float, default=3.3, help="the main model's, nats")
     add("--samples", type=int, default=2000)
     add("--sample-batch", type=int, default=64)
     add("--cfg", type=float, default=2.0)

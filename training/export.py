@@ -1,7 +1,8 @@
 """Writes a model folder as the app ships it.
 
     python export.py --vq RUN --entropy RUN --dpar RUN [--baseline RUN] --out DIR --tokens tokens.npz
-        --threshold 4.3 --cfg 2 --temperature 0.8 --top-p 0.85 [--card card.json] [--expected TESTS/expected.safetensors]
+        --threshold 4.3 --cfg 2 --temperature 0.8 --top-p 0.85 [--featured "red apple" owl ..] [--card card.json]
+        [--expected TESTS/expected.safetensors]
 
 DIR gets config.json, {vq,entropy,dpar,baseline}.safetensors (f16, mean weights), MODEL_CARD.md and SHA256SUMS. --expected writes
 what the Rust tests compare with (fixtures.py).
@@ -116,10 +117,14 @@ def main(argv=None):
     add("--expected", help="where to write what PyTorch computes")
     add("--tokens", required=True, help="tokens.npz: the names of the classes, and what --expected computes on")
     add("--count", type=int, default=4, help="pictures in --expected")
+    add("--featured", nargs="+", default=[], metavar="NAME", help="names that come out best, the best first: offered first")
     args = parser.parse_args(argv)
+    config, states, sizes, tokens = {}, {}, {}, encode.load(args.tokens)
+    unknown = [n for n in args.featured if n not in tokens["names"]]
+    if unknown:
+        raise SystemExit(f"--featured {', '.join(map(repr, unknown))}: {args.tokens} has no such name")
     out = Path(args.out)
     out.mkdir(parents=True, exist_ok=True)
-    config, states, sizes, tokens = {}, {}, {}, encode.load(args.tokens)
     for name in ("entropy", "dpar", "vq", "baseline"):
         if not getattr(args, name):
             continue
@@ -139,6 +144,7 @@ def main(argv=None):
             patching = dict(mode=args.mode or p["mode"], threshold=threshold, max_patch_length=p_max)
     sampling = dict(cfg_scale=args.cfg, temperature=args.temperature, top_k=args.top_k, top_p=args.top_p)
     config |= dict(patching=patching, sampling=sampling, **described(tokens))
+    config |= dict(featured=args.featured) if args.featured else {}
     (out / "config.json").write_text(compact(config))
     (out / "MODEL_CARD.md").write_text(card(config, states, args, sizes, tokens))
     files = ["config.json", *(f"{n}.safetensors" for n in NAMES if n in config)]

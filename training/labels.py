@@ -31,8 +31,8 @@ def words(name):
 
 
 def search_words(rows, name):
-    """-> emoji: what an idea's drawings are drawings of, its own emoji first (no FE0F); aliases: other names, which no two emoji share;
-    keywords: what else people say of it, but for what a search finds in the name itself."""
+    """-> emoji: what an idea's drawings are drawings of, its own emoji first (no FE0F); aliases: other names, which no two emoji
+    share; keywords: what else people say of it, but for what a search finds in the name itself."""
     forms, called, said = {}, {}, {}
     for r in sorted(rows, key=lambda r: (concept(r["base"]) != r["base"].upper().replace("-FE0F", ""), r["base"])):
         forms["".join(chr(int(p, 16)) for p in r["base"].split("-") if p.upper() != "FE0F")] = True
@@ -45,9 +45,9 @@ def search_words(rows, name):
 def label(rows, groups, wanted):
     """Manifest rows (N), group names, wanted ideas -> dict of arrays for tokens.npz:
 
-    names (C,), parents (C,) group of each idea (-1: a group), emoji, aliases and keywords (C,) one a line; groups, ideas, words (N,): the
-    class-table rows of each picture (ideas -1: not asked for by name); parts (C+1+L,P): how much of each part is in a row; is_val
-    (N,), weight (N,): how often a picture is drawn, relatively.
+    names (C,), parents (C,) group of each idea (-1: a group), emoji, aliases and keywords (C,) one a line; groups, ideas, words
+    (N,): the class-table rows of each picture (ideas -1: not asked for by name); parts (C+1+L,P): how much of each part is in a
+    row; is_val (N,), weight (N,): how often a picture is drawn, relatively.
 
     Rows without an idea (a person's own folders): each group is what is asked for, and there are no parts."""
     held, number = np.array([r["split"] == "val" for r in rows]), {g: k for k, g in enumerate(groups)}

@@ -195,8 +195,8 @@ def open_run(args, world):
     last = args.out / "last.pt"
     if last.exists() and args.resume:
         state = torch.load(last, map_location=world.device, weights_only=False)
-        same = ("steps", "batch", "lr", "warmup", "seed")
-        changed = [k for k in same if state["args"].get(k) != getattr(args, k)]
+        same = ("steps", "batch", "lr", "muon_lr", "warmup", "seed")
+        changed = [k.replace("_", "-") for k in same if state["args"].get(k) != getattr(args, k, None)]
         if changed:
             sys.exit(f"{last} was made with other --{', --'.join(changed)}: give the same, or another --out")
         return state

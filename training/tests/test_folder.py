@@ -97,23 +97,14 @@ def test_recipe_on_a_folder(pictures, tmp_path):
     r = subprocess.run(recipe, cwd=TRAINING, env=env, capture_output=True, text=True, timeout=600)
     assert r.returncode == 0, r.stdout + r.stderr
     config = json.loads((tmp_path / "model/config.json").read_text())
-    assert config["classes"] == ["Red ball", "blue box"] and not {"parents", "emoji", "keywords"} & set(config)
+    assert config["classes"] == ["Red ball", "blue box"] and not {"parents", "emoji", "aliases", "keywords"} & set(config)
     assert {p.name for p in (tmp_path / "model").iterdir()} >= {f"{n}.safetensors" for n in ("vq", "entropy", "dpar", "baseline")}
     again = subprocess.run(recipe, cwd=TRAINING, env=env, capture_output=True, text=True, timeout=60)
     assert again.returncode == 0 and "==" not in again.stdout  # what is done is not repeated
+    other = subprocess.run([*recipe[:2], "quick"], cwd=TRAINING, env=env, capture_output=True, text=True, timeout=60)
+    assert other.returncode == 2 and "was begun as 'smoke " in other.stderr and other.stderr.count("\n") == 1
     if os.environ.get("DPAR_BIN"):
-        cmd = [
-            os.environ["DPAR_BIN"],
-            "generate",
-            "--model",
-            tmp_path / "model",
-            "--device",
-            "cpu",
-            "--class",
-            "1",
-            "--out",
-            tmp_path / "o.png",
-        ]
-        r = subprocess.run([str(a) for a in cmd], capture_output=True, text=True)
+        cmd = [os.environ["DPAR_BIN"], "generate", "--model", tmp_path / "model", "--device", "cpu", "--class", "red ball"]
+        r = subprocess.run([*map(str, cmd), "--out", str(tmp_path / "o.png")], capture_output=True, text=True)
         assert r.returncode == 0, r.stderr
         assert Image.open(tmp_path / "o.png").size == (32, 32)

@@ -72,7 +72,8 @@ def chain(tmp_path_factory):
     python("train_ar.py", "dpar", "--out", t / "dpar", "--layers", 1, 1, 1, "--entropies", ents, "--threshold", threshold, *small)
     runs = [a for n in ("vq", "entropy", "dpar", "baseline") for a in (f"--{n}", t / n)]
     check = ["--expected", t / "model/expected.safetensors", "--count", 2]
-    python("export.py", *runs, "--tokens", tokens, "--out", t / "model", *check)
+    best = ["--featured", *np.load(tokens)["names"][[-1, -3]]]
+    python("export.py", *runs, "--tokens", tokens, "--out", t / "model", *check, *best)
     if os.environ.get("DPAR_SMOKE_OUT"):
         shutil.copytree(t / "model", os.environ["DPAR_SMOKE_OUT"], dirs_exist_ok=True)
     return t, pictures
@@ -82,8 +83,10 @@ def test_exported(chain):
     folder = chain[0] / "model"
     config = json.loads((folder / "config.json").read_text())
     shipped = json.loads((data.HERE.parent / "assets/model/config.json").read_text())
-    assert set(config) - {"aliases"} == set(shipped) | {"parents", "emoji", "keywords"}  # aliases: with real drawings only
+    more = {"parents", "emoji", "keywords", "featured"}
+    assert set(config) - {"aliases"} == (set(shipped) | more) - {"aliases"}  # aliases: of real drawings only
     assert {len(config[k]) for k in ("classes", "parents", "emoji", "keywords")} == {config["dpar"]["num_classes"]}
+    assert config["featured"] == [config["classes"][-1], config["classes"][-3]]
     assert all(set(config[k]) == set(shipped[k]) for k in ("vq", "dpar", "entropy", "patching"))
     assert all(v.dtype == torch.float16 for n in ("vq", "dpar") for v in load_file(folder / f"{n}.safetensors").values())
     e = load_file(folder / "expected.safetensors")
@@ -96,6 +99,15 @@ def test_exported(chain):
     assert e["dpar_logits"].shape == (2, 64, 64) and e["dpar_logits"].abs().max() > 0.1 and e["decoded"].shape == (2, 3, 32, 32)
     done = subprocess.run(["sha256sum", "-c", "SHA256SUMS"], cwd=folder, capture_output=True)
     assert done.returncode == 0
+
+
+def test_unknown_names_are_not_featured(chain, tmp_path):
+    t = chain[0]
+    runs = [a for n in ("vq", "entropy", "dpar") for a in (f"--{n}", t / n)]
+    cmd = [sys.executable, "export.py", *runs, "--tokens", t / "tokens.npz", "--out", tmp_path / "m", "--featured", "red unicorn"]
+    r = subprocess.run([str(a) for a in cmd], cwd=TRAINING, capture_output=True, text=True, env=ENV)
+    assert r.returncode == 1 and r.stderr.count("\n") == 1 and "'red unicorn'" in r.stderr and "no such name" in r.stderr
+    assert not (tmp_path / "m").exists()
 
 
 def test_rust_engine(chain):

@@ -61,6 +61,8 @@ def test_resume_equals_uninterrupted(tokens, tmp_path, kind):
     assert [r.split(",")[0] for r in rows] == ["step", "3", "4", "8"]
     with pytest.raises(SystemExit):  # another schedule must not be mixed in
         run(tokens, tmp_path / "cut", kind, "--resume", "--steps", "9")
+    with pytest.raises(SystemExit, match="other --muon-lr"):
+        run(tokens, tmp_path / "cut", kind, "--resume", "--muon-lr", "1e-3")
 
 
 def batches(path, kind, **how):
