@@ -95,3 +95,17 @@ fn a_folder_without_dpar_needs_its_baseline_now() {
     let e = ModelFiles::load_some("tiny", read, Later::Baseline).unwrap_err().to_string();
     assert!(e.contains("it is not there"), "{e}");
 }
+
+/// Whoever copies the folder can check it, with the program `sha256sum` or by eye.
+#[test]
+fn the_built_in_folder_is_what_its_sums_say() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/model");
+    let sums = std::fs::read_to_string(folder.join("SHA256SUMS")).unwrap();
+    assert_eq!(sums.lines().count(), 5);
+    for line in sums.lines() {
+        let (sum, name) = line.split_once("  ").unwrap();
+        let found: String =
+            Sha256::digest(std::fs::read(folder.join(name)).unwrap()).iter().map(|b| format!("{b:02x}")).collect();
+        assert_eq!(found, sum, "{name}");
+    }
+}
