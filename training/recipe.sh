@@ -54,6 +54,8 @@ for lib in /usr/lib/*-linux-gnu/libjemalloc.so.2 /usr/lib64/libjemalloc.so.2; do
   export LD_PRELOAD=$lib MALLOC_CONF=background_thread:true,dirty_decay_ms:-1,muzzy_decay_ms:-1
 done
 
+export TORCH_LOGS=${TORCH_LOGS:--all}  # compiling tells of graph breaks that cost nothing
+
 done_at() { [ -e "$work/$1/done" ]; }
 step() { # name, command..: run once, its time noted
   local name=$1 began=$SECONDS
@@ -84,7 +86,7 @@ step entropies encode.py entropies --tokens "$tokens" --entropy "$work/entropy" 
 [ -e "$work/threshold" ] || python encode.py threshold --tokens "$tokens" --entropies "$entropies" --length 1.97 --out "$work/threshold"
 threshold=$(cat "$work/threshold")
 
-# Compiled: 1.4 times as fast on two CPU cores, for half a minute at the start of each sitting (the small models gain nothing).
+# Compiled: 1.2 to 1.4 times as fast on two CPU cores, for one or two minutes at the start of each sitting (the small models gain nothing).
 main+=(--tokens "$tokens" --lr 6e-3 --muon-lr 1e-2 --weight-decay 0.1 --noise 0.05 --jitter 1 --val-limit 256 --resume)
 step dpar train_ar.py dpar "${main[@]}" --out "$work/dpar" --layers "${dpar[@]}" --entropies "$entropies" --threshold "$threshold"
 step baseline train_ar.py baseline "${main[@]}" --out "$work/baseline" --layers $baseline
