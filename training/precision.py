@@ -1,7 +1,7 @@
 """Which number format a trainer computes in: bf16 autocast where the machine computes in bf16, f32 elsewhere.
 
 On a CPU without AMX or AVX512-BF16, bf16 is emulated and trains at a twentieth of f32's speed (DPAR on two cores: 2.4 pictures a
-second against 53); with AVX512-BF16 it is about 1.4 times as fast as f32.
+second against 53); with AVX512-BF16 it is 1.4 to 2 times as fast as f32, by machine.
 """
 
 import time

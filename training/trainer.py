@@ -9,7 +9,9 @@ import signal
 import sys
 import time
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
+from statistics import median
 
 import torch
 import torch.distributed as dist
@@ -317,7 +319,7 @@ def train(args, world, model, optimizers, step_fn, validate_fn, fields, facts, p
             print(f"begun on {' in '.join(before)}, goes on on {here} in {name}: numbers round otherwise from here on", flush=True)
     log, clock = Log(args.out / "log.csv", fields, step, world.main), Clock(args.minutes, seconds)
     end = min(args.steps, args.stop_at or args.steps)
-    total, counted, t_row, first, t_first = Counter(), 0, clock.here, step, 0.0
+    total, counted, t_row, times = Counter(), 0, clock.here, []
     while step < end:
         seed_step(args.seed, step, world.rank)
         if begin_fn:
@@ -334,14 +336,14 @@ def train(args, world, model, optimizers, step_fn, validate_fn, fields, facts, p
             after_fn(step, ema)
         total.update({k: float(v.detach()) for k, v in figures.items()})
         counted += 1
-        if step == first + 1:
-            t_first = clock.here
-        if step == first + 20 and world.main:
-            pace = (clock.here - t_first) / 19
-            left = pace * (end - step)
-            at = time.strftime("%H:%M", time.localtime(time.time() + left))
-            first_step = f"first step {t_first:.1f} s"
-            print(f"{args.batch / pace:.1f} pictures a second ({first_step}); done in {clock_time(left)}, at {at}", flush=True)
+        if len(times) < 20:
+            times.append(clock.here)
+            if len(times) == 20 and world.main:
+                pace = median(b - a for a, b in pairwise(times))  # some of them compile
+                left = pace * (end - step)
+                at = time.strftime("%H:%M", time.localtime(time.time() + left))
+                begun = f"first step {times[0]:.1f} s"
+                print(f"{args.batch / pace:.1f} pictures a second ({begun}); done in {clock_time(left)}, at {at}", flush=True)
         stop = world.any(clock.over())
         if step % args.log_every == 0 or step == end or stop:
             speed = counted * args.batch / (clock.here - t_row)
