@@ -204,14 +204,16 @@ impl Link {
         if let Some(other) = other {
             notes.push(format!("the link was made with model {other}, this is {hash}: the picture will differ"));
         }
-        let request = self.request(config).or_else(|e| {
-            let asked = self.class.as_deref().filter(|_| other.is_some());
-            let nearest = asked.and_then(|asked| prompt::nearest(asked, config)).ok_or(e)?;
-            let name = config.class_name(nearest);
-            let request = Self { class: Some(name.clone()), ..self.clone() }.request(config)?;
-            notes.push(format!("that model's {:?} is unknown here: the nearest, {name}, is drawn", shown(&self.class)));
-            Ok(request)
-        });
+        let request =
+            self.request(config).or_else(|e| {
+                let Some(asked) = self.class.as_deref().filter(|_| other.is_some()) else { return Err(e) };
+                let (mix, replaced) = prompt::resolve_nearest(asked, config).map_err(|_| e)?;
+                let request = Self { class: Some(prompt::describe(&mix, config)), ..self.clone() }.request(config)?;
+                notes.extend(replaced.into_iter().map(|(name, drawn)| {
+                    format!("that model's {name:?} is unknown here: the nearest, {drawn}, is drawn")
+                }));
+                Ok(request)
+            });
         let request = request.map_err(|e: Error| Error::Link(format!("the link cannot be drawn: {e}")))?;
         Ok((request, notes))
     }
@@ -224,8 +226,13 @@ impl Link {
         let class = match self.class.as_deref() {
             None => config.default_class().into(),
             // Programs that write forms write a space as a plus, and a plus as %2B.
-            Some(name) => prompt::resolve(name, config)
-                .or_else(|e| as_form(name).and_then(|text| prompt::resolve(&text, config).ok()).ok_or(e))?,
+            Some(name) => match as_form(name) {
+                Some(text) if prompt::is_name(&text, config) && !prompt::is_name(name, config) => {
+                    prompt::resolve(&text, config)
+                }
+                form => prompt::resolve(name, config)
+                    .or_else(|e| form.and_then(|text| prompt::resolve(&text, config).ok()).ok_or(e)),
+            }?,
         };
         let mut request = Request::new(config, self.generator, class, self.seed.unwrap_or(1));
         self.settings.apply(&mut request.live);
@@ -249,10 +256,6 @@ impl Link {
 /// `red+apple` as `red apple`, `2+owl+++panda` as `2 owl + panda`; `None` for what no form has written.
 fn as_form(text: &str) -> Option<String> {
     (!text.contains(' ')).then(|| text.replace("+++", " \u{0} ").replace('+', " ").replace('\u{0}', "+"))
-}
-
-fn shown(class: &Option<String>) -> String {
-    class.iter().flat_map(|name| name.chars().take(60)).collect()
 }
 
 /// The link's text, from `#` on.

@@ -47,7 +47,7 @@ impl Live {
         let s = &self.sampling;
         let bad = |text: String| Err(Error::Request(text));
         if !self.threshold.is_finite() {
-            return bad(format!("threshold {} is not a finite number of nats (try 4 to 6)", self.threshold));
+            return bad(format!("threshold {} is not a finite number of nats (try 2 to 6)", self.threshold));
         }
         if self.mode == Mode::Static && self.p_max == 0 {
             return bad("mode static needs a patch length: give --p-max 1 or more".into());

@@ -101,6 +101,7 @@ fn given_tokens_on_the_cpu_twins() {
     for (name, rows) in [("tiny", 2), ("odd", 2), ("v1", 2)] {
         forced_parity(name, None, Layout::CPU, Tier::SOFTWARE, rows);
     }
+    forced_parity("v1", None, Layout::GPU, Tier::SOFTWARE, 1);
 }
 
 #[test]
@@ -112,6 +113,7 @@ fn given_tokens_in_wgsl() {
         }
     }
     forced_parity("v1", Some(gpu), Layout::GPU, Tier::SOFTWARE, 1);
+    forced_parity("v1", Some(gpu), F32, Tier::SOFTWARE, 1);
 }
 
 /// The smallest chunks: matrices and tables in pieces must give what whole ones give.

@@ -6,7 +6,8 @@
 
 `images.npy` is uint8 (N, 128, 128, 4), RGBA with straight alpha, in the order of `manifest.jsonl`; `groups.json` lists the names of
 the groups. A row of the manifest has `file style licence hex base label aliases keywords group sub cls tone` (render.mjs) and
-`concept idea split` (here): cls is its group, idea the name of what it shows.
+`concept idea named split` (here): cls is its group, idea the name of what it shows. named: it is learnt by that name, because the
+idea is one of ideas.txt (--ideas) and the style one that draws like the others; what else there is teaches groups and words (labels.py).
 """
 
 import argparse
@@ -28,6 +29,7 @@ import folder
 
 HERE = Path(__file__).resolve().parent
 STYLES = ["fluent-color", "fluent-flat", "noto", "noto-v1", "twemoji"]
+NAMED_STYLES = frozenset(STYLES) - {"noto-v1"}  # noto-v1 draws its things otherwise
 SIZE = 128  # pixels a side
 
 # The groups, which come first among a model's classes: the same names in the same order as in assets/model/config.json.
@@ -105,20 +107,31 @@ def render(work, out, limit):
 
 
 def write_counts(rows, path):
-    """CSV: class, one column a style, train, val, concepts, concepts in validation."""
+    """CSV: class, one column a style, train, val, concepts, concepts in validation, drawings learnt by name."""
     with open(path, "w", newline="") as f:
         w = csv.writer(f)
-        w.writerow(["class", *STYLES, "train", "val", "concepts", "val_concepts"])
+        w.writerow(["class", *STYLES, "train", "val", "concepts", "val_concepts", "named"])
         for name in [*CLASSES, "all"]:
             mine = [r for r in rows if name in (r["cls"], "all")]
             style, split = Counter(r["style"] for r in mine), Counter(r["split"] for r in mine)
             concepts = {r["concept"] for r in mine}
             val = {r["concept"] for r in mine if r["split"] == "val"}
-            w.writerow([name, *(style[s] for s in STYLES), split["train"], split["val"], len(concepts), len(val)])
+            named = sum(r["named"] for r in mine)
+            w.writerow([name, *(style[s] for s in STYLES), split["train"], split["val"], len(concepts), len(val), named])
 
 
-def collect(out):
-    """part-*.jsonl -> manifest.jsonl (with concept and split), images.npy, counts.csv, licences.csv."""
+def read_ideas(path):
+    """A list of names, one a line -> set of names."""
+    names = [" ".join(line.split()) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    twice = [n for n, k in Counter(names).items() if k > 1]
+    if twice or not names:
+        raise SystemExit(f"{path}: {'lists nothing' if not names else f'lists {twice[0]!r} twice'}")
+    return set(names)
+
+
+def collect(out, wanted, whole=True):
+    """part-*.jsonl -> manifest.jsonl (with concept, idea, named, split), images.npy, counts.csv. wanted: the ideas to be learnt by
+    name; where all pictures are there (`whole`) each must be drawn in some style of NAMED_STYLES."""
     rows = []
     for style in STYLES:
         rows += [json.loads(line) for line in (out / f"part-{style}.jsonl").read_text().splitlines() if line]
@@ -129,6 +142,10 @@ def collect(out):
     held, ideas = held_out(rows), names_of_ideas(rows)
     for i, r in enumerate(rows):
         r["idea"], r["split"] = ideas[r["concept"]], "val" if i in held else "train"
+        r["named"] = r["idea"] in wanted and r["style"] in NAMED_STYLES
+    unknown = sorted(wanted - {r["idea"] for r in rows if r["named"]})
+    if whole and unknown:
+        raise SystemExit(f"no drawing shows {', '.join(map(repr, unknown[:5]))} of the list of ideas ({len(unknown)} in all)")
     images = np.lib.format.open_memmap(out / "images.npy", "w+", np.uint8, (len(rows), SIZE, SIZE, 4))
     for i, r in enumerate(rows):
         images[i] = np.asarray(Image.open(out / r["file"]).convert("RGBA"))
@@ -187,6 +204,7 @@ def main():
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--work", type=Path, help="where npm installs (default OUT/npm)")
     parser.add_argument("--limit", type=int, default=0, help="pictures a style; 0 is all")
+    parser.add_argument("--ideas", type=Path, default=HERE / "ideas.txt", help="for build: what is learnt by name, one a line")
     args = parser.parse_args()
     if (args.command == "folder") != bool(args.pictures):
         parser.error("folder takes the folder of your pictures" if args.command == "folder" else "build takes no folder")
@@ -196,8 +214,9 @@ def main():
         rows, groups = folder.build(args.pictures.resolve(), out)
         write(out, rows, groups)
     else:
+        wanted = read_ideas(args.ideas)  # before the long part: a bad list is said at once
         render((args.work or out / "npm").resolve(), out, args.limit)
-        rows = collect(out)
+        rows = collect(out, wanted, whole=not args.limit)
     n = Counter(r["split"] for r in rows)
     print(f"{len(rows)} pictures, {n['train']} train, {n['val']} validation, in {(time.time() - t0) / 60:.1f} min")
 

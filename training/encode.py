@@ -2,7 +2,7 @@
 
     python encode.py tokens    --data DIR --tokenizer RUN --out tokens.npz --augmentations 8
     python encode.py entropies --tokens tokens.npz --entropy RUN --out entropies.npy
-    python encode.py threshold --tokens tokens.npz --entropies entropies.npy --length 1.81 --out threshold
+    python encode.py threshold --tokens tokens.npz --entropies entropies.npy --length 1.97 --out threshold
     python encode.py validation --tokens tokens.npz --out validation.safetensors   # the held-out pictures, for `dpar eval`
 
 tokens.npz: `tokens` int16 (A,N,T), A augmentations of N pictures; the labels (`label` of labels.py); `style` int8 (N,);
@@ -35,8 +35,7 @@ def save_npz(path, **arrays):
 def encode_tokens(args):
     world = World(args.threads)
     pictures = data.load(args.data)
-    wanted = args.ideas.read_text().splitlines()
-    marks = labels.label(pictures.rows, pictures.groups, wanted)  # before the long part: a bad list is said at once
+    marks = labels.label(pictures.rows, pictures.groups)  # before the long part: a bad list is said at once
     images = pictures.images
     model, state = load_run(args.tokenizer, world.device)
     model = model.to(memory_format=torch.channels_last)
@@ -134,12 +133,11 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=["tokens", "entropies", "threshold", "validation"])
     parser.add_argument("--data")
-    parser.add_argument("--ideas", type=Path, default=data.HERE / "ideas.txt", help="for tokens: what is learnt by name")
     parser.add_argument("--tokenizer", help="run of train_tokenizer.py")
     parser.add_argument("--tokens")
     parser.add_argument("--entropy", help="run of train_ar.py entropy")
     parser.add_argument("--entropies", help="entropies.npy, for threshold")
-    parser.add_argument("--length", type=float, default=1.81, help="average patch length, for threshold")
+    parser.add_argument("--length", type=float, default=1.97, help="average patch length, for threshold")
     parser.add_argument("--out", required=True)
     parser.add_argument("--augmentations", type=int, default=8)
     parser.add_argument("--batch", type=int, default=64)

@@ -55,8 +55,11 @@ def split(rows):
     for mine in of.values():
         for r in sorted(mine, key=rank)[: max(1, round(HELD_OUT * len(mine))) if len(mine) >= FEW else 0]:
             r["split"] = "val"
+    most = max(of.values(), key=len)
+    if len(most) < 2:
+        raise SystemExit("no folder holds two pictures; one is held out to validate with, so one folder needs two or more")
     if not any(r["split"] == "val" for r in rows):
-        min(max(of.values(), key=len), key=rank)["split"] = "val"
+        min(most, key=rank)["split"] = "val"
 
 
 def build(root, out):
@@ -77,8 +80,8 @@ def build(root, out):
     if odd:
         more = f" and {len(odd) - 5} more" if len(odd) > 5 else ""
         print(f"left out: {len(odd)} files that are no pictures: {', '.join(odd[:5])}{more}")
-    if len(rows) < 2:
-        raise SystemExit(f"{root}: {len(rows)} pictures are too few; one is held out to validate with, so two are the least")
+    if not rows:
+        raise SystemExit(f"{root}: 0 pictures are too few: put at least two into one of its folders")
     split(rows)
     np.save(Path(out) / "images.npy", np.stack(images))
     return rows, list(dict.fromkeys(r["cls"] for r in rows))

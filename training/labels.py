@@ -1,8 +1,8 @@
 """What a model can be asked for, and the labels that its pictures are learnt by.
 
-`names` (C,): the groups, then the ideas of ideas.txt, sorted. A picture of such an idea in one of the styles that draw alike
-(all but noto-v1) is learnt by name; every other picture by its group and the words of its name alone, so that it teaches what "cat"
-or "face" look like and takes no row of its own. Rows of the class table in training:
+`names` (C,): the groups, then the ideas that a picture is learnt by (`named` of the manifest: data.py says which), sorted. Every
+other picture is learnt by its group and the words of its name alone, so that it teaches what "cat" or "face" look like and takes no
+row of its own. Rows of the class table in training:
 
     0 .. C-1    a name: a vector of its own, and those of its parts (its group, its words)
     C           the null class
@@ -18,7 +18,6 @@ import numpy as np
 
 from data import concept
 
-NAMED_STYLES = frozenset(("fluent-color", "fluent-flat", "noto", "twemoji"))  # noto-v1 draws its things otherwise
 OTHERS = 0.3  # share of what is drawn from that goes to the pictures without a name
 KEYWORDS = 10  # at most, a name
 SEARCHED = ("emoji", "aliases", "keywords")  # of config.json
@@ -42,8 +41,8 @@ def search_words(rows, name):
     return list(forms), aliases, [w for w in said if w not in name.lower() and w not in aliases][:KEYWORDS]
 
 
-def label(rows, groups, wanted):
-    """Manifest rows (N), group names, wanted ideas -> dict of arrays for tokens.npz:
+def label(rows, groups):
+    """Manifest rows (N), group names -> dict of arrays for tokens.npz:
 
     names (C,), parents (C,) group of each idea (-1: a group), emoji, aliases and keywords (C,) one a line; groups, ideas, words
     (N,): the class-table rows of each picture (ideas -1: not asked for by name); parts (C+1+L,P): how much of each part is in a
@@ -59,9 +58,9 @@ def label(rows, groups, wanted):
         plain |= dict(groups=group, ideas=group, words=group, parts=np.zeros((len(groups) + 1, 0), np.float32))
         return plain | dict(part_names=np.array([], str), is_val=held, weight=weight)
     group_of = {r["idea"]: r["cls"] for r in rows}
-    names = [*groups, *sorted(set(wanted) & set(group_of))]
+    named = np.array([r["named"] for r in rows])
+    names = [*groups, *sorted({r["idea"] for r in rows if r["named"]})]
     number = {n: k for k, n in enumerate(names)}
-    named = np.array([r["idea"] in number and r["style"] in NAMED_STYLES for r in rows])
     if not (named & held).any():
         raise SystemExit("no validation picture shows an idea of the list: more pictures, or other ideas, are needed")
     every = sorted(group_of)

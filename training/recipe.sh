@@ -3,8 +3,8 @@
 #
 #   ./recipe.sh WORK [cpu|gpu|quick] [PICTURES]      WORK/data, WORK/vq, .., WORK/model
 #
-# cpu is how the shipped model was made, gpu the same for longer, quick a small model in minutes (smoke: a few steps, for the
-# tests). PICTURES holds a folder for each class, with its pictures in it; without it the emoji are taken. Every later step takes
+# cpu is how the shipped model was made (its tokenizer is older: README.md), gpu the same for longer, quick a small model in minutes
+# (smoke: a few steps, for the tests). PICTURES holds a folder for each class, with its pictures in it; without it the emoji are taken. Every later step takes
 # what the one before it wrote, and a step that is done is not repeated.
 set -euo pipefail
 usage="usage: ./recipe.sh WORK [cpu|gpu|quick] [PICTURES]"
@@ -40,18 +40,25 @@ esac
 [ -z "$pictures" ] || augmentations=8  # few pictures: the more ways to see each
 
 # What is done is not done again, so a WORK is for one preset and one set of pictures.
-asked="$preset${pictures:+ $pictures}"
+asked="$preset${pictures:+ $(basename "$pictures")}"  # by name: WORK and PICTURES may move to another machine
 begun=$(cat "$work/begun" 2>/dev/null || echo "$asked")
 [ "$begun" = "$asked" ] || { echo "recipe.sh: $work was begun as '$begun': take another folder for '$asked'" >&2; exit 2; }
 echo "$asked" > "$work/begun"
+
+# Better now than after hours: torch.compile writes C++.
+case " ${main[*]} " in *" --compile "*)
+  command -v "${CXX:-g++}" > /dev/null || command -v clang++ > /dev/null || {
+    echo "recipe.sh: $preset needs a C++ compiler (Debian, Ubuntu: g++), which torch.compile calls; it is not there" >&2; exit 2; } ;;
+esac
 
 # Threads that wait sleep instead of spinning: with other work on the machine five times as fast (two threads on two busy cores: 49
 # pictures a second against 9).
 export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-PASSIVE}
 # An allocator that gives memory back late: 5 to 10 % faster where it is installed (Debian, Ubuntu: libjemalloc2).
+allocator=()
 for lib in /usr/lib/*-linux-gnu/libjemalloc.so.2 /usr/lib64/libjemalloc.so.2; do
   [ -e "$lib" ] || continue
-  export LD_PRELOAD=$lib MALLOC_CONF=background_thread:true,dirty_decay_ms:-1,muzzy_decay_ms:-1
+  allocator=("LD_PRELOAD=${LD_PRELOAD:+$LD_PRELOAD:}$lib" MALLOC_CONF=background_thread:true,dirty_decay_ms:-1,muzzy_decay_ms:-1)
 done
 
 export TORCH_LOGS=${TORCH_LOGS:--all}  # compiling tells of graph breaks that cost nothing
@@ -63,7 +70,7 @@ step() { # name, command..: run once, its time noted
   if done_at "$name"; then return; fi
   echo "== $name: $*"
   mkdir -p "$work/$name"
-  python "$@"
+  env ${allocator[@]+"${allocator[@]}"} python "$@"
   echo "$((SECONDS - began)) s in the last sitting" > "$work/$name/done"
 }
 

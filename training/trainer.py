@@ -18,6 +18,7 @@ import torch.distributed as dist
 from safetensors.torch import load_file
 
 import precision
+from weights import load_run
 
 
 class World:
@@ -197,8 +198,8 @@ def open_run(args, world):
     last = args.out / "last.pt"
     if last.exists() and args.resume:
         state = torch.load(last, map_location=world.device, weights_only=False)
-        same = ("steps", "batch", "lr", "muon_lr", "warmup", "seed")
-        changed = [k.replace("_", "-") for k in same if state["args"].get(k) != getattr(args, k, None)]
+        same = "steps batch lr muon_lr warmup weight_decay ema seed noise jitter threshold p_max mode dropout".split()
+        changed = [k.replace("_", "-") for k in same if k in state["args"] and state["args"][k] != getattr(args, k, None)]
         if changed:
             sys.exit(f"{last} was made with other --{', --'.join(changed)}: give the same, or another --out")
         return state
@@ -213,7 +214,9 @@ def initial(path):
     if path.suffix == ".safetensors" and path.exists():
         return {k: v.float() for k, v in load_file(path).items()}
     if (path / "last.pt").exists():
-        return torch.load(path / "last.pt", map_location="cpu", weights_only=False)["ema"]
+        state = torch.load(path / "last.pt", map_location="cpu", weights_only=False)
+        # Rows of the class table as they are exported, without the parts that this run's names share.
+        return state["ema"] if state.get("shares") is None else load_run(path)[0].state_dict()
     sys.exit(f"--init {path}: neither a .safetensors file nor the folder of a run")
 
 
@@ -341,6 +344,7 @@ def train(args, world, model, optimizers, step_fn, validate_fn, fields, facts, p
             if len(times) == 20 and world.main:
                 pace = median(b - a for a, b in pairwise(times))  # some of them compile
                 left = pace * (end - step)
+                left = min(left, clock.limit - clock.here) if clock.limit else left
                 at = time.strftime("%H:%M", time.localtime(time.time() + left))
                 begun = f"first step {times[0]:.1f} s"
                 print(f"{args.batch / pace:.1f} pictures a second ({begun}); done in {clock_time(left)}, at {at}", flush=True)

@@ -39,6 +39,7 @@ export class Mirror {
   #rows = new Map();
   #live;
   #classes;
+  #offered = [];
   #phase = null;
   #message = null;
 
@@ -89,7 +90,8 @@ export class Mirror {
 
   /** The classes of the model that is there: a person may have brought their own. */
   #offer(classes) {
-    if (this.#classes.options.length === classes.length) return;
+    if (this.#offered.length === classes.length && this.#offered.every((name, n) => name === classes[n])) return;
+    this.#offered = classes;
     this.#classes.replaceChildren();
     for (const name of classes) add(this.#classes, "option", { value: name, textContent: name });
   }

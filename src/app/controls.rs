@@ -71,7 +71,6 @@ pub fn transport(ui: &mut Ui, f: &Facts<'_>, out: &mut Vec<Action>) {
 /// The threshold with its histogram, P_max and mode.
 pub fn patching(ui: &mut Ui, f: &Facts<'_>, entropies: &[f32], out: &mut Vec<Action>) {
     let defaults = Live::of(f.config);
-    let most = threshold::range(f.config.vocab());
     let mut live = f.live.clone();
     ui.horizontal(|ui| {
         let name = ui.label(egui::RichText::new("Threshold \u{03B8}").strong()).on_hover_text(
@@ -85,7 +84,7 @@ pub fn patching(ui: &mut Ui, f: &Facts<'_>, entropies: &[f32], out: &mut Vec<Act
             out.push(Action::Pin(!pinned));
         }
     });
-    threshold::slider(ui, &mut live.threshold, f.pinned, defaults.threshold, most, entropies)
+    threshold::slider(ui, &mut live.threshold, f.pinned, defaults.threshold, f.config.vocab(), entropies)
         .on_hover_text("How uncertain the entropy model is about every token of this picture. Drag the line.");
     ui.horizontal(|ui| {
         let mut limit = live.p_max;

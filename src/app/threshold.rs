@@ -21,16 +21,17 @@ pub fn range(vocab: usize) -> f32 {
     (vocab.max(2) as f32).ln().ceil().max(8.0)
 }
 
-/// Shows the slider. `value` and `pinned` in nats, from 0 to `most`. The response is `changed` when it was moved;
-/// a double click asks for `default` again.
+/// Shows the slider. `value` and `pinned` in nats, from 0 to [`range`] of `vocab` codes. The response is `changed` when it
+/// was moved; a double click asks for `default` again.
 pub fn slider(
     ui: &mut Ui,
     value: &mut f32,
     pinned: Option<f32>,
     default: f32,
-    most: f32,
+    vocab: usize,
     entropies: &[f32],
 ) -> Response {
+    let most = range(vocab);
     let width = ui.available_width();
     let (rect, mut response) = ui.allocate_exact_size(vec2(width, HEIGHT + 12.0), Sense::click_and_drag());
     let bars = Rect::from_min_max(rect.min, pos2(rect.max.x, rect.min.y + HEIGHT)).shrink2(vec2(7.0, 0.0));
@@ -64,11 +65,19 @@ pub fn slider(
     }
     let shown = f64::from(*value);
     response.widget_info(|| egui::WidgetInfo::slider(ui.is_enabled(), shown, "entropy threshold in nats"));
-    paint(ui, bars, &response, (*value, pinned, most), entropies);
+    paint(ui, bars, &response, (*value, pinned, vocab), entropies);
     response
 }
 
-fn paint(ui: &Ui, bars: Rect, response: &Response, (value, pinned, most): (f32, Option<f32>, f32), entropies: &[f32]) {
+fn paint(
+    ui: &Ui,
+    bars: Rect,
+    response: &Response,
+    (value, pinned, vocab): (f32, Option<f32>, usize),
+    entropies: &[f32],
+) {
+    // Colours as those of the entropies over the picture.
+    let (most, hottest) = (range(vocab), (vocab.max(2) as f32).ln());
     let painter = ui.painter();
     let visuals = ui.visuals();
     let x = |nats: f32| bars.min.x + (nats / most).clamp(0.0, 1.0) * bars.width();
@@ -84,7 +93,7 @@ fn paint(ui: &Ui, bars: Rect, response: &Response, (value, pinned, most): (f32, 
         let bar = Rect::from_min_max(pos2(x(low), bars.max.y - height), pos2(x(high) - 1.0, bars.max.y));
         // Low entropies are nearly black: too dark for a dark background.
         let least = if visuals.dark_mode { 0.35 } else { 0.12 };
-        let colour = theme::rgb(palette::heat(((low + high) / 2.0 / most).max(least)));
+        let colour = theme::rgb(palette::heat(((low + high) / 2.0 / hottest).max(least)));
         let above = (low + high) / 2.0 > value;
         let merged = visuals.weak_text_color().gamma_multiply(0.55);
         painter.rect_filled(bar, CornerRadius::ZERO, if above { colour } else { merged });
@@ -107,5 +116,13 @@ fn paint(ui: &Ui, bars: Rect, response: &Response, (value, pinned, most): (f32, 
         let right = format!("{} start a patch", entropies.len() - below);
         painter.text(bars.left_top() + vec2(4.0, 3.0), egui::Align2::LEFT_TOP, left, font.clone(), text);
         painter.text(bars.right_top() + vec2(-4.0, 3.0), egui::Align2::RIGHT_TOP, right, font, text);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_slider_suits_the_models_surprise() {
+        assert_eq!([2, 1024, 16_384, 65_536].map(super::range), [8.0, 8.0, 10.0, 12.0]);
     }
 }

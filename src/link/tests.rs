@@ -131,6 +131,11 @@ fn links_made_by_hand_are_understood() {
     for empty in ["", "#", "  ", "https://example.org/dpar/#", "?"] {
         assert_eq!(parse(empty).request(&config).unwrap(), defaults, "{empty}");
     }
+    // A form's plus is a space where that is a name.
+    for name in ["red apple", "cat face", "orange heart", "see-no-evil monkey"] {
+        let link = parse(&format!("#class={}", name.replace(' ', "+")));
+        assert_eq!(prompt::describe(&link.request(&config).unwrap().class, &config), name);
+    }
     let same = Request::new(&config, Generator::Baseline, 30, 7);
     for text in [
         "#class=heart&seed=7&gen=baseline",

@@ -22,6 +22,8 @@ use crate::mix::{Mix, Term};
 
 /// The longest prompt that is read, in bytes.
 pub const MAX_BYTES: usize = 1000;
+/// The most things of one mix: what [`describe`] makes of them stays below [`MAX_BYTES`] for names of usual length.
+pub const MAX_TERMS: usize = 16;
 
 /// The mix that a prompt asks for.
 ///
@@ -29,11 +31,40 @@ pub const MAX_BYTES: usize = 1000;
 /// [`Error::Request`] for a name that is not known, with the three nearest; a '+' with nothing beside it; weights that add
 /// up to nothing.
 pub fn resolve(prompt: &str, config: &ModelConfig) -> Result<Mix> {
+    let names = Names::of(config);
+    read(prompt, &names, |name| names.find(name))
+}
+
+/// As [`resolve`], but what another model called otherwise becomes what is spelled most like it, term by term. With the
+/// mix: each name that is not known, and the one that is drawn for it.
+///
+/// # Errors
+/// As [`resolve`], for numbers that this model does not have, and where it names no classes.
+pub fn resolve_nearest(prompt: &str, config: &ModelConfig) -> Result<(Mix, Vec<(String, String)>)> {
+    let names = Names::of(config);
+    let mut replaced = Vec::new();
+    let mix = read(prompt, &names, |name| {
+        names.find(name).or_else(|e| {
+            let near = nearest(name, config).filter(|_| !is_number(name)).ok_or(e)?;
+            replaced.push((shortened(name), config.class_name(near)));
+            Ok(near)
+        })
+    })?;
+    Ok((mix, replaced))
+}
+
+/// Whether a prompt is exactly a class's name, in any case and with any spaces.
+pub fn is_name(prompt: &str, config: &ModelConfig) -> bool {
+    let folded = fold(prompt);
+    config.classes.iter().any(|name| fold(name) == folded)
+}
+
+/// Reads a prompt; `find` brings the class of a folded name.
+fn read(prompt: &str, names: &Names<'_>, mut find: impl FnMut(&str) -> Result<usize>) -> Result<Mix> {
     if prompt.len() > MAX_BYTES {
         let bytes = prompt.len();
         return Err(Error::Request(format!("what to draw is {bytes} bytes long: at most {MAX_BYTES} are read")));
     }
-    let names = Names::of(config);
     if let Some(class) = names.exact(&fold(prompt)) {
         return Ok(Mix::of(class));
     }
@@ -42,11 +73,14 @@ pub fn resolve(prompt: &str, config: &ModelConfig) -> Result<Mix> {
         if term.is_empty() {
             return Err(Error::Request(format!("{} has nothing beside a '+'", quoted(prompt))));
         }
+        if terms.len() == MAX_TERMS {
+            return Err(Error::Request(format!("{} mixes more than {MAX_TERMS} things", quoted(prompt))));
+        }
         let (weight, name) = match weighted(&term) {
             Some(both) if names.exact(&term).is_none() => both,
             _ => (1.0, term.as_str()),
         };
-        terms.push(Term { weight, class: names.find(name)? });
+        terms.push(Term { weight, class: find(name)? });
     }
     Mix::new(terms).map_err(|_| Error::Request(format!("the weights of {} add up to nothing", quoted(prompt))))
 }
@@ -57,7 +91,9 @@ pub fn describe(mix: &Mix, config: &ModelConfig) -> String {
         return config.class_name(class);
     }
     let term = |t: &Term| {
-        let name = config.class_name(t.class);
+        // A name with a '+' in it would be read as two.
+        let name = Some(config.class_name(t.class)).filter(|name| !name.contains('+'));
+        let name = name.unwrap_or_else(|| t.class.to_string());
         // Rust writes floats without exponents and reads back what it wrote.
         if t.weight == 1.0 { name } else { format!("{} {name}", t.weight) }
     };
@@ -69,8 +105,12 @@ fn fold(text: &str) -> String {
     text.to_lowercase().split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())
+}
+
 /// `0.7 owl` as 0.7 and `owl`: digits with at most one point, a space, a name.
-fn weighted(term: &str) -> Option<(f64, &str)> {
+pub fn weighted(term: &str) -> Option<(f64, &str)> {
     let (number, name) = term.split_once(' ')?;
     let digits = number.bytes().filter(u8::is_ascii_digit).count();
     let points = number.bytes().filter(|b| *b == b'.').count();
@@ -102,7 +142,7 @@ impl<'a> Names<'a> {
             return Ok(class);
         }
         let count = self.config.num_classes();
-        if !folded.is_empty() && folded.bytes().all(|b| b.is_ascii_digit()) {
+        if is_number(folded) {
             let class = folded.parse::<usize>().ok().filter(|class| *class < count);
             let unknown = || format!("class {} does not exist: this model has 0 to {}", shortened(folded), count - 1);
             return class.ok_or_else(|| Error::Request(unknown()));
@@ -133,9 +173,8 @@ impl<'a> Names<'a> {
     }
 }
 
-/// The class whose name is spelled most like `text`, for links to things that another model had. `None` where the model
-/// names no classes.
-pub fn nearest(text: &str, config: &ModelConfig) -> Option<usize> {
+/// The class whose name is spelled most like `text`. `None` where the model names no classes.
+fn nearest(text: &str, config: &ModelConfig) -> Option<usize> {
     let names: Vec<String> = config.classes.iter().map(|name| fold(name)).collect();
     let (held, spelled) = nearest::names(&fold(text), &names);
     let best = held.into_iter().chain(spelled).next()?;

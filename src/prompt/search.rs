@@ -16,6 +16,8 @@ struct Entry {
     /// Folded softly.
     name: String,
     words: usize,
+    /// Its group; `None` for a group, and where there are no groups.
+    parent: Option<usize>,
     is_group: bool,
     aliases: Vec<String>,
     keywords: Vec<String>,
@@ -51,7 +53,8 @@ impl Catalogue {
             let (aliases, keywords) = (folded(&config.aliases), folded(&config.keywords));
             let emoji = config.emoji.get(class).into_iter().flatten().map(|emoji| plain_emoji(emoji)).collect();
             let words = name.split(' ').count();
-            Entry { name, words, is_group: config.is_group(class), aliases, keywords, emoji }
+            let parent = config.parents.get(class).copied().flatten();
+            Entry { name, words, parent, is_group: config.is_group(class), aliases, keywords, emoji }
         };
         Self { entries: config.classes.iter().enumerate().map(entry).collect() }
     }
@@ -74,8 +77,9 @@ impl Catalogue {
     }
 
     /// The class that a text means although it is not its name: the name written softly, its emoji, an alias, the last part
-    /// of a group's name ("fruit" for food-fruit), or a keyword of nothing else, which no name holds either ("apple" is a
-    /// keyword of the pie, but whoever says it means one of the apples).
+    /// of a group's name ("fruit" for food-fruit, but not "face" for cat-monkey-face: [`Catalogue::is_the_groups`]), or a
+    /// keyword of nothing else, which no name holds either ("apple" is a keyword of the pie, but whoever says it means one
+    /// of the apples).
     pub(super) fn meant(&self, text: &str) -> Option<usize> {
         let (wanted, emoji) = (fold_softly(text), plain_emoji(text));
         let find = |matches: &dyn Fn(&Entry) -> bool| self.entries.iter().position(matches);
@@ -87,8 +91,30 @@ impl Catalogue {
         find(&|e| e.name == wanted)
             .or_else(|| find(&|e| e.emoji.contains(&emoji)))
             .or_else(|| only(&|e| e.aliases.contains(&wanted)))
-            .or_else(|| only(&|e| e.is_group && e.name.rsplit(' ').next() == Some(&wanted)))
+            .or_else(|| {
+                only(&|e| e.is_group && e.name.rsplit(' ').next() == Some(&wanted))
+                    .filter(|group| self.is_the_groups(*group, &wanted))
+            })
             .or_else(|| only(&|e| e.keywords.contains(&wanted)).filter(|_| !held()))
+    }
+
+    /// The class that an emoji shows.
+    pub fn shown_by(&self, emoji: &str) -> Option<usize> {
+        let emoji = plain_emoji(emoji.trim());
+        self.entries.iter().position(|e| e.emoji.contains(&emoji))
+    }
+
+    /// Whether a word says more of a group's things than of all others: at most a third of those that have it in their
+    /// name or are said of it are elsewhere.
+    fn is_the_groups(&self, group: usize, word: &str) -> bool {
+        let (mut inside, mut outside) = (0, 0);
+        for e in self.entries.iter().filter(|e| !e.is_group) {
+            let said = || e.aliases.iter().chain(&e.keywords).any(|k| k == word);
+            if e.name.split(' ').any(|w| w == word) || said() {
+                *if e.parent == Some(group) { &mut inside } else { &mut outside } += 1;
+            }
+        }
+        2 * outside <= inside
     }
 
     /// Classes with this keyword, those with the shortest names first.

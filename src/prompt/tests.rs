@@ -92,7 +92,7 @@ fn numbers_count_where_no_name_does() {
     let mix = resolve("0.5 3 + 0.25 7", &config).unwrap();
     assert_eq!(describe(&mix, &config), "0.5 3 + 0.25 7");
     assert!(resolve("owl", &config).unwrap_err().to_string().contains("names no classes, give a number from 0 to 556"));
-    assert_eq!(nearest("owl", &config), None);
+    assert!(resolve_nearest("owl", &config).is_err());
 }
 
 #[test]
@@ -113,6 +113,8 @@ fn people_find_things_by_other_words() {
         ("cat monkey face", "cat-monkey-face"),
         ("JACK O\u{2019} LANTERN", "jack-o-lantern"),
         ("fruit", "food-fruit"),
+        ("bird", "animal-bird"),
+        ("weather", "sky-weather"),
     ] {
         let mix = resolve(typed, &config).unwrap_or_else(|e| panic!("{typed}: {e}"));
         assert_eq!(describe(&mix, &config), meant, "{typed}");
@@ -121,6 +123,60 @@ fn people_find_things_by_other_words() {
     assert_eq!(describe(&mixed, &config), "2 owl + panda");
     // Any other skin or gender of it is the same idea.
     assert_eq!(resolve("\u{1F44D}\u{1F3FD}", &config).ok(), resolve("\u{1F44D}", &config).ok());
+}
+
+#[test]
+fn a_word_of_many_groups_is_none_of_them() {
+    let config = built_in();
+    for typed in ["face", "water", "open", "paper", "-1", "cat2", "facee"] {
+        let said = resolve(typed, &config).unwrap_err().to_string();
+        assert!(said.contains(&format!("nothing is called '{typed}'; nearest: ")), "{said}");
+        assert_eq!(said.matches(", ").count(), 2, "three of them: {said}");
+    }
+    // Two, and what is mixed after all.
+    assert_eq!(describe(&resolve("cat + face-sad", &config).unwrap(), &config), "cat + face-sad");
+}
+
+#[test]
+fn other_models_names_become_the_nearest_term_by_term() {
+    let config = built_in();
+    let (mix, replaced) = resolve_nearest("0.7 owls + 2 panda + red aple", &config).unwrap();
+    assert_eq!(describe(&mix, &config), "0.7 owl + 2 panda + red apple");
+    let replaced: Vec<(&str, &str)> = replaced.iter().map(|(a, b)| (a.as_str(), b.as_str())).collect();
+    assert_eq!(replaced, [("owls", "owl"), ("red aple", "red apple")]);
+    assert!(resolve_nearest("600", &config).unwrap_err().to_string().contains("class 600 does not exist"));
+    assert!(resolve_nearest("owl +", &config).is_err());
+}
+
+#[test]
+fn a_mix_is_not_endless() {
+    let config = built_in();
+    let most = vec!["\u{1F648}"; MAX_TERMS].join("+");
+    let mix = resolve(&most, &config).unwrap();
+    let said = describe(&mix, &config);
+    assert_eq!(resolve(&said, &config).unwrap(), mix, "{said}");
+    let said = resolve(&format!("{most}+owl"), &config).unwrap_err().to_string();
+    assert!(said.contains("mixes more than 16 things") && said.len() < 200, "{said}");
+}
+
+#[test]
+fn names_with_a_plus_are_mixed_by_number() {
+    let mut config = built_in();
+    config.classes[3] = "black+white".into();
+    assert_eq!(resolve("Black+White", &config).unwrap(), Mix::of(3));
+    let mix = Mix::new(vec![(1.0, 3).into(), (2.0, 4).into()]).unwrap();
+    assert_eq!(describe(&mix, &config), format!("3 + 2 {}", config.classes[4]));
+    assert_eq!(resolve(&describe(&mix, &config), &config).unwrap(), mix);
+}
+
+#[test]
+fn named_classes_without_groups_are_found_as_well() {
+    let mut config = built_in();
+    config.parents.clear();
+    assert_eq!(resolve("RED apple", &config).unwrap(), Mix::of(class(&config, "red apple")));
+    assert_eq!(resolve("car", &config).unwrap(), Mix::of(class(&config, "automobile")));
+    assert!(resolve("fruit", &config).is_err(), "no group, no part of one");
+    assert!(Catalogue::of(&config).search("owl").contains(&class(&config, "owl")));
 }
 
 #[test]

@@ -46,6 +46,8 @@ fn every_command_is_understood() {
         ("random_thing", ""),
         ("random_mix", ""),
         ("class", "animal-bird"),
+        ("class", "0.7 owl + 0.3 panda"),
+        ("class", "\u{1F989}"),
         ("seed", "7"),
         ("threshold", "4.5"),
         ("p_max", "8"),

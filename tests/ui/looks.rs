@@ -44,7 +44,7 @@ fn the_threshold_slider() {
     let mut all = SnapshotResults::new();
     shot(&mut all, "threshold", [300.0, 90.0], |ui| {
         let mut value = 4.2;
-        threshold::slider(ui, &mut value, Some(5.5), 5.2, 6.93, &entropies());
+        threshold::slider(ui, &mut value, Some(5.5), 4.3, 1024, &entropies());
     });
     all.unwrap();
 }

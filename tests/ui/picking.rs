@@ -67,6 +67,68 @@ fn by_keyboard_alone() {
     assert_eq!(app.state().state().class, "2 owl + panda");
 }
 
+/// The keyboard goes to the button that opens the list.
+fn reach(app: &mut Bench) {
+    let name = app.state().state().class;
+    app.get_by_label(&name).focus();
+    app.step();
+}
+
+#[test]
+fn opened_by_a_key_nothing_is_taken_before_it_is_asked_for() {
+    for opens in [Key::Enter, Key::Space] {
+        let mut app = ready();
+        app.state_mut().act(Action::Class(0.into()));
+        app.run_steps(2);
+        reach(&mut app);
+        app.key_press(opens);
+        app.run_steps(3);
+        assert!(app.query_by_label(SEARCH).is_some(), "{opens:?} opens the list");
+        assert_eq!(app.state().state().class, "animal-bird", "{opens:?} chooses nothing");
+        app.event(egui::Event::Text("owl".into())); // whoever has the keyboard gets it: the search
+        app.run_steps(2);
+        app.key_press(Key::Enter);
+        app.run_steps(3);
+        assert_eq!(app.state().state().class, "owl");
+        // The keyboard is where it was: the same key opens the list again.
+        app.key_press(opens);
+        app.run_steps(3);
+        assert!(app.query_by_label(SEARCH).is_some(), "{opens:?} opens it again");
+        // On another button Enter is that button's.
+        app.get_by_label("Mix two").focus();
+        app.step();
+        app.key_press(Key::Enter);
+        app.run_steps(3);
+        assert!(app.state().state().class.contains(" + "), "{}", app.state().state().class);
+    }
+}
+
+#[test]
+fn a_pasted_emoji_is_spelled_out_and_taken() {
+    let mut app = ready();
+    pick(&mut app);
+    app.event(egui::Event::Paste("\u{1F989}".into()));
+    app.run_steps(2);
+    assert!(painted(&app).contains("owl"), "{}", painted(&app));
+    app.event(egui::Event::Text(" + \u{1F43C}".into()));
+    app.run_steps(2);
+    app.key_press(Key::Enter);
+    app.run_steps(3);
+    assert_eq!(app.state().state().class, "owl + panda");
+}
+
+#[test]
+fn by_lot_it_is_a_thing_and_never_a_group() {
+    let mut app = ready();
+    let config = dpar::platform::built_in_config();
+    for _ in 0..20 {
+        app.state_mut().act(Action::RandomThing);
+        let class = app.state().state().class;
+        let index = config.classes.iter().position(|name| *name == class);
+        assert!(index.is_some_and(|index| !config.is_group(index)), "{class}");
+    }
+}
+
 #[test]
 fn by_mouse_one_on_another_is_a_mix() {
     let mut app = ready();
@@ -99,7 +161,12 @@ fn a_finger_scrolls_and_taps_on_a_narrow_screen() {
     until(&mut app, "the model is there", |s| s.model.is_some());
     app.state_mut().act(Action::Class(0.into()));
     app.run_steps(2);
+    touch(&app, egui::TouchPhase::Start, egui::pos2(380.0, 830.0)); // now it is known to have a touch screen
+    touch(&app, egui::TouchPhase::End, egui::pos2(380.0, 830.0));
+    app.step();
     pick(&mut app);
+    assert!(!app.get_by_label(SEARCH).is_focused(), "no keyboard comes up over the list");
+    assert!(!painted(&app).contains("drop one on another"), "a finger scrolls");
     let tile = app.get_by_label("hamburger").rect();
     assert!(tile.right() <= 390.0 && app.get_by_label(SEARCH).rect().left() >= 0.0, "it fits the screen");
     let before = tile.top();
@@ -188,7 +255,16 @@ fn grow(from: &str, to: &std::path::Path, rows: usize) {
     std::fs::write(to, serialize(tensors.collect::<Vec<_>>(), None).unwrap()).unwrap();
 }
 
-/// CPU time of the app's own code for a frame while the list scrolls, painting left out: the quickest of many frames.
+/// What this thread has computed so far: other work on the machine does not count. Linux says so; elsewhere it is the time that
+/// has passed.
+fn computed() -> Duration {
+    static BEGUN: std::sync::LazyLock<Instant> = std::sync::LazyLock::new(Instant::now);
+    let said = std::fs::read_to_string("/proc/thread-self/schedstat").ok();
+    let nanoseconds = said.and_then(|text| text.split(' ').next()?.parse().ok());
+    nanoseconds.map_or_else(|| BEGUN.elapsed(), Duration::from_nanos)
+}
+
+/// CPU time of the app's own code for a frame while the list scrolls, painting left out: the mean of many frames.
 fn frame_while_scrolling(count: usize) -> Duration {
     let dir = many(count);
     let launch = Launch { model: Some(dir.path().to_string_lossy().into_owned()), ..Launch::default() };
@@ -202,9 +278,10 @@ fn frame_while_scrolling(count: usize) -> Duration {
     let at = app.get_by_label(SEARCH).rect().center() + egui::vec2(0.0, 200.0);
     app.hover_at(at);
     app.step();
-    let mut times: Vec<Duration> = Vec::new();
+    const FRAMES: u32 = 120;
+    let mut spent = Duration::ZERO;
     let mut seen = std::collections::HashSet::new();
-    for n in 0..120 {
+    for n in 0..FRAMES {
         let way = if n % 60 < 30 { -40.0 } else { 40.0 };
         app.event(egui::Event::MouseWheel {
             unit: egui::MouseWheelUnit::Point,
@@ -213,26 +290,25 @@ fn frame_while_scrolling(count: usize) -> Duration {
             phase: egui::TouchPhase::Move,
             modifiers: Modifiers::NONE,
         });
-        let begun = Instant::now();
+        let begun = computed();
         app.step();
-        times.push(begun.elapsed());
+        spent += computed().saturating_sub(begun);
         seen.insert(painted(&app));
     }
     assert!(seen.len() > 20 || count < 100, "it scrolled: {} different frames", seen.len());
-    times.sort();
-    println!("{count} names: {:?} at best, {:?} in the middle", times[0], times[times.len() / 2]);
-    times[times.len() / 2]
+    println!("{count} names: {:?} a frame", spent / FRAMES);
+    spent / FRAMES
 }
 
 #[test]
 fn thousands_of_names_take_no_longer_than_few() {
     // In turns, so that other work on the machine meets both.
-    let mut ratios: Vec<f64> = Vec::new();
+    let mut rounds: Vec<(f64, f64)> = Vec::new();
     for _ in 0..3 {
-        let (few, most) = (frame_while_scrolling(50), frame_while_scrolling(5000));
-        ratios.push(most.as_secs_f64() / few.as_secs_f64());
+        let (few, most) = (frame_while_scrolling(50).as_secs_f64(), frame_while_scrolling(5000).as_secs_f64());
+        rounds.push((most / few, 1000.0 * most));
     }
-    ratios.sort_by(f64::total_cmp);
-    println!("5,000 names / 50 names: {ratios:?}");
-    assert!(ratios[0] < 1.5, "{ratios:?}");
+    rounds.sort_by(|a, b| a.0.total_cmp(&b.0));
+    println!("5,000 names / 50 names, ms with 5,000: {rounds:?}");
+    assert!(rounds[1].0 < 1.5 && rounds[1].1 < 4.0, "{rounds:?}");
 }

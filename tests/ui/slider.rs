@@ -7,8 +7,10 @@ use egui_kittest::kittest::Queryable as _;
 
 use super::painted;
 
-const MOST: f32 = 6.93;
-const DEFAULT: f32 = 5.2;
+/// Codes, and the slider's end for so many.
+const VOCAB: usize = 1024;
+const MOST: f32 = 8.0;
+const DEFAULT: f32 = 4.3;
 const NAME: &str = "entropy threshold in nats";
 
 struct Held {
@@ -20,7 +22,7 @@ struct Held {
 fn open(value: f32, entropies: Vec<f32>) -> Harness<'static, Held> {
     let held = Held { value, changes: 0, entropies };
     let show = |ui: &mut egui::Ui, held: &mut Held| {
-        let answer = slider(ui, &mut held.value, None, DEFAULT, MOST, &held.entropies);
+        let answer = slider(ui, &mut held.value, None, DEFAULT, VOCAB, &held.entropies);
         held.changes += usize::from(answer.changed());
     };
     Harness::builder().with_size([300.0, 100.0]).with_step_dt(1.0 / 60.0).build_ui_state(show, held)

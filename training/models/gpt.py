@@ -16,13 +16,13 @@ from torch import nn
 class ModelConfig:
     """Sizes as in config.json of a model folder; the last four fields shape training only and are not exported."""
 
-    dim: int = 256
-    n_head: int = 8
-    n_layer: int = 6
+    dim: int = 192
+    n_head: int = 3
+    n_layer: int = 8
     n_local_encoder_layers: int = 0
     n_local_decoder_layers: int = 0
     vocab_size: int = 1024
-    num_classes: int = 58
+    num_classes: int = 557
     grid_size: int = 16
     multiple_of: int = 64
     norm_eps: float = 1e-5

@@ -12,7 +12,7 @@ class PatchRule:
     """mode of MODES, threshold in nats (a token starts a patch when its entropy is above it), P_max (0: unlimited)."""
 
     mode: str = "entropy_row_boundary"
-    threshold: float = 5.2
+    threshold: float = 3.3
     max_patch_length: int = 4
 
     def __post_init__(self):

@@ -69,6 +69,11 @@ def test_rare_modes(tmp_path):
     assert image[10, 64, 0] < 50 and image[118, 64, 0] > 200
 
 
+def one_picture(path):
+    path.mkdir(parents=True)
+    Image.new("RGB", (9, 9)).save(path / "a.png")
+
+
 @pytest.mark.parametrize(
     ("make", "says"),
     [
@@ -76,6 +81,7 @@ def test_rare_modes(tmp_path):
         (lambda d: d.mkdir(), "holds no folders"),
         (lambda d: [(d / n).mkdir(parents=True) for n in ("Cat", "cat")], "would be one name"),
         (lambda d: (d / "cat").mkdir(parents=True), "0 pictures are too few"),
+        (lambda d: [one_picture(d / n) for n in ("cat", "dog")], "no folder holds two pictures"),
     ],
 )
 def test_odd_folders(tmp_path, make, says):

@@ -1,6 +1,7 @@
 """Names, parents, words, weights and search words of labels.py; the class list."""
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -12,12 +13,14 @@ WANTED = (data.HERE / "ideas.txt").read_text().splitlines()
 
 
 def row(idea, cls, style="noto", split="train", base="1F600", keywords=(), aliases=()):
-    return dict(idea=idea, cls=cls, style=style, split=split, base=base, keywords=list(keywords), aliases=list(aliases), label=idea)
+    named = idea in ("red apple", "cat face", "man dancing") and style in data.NAMED_STYLES
+    more = dict(keywords=list(keywords), aliases=list(aliases), label=idea)
+    return dict(idea=idea, cls=cls, named=named, style=style, split=split, base=base, **more)
 
 
 @pytest.fixture(scope="module")
 def scheme():
-    """Three ideas to be asked for ("none such" is not drawn), one of them in a style that draws otherwise; two others."""
+    """Three ideas to be asked for, one of them in a style that draws otherwise, too; two others."""
     rows = [
         row("red apple", "food-fruit", base="1F34E", keywords=["Fruit", "apple", "mac"], aliases=["apple", "pome"]),
         row("red apple", "food-fruit", "twemoji", "val", "1F34E", ["Fruit", "apple"]),
@@ -28,7 +31,7 @@ def scheme():
         row("cat", "animal-mammal"),
         row("green apple", "food-fruit", split="val"),
     ]
-    return rows, labels.label(rows, list(data.CLASSES), ["red apple", "cat face", "man dancing", "none such"])
+    return rows, labels.label(rows, list(data.CLASSES))
 
 
 def test_names_and_parents(scheme):
@@ -69,7 +72,7 @@ def test_what_is_drawn_from(scheme):
 def test_groups_alone():
     """A person's own folders: what is asked for is the folder, nothing is shared and nothing is said of parents."""
     rows = [dict(cls=c, split=s) for c, s in (("a", "train"), ("b", "train"), ("b", "val"), ("a", "train"), ("a", "train"))]
-    z = labels.label(rows, ["a", "b"], WANTED)
+    z = labels.label(rows, ["a", "b"])
     assert labels.described(z) == dict(classes=["a", "b"]) and z["parts"].shape == (3, 0)
     assert z["ideas"].tolist() == z["groups"].tolist() == z["words"].tolist() == [0, 1, 1, 0, 0]
     assert z["weight"][0] * 3**0.5 == pytest.approx(z["weight"][1] * 2**0.5)
@@ -78,10 +81,23 @@ def test_groups_alone():
 def test_no_validation_is_said(scheme):
     rows, _ = scheme
     with pytest.raises(SystemExit, match="no validation picture"):
-        labels.label(rows, list(data.CLASSES), ["cat face"])
+        labels.label([r | dict(named=r["idea"] == "cat face") for r in rows], list(data.CLASSES))
 
 
 def test_names_are_the_shipped_ones():
-    shipped = json.loads((data.HERE.parent / "assets/model/config.json").read_text())["classes"]
-    assert len(WANTED) == len(set(WANTED)) == 499
-    assert shipped == [*data.CLASSES, *sorted(WANTED)][: len(shipped)] and len(shipped) >= len(data.CLASSES)
+    shipped = json.loads((data.HERE.parent / "assets/model/config.json").read_text())
+    assert len(WANTED) == 499 and data.read_ideas(data.HERE / "ideas.txt") == set(WANTED)
+    assert shipped["classes"] == [*data.CLASSES, *sorted(WANTED)]
+    assert [p is None for p in shipped["parents"]] == [True] * len(data.CLASSES) + [False] * 499
+
+
+def test_parents_are_the_shipped_ones():
+    """Of the pictures of data.py (DPAR_DATA), as far as there are."""
+    if not os.environ.get("DPAR_DATA"):
+        pytest.skip("set DPAR_DATA to a folder of data.py")
+    shipped = json.loads((data.HERE.parent / "assets/model/config.json").read_text())
+    group = {n: None if p is None else shipped["classes"][p] for n, p in zip(shipped["classes"], shipped["parents"])}
+    pictures = data.load(os.environ["DPAR_DATA"])
+    found = labels.described(labels.label(pictures.rows, pictures.groups))
+    mine = {n: None if p is None else found["classes"][p] for n, p in zip(found["classes"], found["parents"])}
+    assert len(mine) > len(data.CLASSES) and {n: group[n] for n in mine} == mine

@@ -44,7 +44,7 @@ def drawn(path, n=60):
         images[i] = np.asarray(page)
         held = "val" if i % 6 == i // 6 else "train"
         row = dict(cls=data.CLASSES[i % 6], idea=WANTED[i % 12], style=data.STYLES[i % 5], split=held, base=f"1F3{i % 12:02X}")
-        rows.append(row | dict(keywords=["shape"]))
+        rows.append(row | dict(keywords=["shape"], named=row["style"] in data.NAMED_STYLES))
     np.save(path / "images.npy", images)
     data.write(path, rows, data.CLASSES)
 

@@ -1,5 +1,7 @@
 """The trainers: resumed equals uninterrupted, same data for all models, labels, noise, thresholds, optimisers, number format."""
 
+import signal
+
 import numpy as np
 import pytest
 import torch
@@ -32,7 +34,7 @@ def tokens(tmp_path_factory):
         )
         for n, (c, i) in enumerate(zip(cls, idea))
     ]
-    z = labels.label(rows, list(data.CLASSES), [r["idea"] for r in rows if "thing7" not in r["idea"]])
+    z = labels.label([r | dict(named="thing7" not in r["idea"]) for r in rows], list(data.CLASSES))
     encode.save_npz(path / "tokens.npz", tokens=x.astype(np.int16), **z, style=np.zeros(40, np.int8), size=32, seed=0)
     np.save(path / "entropies.npy", rng.random((2, 40, 64)).astype(np.float32) * 6)
     return path
@@ -179,11 +181,19 @@ def test_start_from_exported(tokens, tmp_path, capsys):
     trainer.start_from(begun, tmp_path / "baseline.safetensors")
     begun.cls_embedding.fold()
     assert all(torch.equal(v.half(), half[k]) for k, v in begun.state_dict().items())
-    other = build(ModelConfig.of({**state["cfg"], "num_classes": 3}))
-    trainer.start_from(other, tmp_path / "baseline.safetensors")
-    assert "their rows start fresh" in capsys.readouterr().out
-    assert torch.equal(other.norm.weight.half(), half["norm.weight"])
-    assert torch.equal(other.cls_embedding.embedding_table.weight[-1].half(), half[trainer.TABLE][-1])
+    for source in (tmp_path / "baseline.safetensors", tmp_path / "run"):  # a run has parts, this model has none
+        other = build(ModelConfig.of({**state["cfg"], "num_classes": 3}))
+        trainer.start_from(other, source)
+        assert "their rows start fresh" in capsys.readouterr().out
+        assert torch.equal(other.norm.weight.half(), half["norm.weight"])
+        assert torch.equal(other.cls_embedding.embedding_table.weight[-1].half(), half[trainer.TABLE][-1])
+    for classes, parts in ((3, 2), (state["cfg"]["num_classes"], state["shares"].shape[1])):
+        shared = build(ModelConfig.of({**state["cfg"], "num_classes": classes}))
+        shared.cls_embedding.share(torch.ones(classes + 4, parts))
+        trainer.start_from(shared, tmp_path / "run")
+        shared.cls_embedding.fold()
+        if classes != 3:
+            assert torch.allclose(shared.cls_embedding.embedding_table.weight, model.cls_embedding.embedding_table.weight)
     with pytest.raises(SystemExit, match="other shapes"):
         trainer.start_from(build(small(n_layer=2)), tmp_path / "baseline.safetensors")
     with pytest.raises(SystemExit, match="neither"):
@@ -232,8 +242,11 @@ def test_timing_leaves_no_trace(tokens, tmp_path, monkeypatch, capsys):
 def test_another_machine_goes_on_and_says_so(tokens, tmp_path, monkeypatch, capsys):
     run(tokens, tmp_path / "run", "entropy", "--stop-at", "3", "--f32")
     monkeypatch.setattr(precision, "machine", lambda _: "an abacus")
-    assert run(tokens, tmp_path / "run", "entropy", "--resume", "--f32")["machine"] == "an abacus"
+    assert run(tokens, tmp_path / "run", "entropy", "--resume", "--f32", "--stop-at", "5")["machine"] == "an abacus"
     assert "goes on on an abacus in f32" in capsys.readouterr().out
+    state = run(tokens, tmp_path / "run", "entropy", "--resume", "--bf16")
+    assert (state["step"], state["format"]) == (8, "bf16")
+    assert "begun on an abacus in f32, goes on on an abacus in bf16" in capsys.readouterr().out
 
 
 def test_progress_is_said(tokens, tmp_path, capsys):
@@ -242,6 +255,38 @@ def test_progress_is_said(tokens, tmp_path, capsys):
     assert "M parameters, in " in lines[0] and lines[0].endswith("from step 0")
     assert "pictures a second (first step" in lines[1] and "done in" in lines[1]
     assert lines[2].startswith("50%, ") and " left:  step 20" in lines[2] and lines[3].startswith("100%, 0 s left")
+
+
+def test_initial_scales():
+    """By width: deviations of 0.6 / sqrt(inputs) in every matrix, 0.5 in embeddings, 0.3 in rows with parts, nothing in the output."""
+    for dim in (64, 256):
+        torch.manual_seed(0)
+        model = build(ModelConfig(dim=dim, n_head=4, n_layer=1, n_local_encoder_layers=1, n_local_decoder_layers=1, num_classes=99))
+        for name, module in model.named_modules():
+            if isinstance(module, torch.nn.Linear):
+                want = 0 if name == "output" else 0.6 * module.in_features**-0.5
+                assert float(module.weight.detach().std()) == pytest.approx(want, rel=0.1), name
+        assert float(model.tok_embeddings.weight.detach().std()) == pytest.approx(0.5, rel=0.05)
+        model.cls_embedding.share(torch.ones(120, 200))
+        for rows in (model.cls_embedding.embedding_table, model.cls_embedding.parts):
+            assert float(rows.weight.detach().std()) == pytest.approx(0.3, rel=0.05)
+
+
+def test_stopped_by_time_or_by_hand(tokens, tmp_path, monkeypatch):
+    """--minutes and a signal end a run with a checkpoint, from which it goes on; a signal with exit code 130."""
+    assert run(tokens, tmp_path / "short", "entropy", "--minutes", "1e-9")["step"] == 1
+    assert run(tokens, tmp_path / "short", "entropy", "--resume")["step"] == 8
+
+    class Pressed(trainer.Clock):
+        def __init__(self, *how):
+            super().__init__(*how)
+            signal.raise_signal(signal.SIGINT)
+
+    with monkeypatch.context() as m, pytest.raises(SystemExit) as end:
+        m.setattr(trainer, "Clock", Pressed)
+        run(tokens, tmp_path / "cut", "entropy")
+    assert end.value.code == 130 and torch.load(tmp_path / "cut/last.pt", weights_only=False)["step"] == 1
+    assert run(tokens, tmp_path / "cut", "entropy", "--resume")["step"] == 8
 
 
 def test_schedule():

@@ -42,6 +42,8 @@ async function recorded({ lab, folder, note }) {
     const began = seconds(start);
     const later = await visit.untilState("a run that goes on", (s) => s.phase === "recording" && s.token > first.token + 10, 30_000);
     check(later.model === null, "the weights are still on their way");
+    const coming = await visit.untilState("a total", (s) => s.progress?.total > 1 || s.model !== null, 60_000);
+    check(coming.model === null && Math.abs(coming.progress.total / 1e6 - 20.8) < 0.1, `20.8 MB, not ${coming.progress?.total}, come before the first live picture`);
     await visit.shot("recorded");
     note(`it played ${began} s after the page opened, token ${later.token} after ${seconds(start)} s, weights at ${JSON.stringify(later.progress)}`);
     await visit.clean(site.url);
@@ -183,6 +185,13 @@ async function keyboard({ lab, folder, note }) {
     await visit.page.keyboard.press("ArrowRight");
     await visit.page.keyboard.press("ArrowRight");
     const moved = await visit.untilState("the threshold to follow", (s) => s.threshold !== ready.threshold, 20_000);
+    await control("class").fill("0.7 owl + 0.3 panda");
+    await visit.page.keyboard.press("Tab");
+    await visit.untilState("the mix", (s) => s.class === "0.7 owl + 0.3 panda", 20_000);
+    await control("class").fill("zebra crossing");
+    await visit.page.keyboard.press("Tab");
+    const said = await visit.untilState("what is wrong with it", (s) => s.message?.includes("nearest:"), 20_000);
+    equal(said.class, "0.7 owl + 0.3 panda", "what was asked for before");
     await control("seed").fill("77");
     await visit.page.keyboard.press("Tab");
     await visit.untilState("the seed to follow", (s) => s.seed === 77, 20_000);
@@ -249,6 +258,11 @@ async function phone({ lab, folder, note }) {
     equal(wide, 390, "width of the page");
     const places = Object.entries((await visit.state()).places ?? {});
     equal(places.filter(([, [x, , width]]) => x + width > 390).map(([name]) => name), [], "parts that are wider than the screen");
+    const [x, y] = (await visit.state()).places.what;
+    await visit.page.touchscreen.tap(x + 40, y + 13);
+    await visit.page.waitForTimeout(1500);
+    await visit.shot("phone-picker");
+    equal(await visit.page.evaluate(() => document.activeElement.tagName), "CANVAS", "no keyboard covers the list");
     note(`nothing is wider than the screen, ${places.length} parts looked at`);
   } finally {
     await site.close();

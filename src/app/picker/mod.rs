@@ -37,6 +37,10 @@ pub struct Picker {
     made: Option<(String, usize)>,
     /// The marked choice has to come into sight.
     reveal: bool,
+    /// The weight of the term that is being typed, as it was written: `0.7` of `0.7 ow`.
+    weight: Option<String>,
+    /// The list is open, and whether a key opened it.
+    shown: Option<bool>,
 }
 
 /// A row of the list.
@@ -98,6 +102,7 @@ impl Picker {
         if self.made.as_ref().is_some_and(|(search, columns)| *search == self.search && *columns == across) {
             return false;
         }
+        self.weight = None;
         self.rows = if self.search.trim().is_empty() { self.all(config, across) } else { self.found(config) };
         self.made = Some((self.search.clone(), across));
         self.tops = vec![0.0];
@@ -130,19 +135,28 @@ impl Picker {
     }
 
     /// What the search finds.
-    fn found(&self, config: &ModelConfig) -> Vec<Row> {
+    fn found(&mut self, config: &ModelConfig) -> Vec<Row> {
         let (before, last) = self.typed();
         let mut rows = Vec::new();
-        let whole = prompt::resolve(&self.search, config);
-        if let Ok(mix) = &whole
-            && mix.single().is_none()
+        if !before.is_empty()
+            && let Err(e) = prompt::resolve(before, config)
         {
-            rows.push(Row::Typed(mix.clone()));
+            // What is chosen now would stand alone: nobody wants half of what they typed.
+            return vec![Row::Note(e.to_string())];
         }
-        let name = last.trim_start().trim_start_matches(|c: char| c.is_ascii_digit() || c == '.');
+        let whole = || prompt::resolve(&self.search, config);
+        if !before.is_empty()
+            && let Ok(mix) = whole()
+        {
+            rows.push(Row::Typed(mix));
+        }
+        let mut weight = None;
         let mut found = self.catalogue.search(last);
-        if found.is_empty() {
+        if found.is_empty()
+            && let Some((_, name)) = prompt::weighted(last.trim())
+        {
             found = self.catalogue.search(name); // "0.7 ow"
+            weight = last.split_whitespace().next().map(str::to_owned);
         }
         if found.is_empty()
             && let Ok(class) = last.trim().parse::<usize>()
@@ -152,11 +166,11 @@ impl Picker {
         }
         let row = |class: usize| if config.is_group(class) { Row::Any(class) } else { Row::Thing(class) };
         rows.extend(found.into_iter().map(row));
-        match (rows.is_empty(), whole) {
-            (true, Err(e)) if !last.trim().is_empty() => rows.push(Row::Note(e.to_string())),
-            (true, _) if !before.is_empty() => rows.push(Row::Note("type what to mix it with".into())),
-            _ => {}
+        if rows.is_empty() {
+            let said = if last.trim().is_empty() { None } else { whole().err().map(|e| e.to_string()) };
+            rows.push(Row::Note(said.unwrap_or_else(|| "type what to mix it with".into())));
         }
+        self.weight = weight;
         rows
     }
 
@@ -181,12 +195,38 @@ impl Picker {
 
     /// A class in the place of the name that is being typed: `2 owl + pan` with the panda is `2 owl + panda`.
     fn completed(&self, class: usize, config: &ModelConfig) -> Mix {
-        let (before, last) = self.typed();
-        let weight = last.split_whitespace().next().filter(|w| w.parse::<f64>().is_ok() && last.trim() != *w);
+        let before = self.typed().0;
         let name = config.class_name(class);
-        let term = weight.map_or_else(|| name.clone(), |weight| format!("{weight} {name}"));
+        let term = self.weight.as_ref().map_or_else(|| name.clone(), |weight| format!("{weight} {name}"));
         let text = if before.is_empty() { term } else { format!("{before} + {term}") };
         prompt::resolve(&text, config).unwrap_or_else(|_| class.into())
+    }
+
+    /// Emoji of known things by their names, which every font can show; whether there were any.
+    fn spell_out(&mut self, config: &ModelConfig) -> bool {
+        if self.search.is_ascii() {
+            return false;
+        }
+        let spelled = |term: &str| {
+            let weight = prompt::weighted(term.trim()).map(|(_, name)| name);
+            let class = self.catalogue.shown_by(weight.unwrap_or(term))?;
+            let name = config.class_name(class);
+            Some(weight.map_or_else(|| name.clone(), |emoji| term.trim().replace(emoji, &name)))
+        };
+        let terms: Vec<Option<String>> = self.search.split('+').map(spelled).collect();
+        if terms.iter().all(Option::is_none) {
+            return false;
+        }
+        let whole =
+            self.search.split('+').zip(terms).map(|(term, name)| name.unwrap_or_else(|| term.trim().to_owned()));
+        self.search = whole.collect::<Vec<_>>().join(" + ");
+        true
+    }
+
+    /// Forgets what was looked for.
+    fn close(&mut self) {
+        self.search.clear();
+        (self.marked, self.shown) = (0, None);
     }
 
     /// Shows or hides a group's things; their rows are made with the next frame.

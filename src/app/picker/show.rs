@@ -18,7 +18,7 @@ pub fn show(ui: &mut Ui, f: &Facts<'_>, picker: &mut Picker, out: &mut Vec<Actio
     let button = ui.add(egui::Button::new(name).truncate()).on_hover_text("What to draw");
     let screen = ui.ctx().content_rect().size();
     let width = 352.0f32.min(screen.x - 28.0);
-    let shown = egui::Popup::from_toggle_button_response(&button)
+    let open = egui::Popup::from_toggle_button_response(&button)
         .close_behavior(egui::PopupCloseBehavior::CloseOnClickOutside)
         .width(width)
         .show(|ui| {
@@ -28,20 +28,44 @@ pub fn show(ui: &mut Ui, f: &Facts<'_>, picker: &mut Picker, out: &mut Vec<Actio
                 ui.close();
             }
         });
-    if shown.is_none() {
-        picker.search.clear();
+    if open.is_none()
+        && let Some(by_key) = picker.shown
+    {
+        picker.close();
+        if by_key {
+            button.request_focus();
+        }
     }
+}
+
+/// The search field.
+fn field() -> egui::Id {
+    egui::Id::new("search what to draw")
 }
 
 /// The open list; what was chosen.
 fn choose(ui: &mut Ui, f: &Facts<'_>, picker: &mut Picker, height: f32, out: &mut Vec<Action>) -> Option<Mix> {
-    let pressed = keys(ui);
+    // Elsewhere (a button, a row) the keys mean what they mean there.
+    let typing = ui.memory(|m| m.has_focus(field()));
+    let pressed = if typing { keys(ui) } else { None };
+    let finger = ui.input(egui::InputState::has_touch_screen);
     let hint = "owl, car, or owl + panda";
-    let field = egui::TextEdit::singleline(&mut picker.search).hint_text(hint).desired_width(f32::INFINITY);
-    let field = ui.add(field);
-    field.widget_info(|| WidgetInfo::labeled(Role::TextInput, true, "Search what to draw"));
-    if ui.memory(|m| m.focused().is_none()) {
-        field.request_focus();
+    let edit = egui::TextEdit::singleline(&mut picker.search).id(field()).hint_text(hint).desired_width(f32::INFINITY);
+    let edit = ui.add(edit);
+    edit.widget_info(|| WidgetInfo::labeled(Role::TextInput, true, "Search what to draw"));
+    if picker.shown.is_none() {
+        let by_key = ui.input(|i| i.key_pressed(Key::Enter) || i.key_pressed(Key::Space));
+        picker.shown = Some(by_key);
+        // On a phone its keyboard would cover the list: it comes when the field is touched.
+        if by_key || !finger {
+            edit.request_focus();
+        }
+    }
+    if edit.changed() && picker.spell_out(f.config) {
+        let end = egui::text::CCursor::new(picker.search.chars().count());
+        let mut state = egui::TextEdit::load_state(ui.ctx(), field()).unwrap_or_default();
+        state.cursor.set_char_range(Some(egui::text::CCursorRange::one(end)));
+        state.store(ui.ctx(), field());
     }
     ui.horizontal(|ui| {
         if ui.button("Any thing").on_hover_text("One of all, by lot").clicked() {
@@ -52,10 +76,11 @@ fn choose(ui: &mut Ui, f: &Facts<'_>, picker: &mut Picker, height: f32, out: &mu
             out.push(Action::RandomMix);
             ui.close();
         }
-        ui.label(theme::small("drop one on another to mix them"));
+        let how = if finger { "or type two with a + between" } else { "drop one on another to mix them" };
+        ui.label(theme::small(how));
     });
     let across = ((ui.available_width() / PLACE) as usize).max(1);
-    if picker.refresh(f.config, across) && field.changed() {
+    if picker.refresh(f.config, across) && edit.changed() {
         picker.marked = 0;
         picker.reveal = true;
     }

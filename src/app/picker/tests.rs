@@ -25,6 +25,7 @@ fn without_a_search_there_are_the_best_and_the_groups_and_each_opens() {
     let (mut picker, config) = searched("");
     let rows = labels(&picker, &config);
     let pictures = config.best().count().div_ceil(4);
+    assert!((10..=14).contains(&config.best().count()), "a dozen");
     assert_eq!(rows.len(), pictures + 58);
     assert_eq!(rows[pictures], "> animal-bird");
     picker.toggle(0);
@@ -48,10 +49,34 @@ fn a_search_lists_what_fits_and_completes_a_mix() {
     assert_eq!(prompt::describe(&mix, &config), "2 owl + panda");
     let (picker, config) = searched("owl + 0.3 panda");
     assert_eq!(labels(&picker, &config)[..2], ["= owl + 0.3 panda", "panda"]);
+    let (picker, config) = searched("owl + 8 ball");
+    let Some(Choice::Take(mix)) = picker.choice((0, 0), &config) else { panic!("a thing") };
+    assert_eq!(prompt::describe(&mix, &config), "owl + pool 8 ball", "no weight, but a part of a name");
+    for (half, says) in [("qqqq + panda", "(nothing is called 'qqqq'; "), ("owl + + panda", "beside a '+')")] {
+        let (picker, config) = searched(half);
+        let rows = labels(&picker, &config);
+        assert!(rows.len() == 1 && rows[0].contains(says), "{half}: {rows:?}");
+        assert_eq!(picker.choice((0, 0), &config), None, "half of what was typed is not taken");
+    }
     let (picker, config) = searched("owl + ");
     assert_eq!(labels(&picker, &config), ["(type what to mix it with)"]);
     let (picker, config) = searched("qqqqq");
     assert!(labels(&picker, &config)[0].starts_with("(nothing is called 'qqqqq'; nearest: "));
+}
+
+#[test]
+fn emoji_are_spelled_out_for_fonts_that_have_none() {
+    for (typed, spelled) in [
+        ("\u{1F989}", "owl"),
+        ("2 \u{1F989} + \u{2764}\u{FE0F}", "2 owl + red heart"),
+        ("\u{1F44D}\u{1F3FD}+ow", "thumbs up + ow"),
+    ] {
+        let (mut picker, config) = searched(typed);
+        assert!(picker.spell_out(&config) && picker.search == spelled, "{typed}: {}", picker.search);
+        assert!(!picker.spell_out(&config));
+    }
+    let (mut picker, config) = searched("caf\u{E9} + \u{2603}x");
+    assert!(!picker.spell_out(&config) && picker.search.ends_with('x'));
 }
 
 #[test]
