@@ -6,8 +6,8 @@
 
 `images.npy` is uint8 (N, 128, 128, 4), RGBA with straight alpha, in the order of `manifest.jsonl`; `groups.json` lists the names of
 the groups. A row of the manifest has `file style licence hex base label aliases keywords group sub cls tone` (render.mjs) and
-`concept idea named split` (here): cls is its group, idea the name of what it shows. named: it is learnt by that name, because the
-idea is one of ideas.txt (--ideas) and the style one that draws like the others; what else there is teaches groups and words (labels.py).
+`concept idea named split` (here): cls is its group, idea the name of what it shows; named: it is learnt by that name, being one of
+ideas.txt (--ideas) in a style that draws like the others. The rest teaches groups and words (labels.py).
 """
 
 import argparse
@@ -109,7 +109,7 @@ def render(work, out, limit):
 def write_counts(rows, path):
     """CSV: class, one column a style, train, val, concepts, concepts in validation, drawings learnt by name."""
     with open(path, "w", newline="") as f:
-        w = csv.writer(f)
+        w = csv.writer(f, lineterminator="\n")
         w.writerow(["class", *STYLES, "train", "val", "concepts", "val_concepts", "named"])
         for name in [*CLASSES, "all"]:
             mine = [r for r in rows if name in (r["cls"], "all")]

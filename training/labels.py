@@ -20,6 +20,7 @@ from data import concept
 
 OTHERS = 0.3  # share of what is drawn from that goes to the pictures without a name
 KEYWORDS = 10  # at most, a name
+NUMBER = r"[+-]?\d+"
 SEARCHED = ("emoji", "aliases", "keywords")  # of config.json
 STOP = frozenset("with of and without the on in a to at".split())
 
@@ -37,8 +38,10 @@ def search_words(rows, name):
         forms["".join(chr(int(p, 16)) for p in r["base"].split("-") if p.upper() != "FE0F")] = True
         called |= dict.fromkeys(r.get("aliases", ()))
         said |= dict.fromkeys(map(str.lower, r.get("keywords", ())))
-    aliases = [w for w in called if not words(w) <= words(name)]  # "apple" may be the green one
-    return list(forms), aliases, [w for w in said if w not in name.lower() and w not in aliases][:KEYWORDS]
+    # "apple" may be the green one; "cat2" and "-1" are for programs, and numbers are those of classes.
+    aliases = [w for w in called if not words(w) <= words(name) and not re.fullmatch(NUMBER + r"|.*[a-z]\d+", w)]
+    said = [w for w in said if w not in name.lower() and w not in aliases and not re.fullmatch(NUMBER, w)]
+    return list(forms), aliases, said[:KEYWORDS]
 
 
 def label(rows, groups):

@@ -88,9 +88,11 @@ impl Catalogue {
             all.next().filter(|_| all.next().is_none())
         };
         let held = || self.entries.iter().any(|e| e.name.split(' ').any(|word| word == wanted));
-        find(&|e| e.name == wanted)
-            .or_else(|| find(&|e| e.emoji.contains(&emoji)))
-            .or_else(|| only(&|e| e.aliases.contains(&wanted)))
+        let itself = find(&|e| e.name == wanted).or_else(|| find(&|e| e.emoji.contains(&emoji)));
+        if itself.is_some() || super::is_number(&wanted) {
+            return itself; // a number is a class's, not somebody's word for a thing
+        }
+        only(&|e| e.aliases.contains(&wanted))
             .or_else(|| {
                 only(&|e| e.is_group && e.name.rsplit(' ').next() == Some(&wanted))
                     .filter(|group| self.is_the_groups(*group, &wanted))

@@ -22,7 +22,7 @@ def row(idea, cls, style="noto", split="train", base="1F600", keywords=(), alias
 def scheme():
     """Three ideas to be asked for, one of them in a style that draws otherwise, too; two others."""
     rows = [
-        row("red apple", "food-fruit", base="1F34E", keywords=["Fruit", "apple", "mac"], aliases=["apple", "pome"]),
+        row("red apple", "food-fruit", base="1F34E", keywords=["Fruit", "apple", "5", "mac"], aliases=["apple", "pome", "apple2", "-1"]),
         row("red apple", "food-fruit", "twemoji", "val", "1F34E", ["Fruit", "apple"]),
         row("red apple", "food-fruit", "noto-v1", base="1F34E", keywords=["FRUIT"]),
         row("cat face", "cat-monkey-face", base="1F431"),

@@ -1,4 +1,5 @@
-"""recipe.sh's presets, without running them: every command is one that its script takes, and cpu is how the shipped model was made."""
+"""recipe.sh's presets, without running them: every command is one that its script takes, and cpu is how the shipped model was
+made."""
 
 import argparse
 import importlib
@@ -21,8 +22,8 @@ class Parsed(Exception):
 
 
 def commands(path, monkeypatch, *asked):
-    """The commands of `recipe.sh WORK *asked`, {name of the step: its arguments as the script parses them}. `python` only writes them
-    down."""
+    """The commands of `recipe.sh WORK *asked`, {name of the step: its arguments as the script parses them}. `python` only writes
+    them down."""
     stub = path / "bin/python"
     stub.parent.mkdir()
     stub.write_text(f'#!/bin/sh\necho "$@" >> {path}/log\n[ "$2" != threshold ] || echo 3.3 > {path}/work/threshold\n')

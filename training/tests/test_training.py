@@ -258,7 +258,7 @@ def test_progress_is_said(tokens, tmp_path, capsys):
 
 
 def test_initial_scales():
-    """By width: deviations of 0.6 / sqrt(inputs) in every matrix, 0.5 in embeddings, 0.3 in rows with parts, nothing in the output."""
+    """By width: deviations of 0.6 / sqrt(inputs) in matrices, 0.5 in embeddings, 0.3 in rows with parts, nothing in the output."""
     for dim in (64, 256):
         torch.manual_seed(0)
         model = build(ModelConfig(dim=dim, n_head=4, n_layer=1, n_local_encoder_layers=1, n_local_decoder_layers=1, num_classes=99))
