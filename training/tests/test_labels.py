@@ -22,7 +22,7 @@ def row(idea, cls, style="noto", split="train", base="1F600", keywords=(), alias
 def scheme():
     """Three ideas to be asked for, one of them in a style that draws otherwise, too; two others."""
     rows = [
-        row("red apple", "food-fruit", base="1F34E", keywords=["Fruit", "apple", "5", "mac"], aliases=["apple", "pome", "apple2", "-1"]),
+        row("red apple", "food-fruit", base="1F34E", keywords=["Fruit", "apple", "5"], aliases=["apple", "pome", "a2", "-1"]),
         row("red apple", "food-fruit", "twemoji", "val", "1F34E", ["Fruit", "apple"]),
         row("red apple", "food-fruit", "noto-v1", base="1F34E", keywords=["FRUIT"]),
         row("cat face", "cat-monkey-face", base="1F431"),
@@ -43,7 +43,7 @@ def test_names_and_parents(scheme):
     assert found["parents"][:58] == [None] * 58 and found["emoji"][0] == found["keywords"][0] == []
     assert found["emoji"][58:] == [["\U0001f431"], ["\U0001f57a", "\U0001f57a\u200d\u2642"], ["\U0001f34e"]]
     assert found["aliases"][58:] == [[], [], ["pome"]]  # its own words say nothing new
-    assert found["keywords"][58:] == [[], ["disco"], ["fruit", "mac"]]  # "apple" is in the name
+    assert found["keywords"][58:] == [[], ["disco"], ["fruit"]]  # "apple" is in the name
 
 
 def test_rows_of_the_table(scheme):

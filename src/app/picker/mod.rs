@@ -202,25 +202,24 @@ impl Picker {
         prompt::resolve(&text, config).unwrap_or_else(|_| class.into())
     }
 
-    /// Emoji of known things by their names, which every font can show; whether there were any.
-    fn spell_out(&mut self, config: &ModelConfig) -> bool {
-        if self.search.is_ascii() {
-            return false;
+    /// What is typed or pasted, with the emoji of known things by their names, which every font can show; `None` where there
+    /// are none.
+    fn spelled_out(&self, text: &str, config: &ModelConfig) -> Option<String> {
+        if text.is_ascii() {
+            return None;
         }
         let spelled = |term: &str| {
-            let weight = prompt::weighted(term.trim()).map(|(_, name)| name);
-            let class = self.catalogue.shown_by(weight.unwrap_or(term))?;
-            let name = config.class_name(class);
-            Some(weight.map_or_else(|| name.clone(), |emoji| term.trim().replace(emoji, &name)))
+            let term = term.trim();
+            let emoji = prompt::weighted(term).map_or(term, |(_, name)| name);
+            let name = config.class_name(self.catalogue.shown_by(emoji)?);
+            Some(term.replace(emoji, &name))
         };
-        let terms: Vec<Option<String>> = self.search.split('+').map(spelled).collect();
+        let terms: Vec<Option<String>> = text.split('+').map(spelled).collect();
         if terms.iter().all(Option::is_none) {
-            return false;
+            return None;
         }
-        let whole =
-            self.search.split('+').zip(terms).map(|(term, name)| name.unwrap_or_else(|| term.trim().to_owned()));
-        self.search = whole.collect::<Vec<_>>().join(" + ");
-        true
+        let whole = text.split('+').zip(terms).map(|(term, name)| name.unwrap_or_else(|| term.trim().to_owned()));
+        Some(whole.collect::<Vec<_>>().join(" + "))
     }
 
     /// Forgets what was looked for.

@@ -1,6 +1,8 @@
 //! The picker on the screen.
 
-use eframe::egui::{self, Align2, Color32, Key, Modifiers, Rect, Response, Role, Sense, Ui, WidgetInfo, pos2, vec2};
+use eframe::egui::{
+    self, Align2, Color32, Event, ImeEvent, Key, Modifiers, Rect, Response, Role, Sense, Ui, WidgetInfo, pos2, vec2,
+};
 
 use super::super::{Action, Facts, theme};
 use super::{Choice, LINE, PICTURES, Picker, Row, mixed};
@@ -40,7 +42,7 @@ pub fn show(ui: &mut Ui, f: &Facts<'_>, picker: &mut Picker, out: &mut Vec<Actio
 
 /// The search field.
 fn field() -> egui::Id {
-    egui::Id::new("search what to draw")
+    egui::Id::unique("search what to draw")
 }
 
 /// The open list; what was chosen.
@@ -48,6 +50,9 @@ fn choose(ui: &mut Ui, f: &Facts<'_>, picker: &mut Picker, height: f32, out: &mu
     // Elsewhere (a button, a row) the keys mean what they mean there.
     let typing = ui.memory(|m| m.has_focus(field()));
     let pressed = if typing { keys(ui) } else { None };
+    if typing {
+        ui.input_mut(|i| spell_out(&mut i.events, picker, f));
+    }
     let finger = ui.input(egui::InputState::has_touch_screen);
     let hint = "owl, car, or owl + panda";
     let edit = egui::TextEdit::singleline(&mut picker.search).id(field()).hint_text(hint).desired_width(f32::INFINITY);
@@ -60,12 +65,6 @@ fn choose(ui: &mut Ui, f: &Facts<'_>, picker: &mut Picker, height: f32, out: &mu
         if by_key || !finger {
             edit.request_focus();
         }
-    }
-    if edit.changed() && picker.spell_out(f.config) {
-        let end = egui::text::CCursor::new(picker.search.chars().count());
-        let mut state = egui::TextEdit::load_state(ui.ctx(), field()).unwrap_or_default();
-        state.cursor.set_char_range(Some(egui::text::CCursorRange::one(end)));
-        state.store(ui.ctx(), field());
     }
     ui.horizontal(|ui| {
         if ui.button("Any thing").on_hover_text("One of all, by lot").clicked() {
@@ -114,6 +113,17 @@ fn choose(ui: &mut Ui, f: &Facts<'_>, picker: &mut Picker, height: f32, out: &mu
         Choice::Toggle(group) => {
             picker.toggle(group);
             None
+        }
+    }
+}
+
+/// Emoji become names before the text field sees them: its fonts have no pictures.
+fn spell_out(events: &mut [Event], picker: &Picker, f: &Facts<'_>) {
+    for event in events {
+        if let Event::Text(text) | Event::Paste(text) | Event::Ime(ImeEvent::Commit(text)) = event
+            && let Some(spelled) = picker.spelled_out(text, f.config)
+        {
+            *text = spelled;
         }
     }
 }
