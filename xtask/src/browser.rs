@@ -24,7 +24,8 @@ pub fn all(folder: &Path) -> Result<()> {
 }
 
 fn run(folder: &Path, only: &[&str]) -> Result<()> {
-    tools::browser()?;
+    tools::ensure(&[tools::Need::Browser])?;
+    tools::node()?;
     let tests = root().join("web");
     let mut command = Command::new("node");
     command.arg("tests/run.mjs").arg(folder).args(only).current_dir(tests);

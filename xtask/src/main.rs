@@ -3,6 +3,8 @@
 mod browser;
 mod dist;
 mod sizes;
+mod systems;
+mod test;
 mod tools;
 mod training;
 mod wasm;
@@ -13,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 
 const WASM: &str = "wasm32-unknown-unknown";
 
@@ -27,8 +29,8 @@ struct Chore {
 const CHORES: &[Chore] = &[
     Chore {
         name: "test",
-        about: "everything CI checks: format, lints, all tests, a smoke training, the page and its browser tests",
-        run: test,
+        about: "everything CI checks [rust | training | web: a part of it; systems: a long check of its own]",
+        run: test::test,
     },
     Chore {
         name: "web",
@@ -43,7 +45,8 @@ const CHORES: &[Chore] = &[
 ];
 
 fn main() -> ExitCode {
-    let args: Vec<String> = std::env::args().skip(1).collect();
+    let mut args: Vec<String> = std::env::args().skip(1).collect();
+    tools::take_flag(&mut args);
     let name = args.first().map_or("help", String::as_str);
     if matches!(name, "help" | "-h" | "--help") {
         help();
@@ -68,41 +71,7 @@ fn help() {
         println!("  {:<8} {}", chore.name, chore.about);
     }
     println!("  {:<8} this list", "help");
-}
-
-/// Everything CI checks, stopping at the first failure.
-fn test(args: &[String]) -> Result<()> {
-    ensure!(args.is_empty(), "test takes no arguments, `{}` is one", args.join(" "));
-    let mut steps = Steps::default();
-    let mut gpu = tools::Gpu::Unknown;
-    steps.run("tools", || {
-        gpu = tools::ensure()?;
-        Ok(())
-    })?;
-    steps.cargo("format", &["fmt", "--all", "--check"], &[])?;
-    steps.cargo("lints", &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"], &[])?;
-    // Without an adapter the GPU tests would fail; they skip themselves when told, and say so.
-    let no_gpu: &[(&str, &str)] = if gpu == tools::Gpu::None { &[("DPAR_NO_GPU", "1")] } else { &[] };
-    steps.cargo("tests", &["test", "--workspace"], no_gpu)?;
-    let mut model = PathBuf::new();
-    steps.run("training", || {
-        model = training::test()?;
-        Ok(())
-    })?;
-    // What was trained a minute ago, in the Rust engine: logits and whole runs against what PyTorch computes.
-    let model = model.to_string_lossy().into_owned();
-    let trained = ["test", "--workspace", "--test", "parity_model", "--test", "parity_loop", "smoke"];
-    steps.cargo("trained", &trained, &[&[("DPAR_SMOKE", model.as_str())], no_gpu].concat())?;
-    let mut page = PathBuf::new();
-    steps.run("page", || {
-        // Without the two minutes of `wasm-opt`: `dist` runs it, and the same browser test over its result.
-        let (folder, plain) = dist::build(dist::Optimised::No)?;
-        page = folder;
-        sizes::check_plain(plain)
-    })?;
-    steps.run("browser", || browser::all(&page))?;
-    steps.summary(&format!("GPU tests {}", if no_gpu.is_empty() { "included" } else { "SKIPPED, no adapter" }));
-    Ok(())
+    println!("\n--install: install what is missing without asking (as root or with CI=true nobody is asked)");
 }
 
 /// Steps of a chore: announced, timed, listed at the end.

@@ -46,7 +46,7 @@ fn python() -> Result<PathBuf> {
     if fs::read(&stamp).is_ok_and(|done| done == wanted) {
         return Ok(python);
     }
-    tools::python()?;
+    tools::ensure(&[tools::Need::Python])?;
     println!("   python3 -m venv {}", home.display());
     status(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&home), "python3 -m venv")?;
     let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "./training[dev]"];
