@@ -6,9 +6,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::controls::{Controls, SamplingConfig};
 use crate::error::{Error, Result};
 use crate::patching::Mode;
-use crate::request::Live;
 
 /// Shape of a token model (entropy model, fixed-length baseline) or, with local layers, of DPAR.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -112,26 +112,6 @@ pub struct PatchingConfig {
     pub max_patch_length: usize,
 }
 
-/// Default sampling settings of a model folder.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct SamplingConfig {
-    /// Classifier-free guidance scale; 1 is off.
-    pub cfg_scale: f32,
-    /// Softmax temperature; 0 is greedy.
-    pub temperature: f32,
-    /// Keep the k most probable tokens; 0 is off.
-    pub top_k: usize,
-    /// Keep the shortest most-probable prefix that reaches this mass; 1 is off.
-    pub top_p: f32,
-}
-
-impl Default for SamplingConfig {
-    fn default() -> Self {
-        Self { cfg_scale: 2.0, temperature: 1.0, top_k: 0, top_p: 1.0 }
-    }
-}
-
 /// One model folder. `dpar` needs `entropy`; a plain LlamaGen folder has only `baseline` and `vq`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ModelConfig {
@@ -178,6 +158,16 @@ impl ModelConfig {
         let config: Self = serde_json::from_slice(json).map_err(|e| bad(format!("is not a model config: {e}")))?;
         config.check().map_err(bad)?;
         Ok(config)
+    }
+
+    /// The controls that a run of this model has where nobody sets others.
+    pub fn controls(&self) -> Controls {
+        Controls {
+            mode: self.patching.mode,
+            threshold: self.patching.threshold,
+            p_max: u32::try_from(self.patching.max_patch_length).unwrap_or(0),
+            sampling: self.sampling.clone(),
+        }
     }
 
     /// Grid side g, shared by all models of the folder.
@@ -277,7 +267,7 @@ impl ModelConfig {
             return Err(format!("lists {} class names for {} classes", self.classes.len(), self.num_classes()));
         }
         self.check_names()?;
-        Live::of(self).check().map_err(|e| format!("its default settings cannot be used: {e}"))?;
+        self.controls().check().map_err(|e| format!("its default settings cannot be used: {e}"))?;
         Ok(())
     }
 }

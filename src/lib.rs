@@ -7,6 +7,7 @@ pub mod app;
 pub mod backend;
 pub mod checkpoint;
 pub mod config;
+pub mod controls;
 pub mod engine;
 pub mod error;
 pub mod evaluation;

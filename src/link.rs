@@ -29,11 +29,12 @@ use std::fmt::{self, Write as _};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::config::ModelConfig;
+use crate::controls::Controls;
 use crate::engine::Generator;
 use crate::error::{Error, Result};
 use crate::patching::Mode;
 use crate::prompt;
-use crate::request::{Live, Request};
+use crate::request::Request;
 use crate::trace::Run;
 
 /// Characters of a value that are escaped: all but those that an address may hold and that separate nothing here.
@@ -65,7 +66,7 @@ pub struct Link {
     pub warnings: Vec<String>,
 }
 
-/// [`Live`], as far as a link says.
+/// [`Controls`], as far as a link says.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Settings {
     /// How boundaries are chosen.
@@ -96,13 +97,13 @@ pub struct View {
 }
 
 impl Settings {
-    /// Everything `live` says.
-    pub fn of(live: &Live) -> Self {
-        let s = &live.sampling;
+    /// Everything `controls` says.
+    pub fn of(controls: &Controls) -> Self {
+        let s = &controls.sampling;
         Self {
-            mode: Some(live.mode),
-            threshold: Some(live.threshold),
-            p_max: Some(live.p_max),
+            mode: Some(controls.mode),
+            threshold: Some(controls.threshold),
+            p_max: Some(controls.p_max),
             cfg_scale: Some(s.cfg_scale),
             temperature: Some(s.temperature),
             // More than the codebook has is all of it, however much more.
@@ -111,12 +112,12 @@ impl Settings {
         }
     }
 
-    /// What `live` says otherwise than `before`.
-    fn difference(before: &Live, live: &Live) -> Self {
+    /// What `controls` says otherwise than `before`.
+    fn difference(before: &Controls, controls: &Controls) -> Self {
         fn changed<T: PartialEq>(before: Option<T>, now: Option<T>) -> Option<T> {
             now.filter(|now| before.as_ref() != Some(now))
         }
-        let (a, b) = (Self::of(before), Self::of(live));
+        let (a, b) = (Self::of(before), Self::of(controls));
         Self {
             mode: changed(a.mode, b.mode),
             threshold: changed(a.threshold, b.threshold),
@@ -128,12 +129,12 @@ impl Settings {
         }
     }
 
-    /// Sets in `live` what the link says.
-    pub fn apply(&self, live: &mut Live) {
-        live.mode = self.mode.unwrap_or(live.mode);
-        live.threshold = self.threshold.unwrap_or(live.threshold);
-        live.p_max = self.p_max.unwrap_or(live.p_max);
-        let s = &mut live.sampling;
+    /// Sets in `controls` what the link says.
+    pub fn apply(&self, controls: &mut Controls) {
+        controls.mode = self.mode.unwrap_or(controls.mode);
+        controls.threshold = self.threshold.unwrap_or(controls.threshold);
+        controls.p_max = self.p_max.unwrap_or(controls.p_max);
+        let s = &mut controls.sampling;
         s.cfg_scale = self.cfg_scale.unwrap_or(s.cfg_scale);
         s.temperature = self.temperature.unwrap_or(s.temperature);
         s.top_k = self.top_k.map_or(s.top_k, |k| k as usize);
@@ -165,14 +166,14 @@ fn number(value: f32) -> String {
 impl Link {
     /// The link that draws `request` again, changes on the way included, with the model of this hash.
     pub fn of(request: &Request, model: &str, config: &ModelConfig) -> Self {
-        let mut before = &request.live;
+        let mut before = &request.controls;
         let mut changes = Vec::new();
-        for (at, live) in &request.schedule {
-            let difference = Settings::difference(before, live);
+        for (at, controls) in &request.schedule {
+            let difference = Settings::difference(before, controls);
             if difference != Settings::default() {
                 changes.push((*at, difference));
             }
-            before = live;
+            before = controls;
         }
         let last = request.forced.iter().rposition(Option::is_some).map_or(0, |i| i + 1);
         Self {
@@ -180,7 +181,7 @@ impl Link {
             generator: request.generator,
             class: Some(prompt::describe(&request.class, config)),
             seed: Some(request.seed),
-            settings: Settings::of(&request.live),
+            settings: Settings::of(&request.controls),
             changes,
             given: request.forced[..last].to_vec(),
             ..Self::default()
@@ -235,11 +236,11 @@ impl Link {
             }?,
         };
         let mut request = Request::new(config, self.generator, class, self.seed.unwrap_or(1));
-        self.settings.apply(&mut request.live);
-        let mut live = request.live.clone();
+        self.settings.apply(&mut request.controls);
+        let mut controls = request.controls.clone();
         for (at, change) in &self.changes {
-            change.apply(&mut live);
-            request.schedule.push((*at, live.clone()));
+            change.apply(&mut controls);
+            request.schedule.push((*at, controls.clone()));
         }
         request.forced.clone_from(&self.given);
         request.check(config)?;

@@ -12,7 +12,7 @@ use crate::engine::ops::{Flags, merge};
 use crate::engine::program::{Builder, Section, Work};
 use crate::engine::readback::Readback;
 use crate::engine::state::word;
-use crate::engine::{BufferId, Controls, CpuExecutor, Engine, GpuExecutor, Program, Tier};
+use crate::engine::{BufferId, ControlsUniform, CpuExecutor, Engine, GpuExecutor, Program, Tier};
 use crate::error::{Error, Result};
 use crate::patching::{PatchRule, Patches, StartReason};
 
@@ -126,7 +126,7 @@ impl Merger {
 
     /// Asks for the patches under `rule`, in place of whatever was asked for and is not under way. Returns at once.
     ///
-    /// The rule is taken as it is: [`crate::request::Live::check`] refuses those that make no sense.
+    /// The rule is taken as it is: [`crate::controls::Controls::check`] refuses those that make no sense.
     pub fn request(&mut self, rule: PatchRule) {
         self.wanted = Some(rule);
         self.submit();
@@ -145,7 +145,7 @@ impl Merger {
         let mut newest = None;
         if let Engine::Cpu(cpu) = &mut self.engine {
             if let Some(rule) = self.wanted.take() {
-                cpu.set_controls(&Controls::of_rule(&rule));
+                cpu.set_controls(&ControlsUniform::of_rule(&rule));
                 cpu.run_steps(0..1, 1);
                 let words = cpu.read(self.merged);
                 newest = Some(Merged::of(rule, bytemuck::cast_slice(&words[..2 * (self.tokens + 1)])));
@@ -173,7 +173,7 @@ impl Merger {
         let Engine::Gpu(gpu) = &mut self.engine else { return };
         let Some(rule) = self.wanted else { return };
         let Some(mut slot) = self.free.pop() else { return };
-        gpu.set_controls(&Controls::of_rule(&rule));
+        gpu.set_controls(&ControlsUniform::of_rule(&rule));
         gpu.run_into(0..1, self.merged, 2 * (self.tokens + 1), &mut slot);
         self.jobs.push_back(Job { rule, slot, image: self.image });
         self.wanted = None;

@@ -9,10 +9,12 @@ use serde_json::json;
 use web_time::Instant;
 
 use crate::checkpoint::ModelFiles;
-use crate::config::SamplingConfig;
+use crate::controls::SamplingConfig;
 use crate::engine::state::{DRAW, RECORD_WORDS};
 use crate::engine::weights::Precision;
-use crate::engine::{Controls, CpuExecutor, Engine, Generator, GpuExecutor, Layout, Program, Record, Tier, build};
+use crate::engine::{
+    ControlsUniform, CpuExecutor, Engine, Generator, GpuExecutor, Layout, Program, Record, Tier, build,
+};
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
 use crate::patching::{Mode, PatchRule};
@@ -122,7 +124,7 @@ async fn answer(engine: &mut Engine, files: &ModelFiles) -> Result<Answer> {
     let sampling: &SamplingConfig = &config.sampling;
     let given = |i: usize| if i < tokens / 2 { ((37 * i + 11) % VOCAB) as u32 } else { DRAW };
     engine.start(&1.into(), &(0..tokens).map(given).collect::<Vec<_>>())?;
-    engine.set_controls(&Controls::new(&rule, sampling, SEED, VOCAB));
+    engine.set_controls(&ControlsUniform::new(&rule, sampling, SEED, VOCAB));
     let (steps, ports) = (engine.program().steps.len(), engine.program().ports);
     engine.run_steps(0..steps, tokens);
     let words = engine.read(ports.records).await?;

@@ -6,13 +6,14 @@
 use serde::{Deserialize, Serialize};
 
 use crate::config::ModelConfig;
+use crate::controls::Controls;
 use crate::engine::Generator;
 use crate::engine::state::CANDIDATES;
 use crate::error::{Error, Result};
 use crate::mix::Mix;
 use crate::patching::{Patches, StartReason};
 use crate::prompt;
-use crate::request::{Live, Request};
+use crate::request::Request;
 use crate::session::{Session, Token};
 
 /// Candidates that a detailed run keeps of each token.
@@ -46,10 +47,10 @@ pub struct Run {
     pub seed: u32,
     /// Controls at the start: `threshold`, `mode`, `p_max`, `cfg_scale`, `temperature`, `top_k`, `top_p`.
     #[serde(flatten)]
-    pub live: Live,
+    pub controls: Controls,
     /// Control changes on the way, each with the position it took effect at.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub changes: Vec<(usize, Live)>,
+    pub changes: Vec<(usize, Controls)>,
     /// Tokens that were given rather than drawn, by position.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub forced: Vec<Option<u32>>,
@@ -98,7 +99,7 @@ impl Run {
             class_name: prompt::describe(&request.class, config),
             baseline: request.generator == Generator::Baseline,
             seed: request.seed,
-            live: request.live.clone(),
+            controls: request.controls.clone(),
             changes: request.schedule.clone(),
             forced: request.forced.clone(),
             tokens: tokens.iter().map(|t| t.id).collect(),
@@ -125,8 +126,8 @@ impl Run {
     }
 
     /// The controls in force at position `i`.
-    pub fn live_at(&self, i: usize) -> &Live {
-        self.changes.iter().rev().find(|(at, _)| *at <= i).map_or(&self.live, |(_, live)| live)
+    pub fn live_at(&self, i: usize) -> &Controls {
+        self.changes.iter().rev().find(|(at, _)| *at <= i).map_or(&self.controls, |(_, controls)| controls)
     }
 
     /// Its patches on a grid `grid` wide (every token its own for the baseline).
@@ -171,7 +172,7 @@ impl Run {
             generator: if self.baseline { Generator::Baseline } else { Generator::Dpar },
             class: self.mix.clone().unwrap_or_else(|| self.class.into()),
             seed: self.seed,
-            live: self.live.clone(),
+            controls: self.controls.clone(),
             forced: self.forced.clone(),
             schedule: self.changes.clone(),
         }

@@ -111,8 +111,8 @@ fn every_setting_reaches_the_run() {
     ];
     generate(&dir, "cpu", &all);
     let run = trace(&dir, "t.json").runs.remove(0);
-    let s = &run.live.sampling;
-    assert_eq!((run.live.mode, run.live.p_max, run.live.threshold), (Mode::Static, 3, -1.0));
+    let s = &run.controls.sampling;
+    assert_eq!((run.controls.mode, run.controls.p_max, run.controls.threshold), (Mode::Static, 3, -1.0));
     assert_eq!((s.cfg_scale, s.temperature, s.top_k, s.top_p), (1.0, 0.5, 9, 0.5));
     assert!(run.starts.iter().enumerate().all(|(i, start)| *start == i.is_multiple_of(3)));
 

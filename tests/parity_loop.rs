@@ -8,9 +8,9 @@ use std::ops::Range;
 
 use common::{Fixture, assert_close};
 use dpar::checkpoint::ModelFiles;
-use dpar::config::SamplingConfig;
+use dpar::controls::SamplingConfig;
 use dpar::engine::weights::Precision;
-use dpar::engine::{Controls, CpuExecutor, Engine, Generator, GpuExecutor, Layout, Record, Tier, build};
+use dpar::engine::{ControlsUniform, CpuExecutor, Engine, Generator, GpuExecutor, Layout, Record, Tier, build};
 use dpar::gpu::Gpu;
 use dpar::mix::Mix;
 use dpar::patching::{Mode, PatchRule};
@@ -39,7 +39,7 @@ fn advance(engine: &mut Engine, positions: Range<usize>) -> Vec<Record> {
 }
 
 /// Draws (or replays) all tokens, a few a submit.
-fn run(engine: &mut Engine, class: &Mix, forced: &[u32], controls: &Controls) -> Vec<Record> {
+fn run(engine: &mut Engine, class: &Mix, forced: &[u32], controls: &ControlsUniform) -> Vec<Record> {
     engine.start(class, forced).unwrap();
     engine.set_controls(controls);
     let total = engine.program().tokens;
@@ -49,7 +49,7 @@ fn run(engine: &mut Engine, class: &Mix, forced: &[u32], controls: &Controls) ->
 /// The fixtures' threshold is the median of their entropies, that is, exactly one token's entropy, which is not above
 /// it. Rounding must not decide that one tie here, so the rule gets a threshold a hair higher; no other entropy lies
 /// between (the recorded runs below are the test of what rounding does).
-fn controls(files: &ModelFiles, threshold: f32, sampling: &SamplingConfig, seed: u32) -> Controls {
+fn controls(files: &ModelFiles, threshold: f32, sampling: &SamplingConfig, seed: u32) -> ControlsUniform {
     let c = &files.config;
     let rule = PatchRule {
         mode: Mode::EntropyRowBoundary,
@@ -57,7 +57,7 @@ fn controls(files: &ModelFiles, threshold: f32, sampling: &SamplingConfig, seed:
         max_patch_length: c.patching.max_patch_length as u32,
         grid: c.grid() as u32,
     };
-    Controls::new(&rule, sampling, seed, c.vocab())
+    ControlsUniform::new(&rule, sampling, seed, c.vocab())
 }
 
 fn forced_parity(name: &str, gpu: Option<&Gpu>, layout: Layout, tier: Tier, rows: usize) {

@@ -35,7 +35,7 @@ impl Place {
     }
 
     fn session(&self, request: Request) -> Session {
-        let lanes = if request.live.sampling.cfg_scale == 1.0 { 1 } else { 2 };
+        let lanes = if request.controls.sampling.cfg_scale == 1.0 { 1 } else { 2 };
         let engine = pollster::block_on(self.backend.engine(&self.files, request.generator, lanes)).unwrap();
         Session::new(engine, &self.files.config, request).unwrap()
     }
@@ -101,10 +101,10 @@ fn a_threshold_moved_on_the_way_counts_from_the_next_submit_and_replays() {
         while session.tokens().len() < 20 {
             session.step_blocking().unwrap();
         }
-        let mut live = session.live().clone();
-        live.threshold = 1e6;
-        live.p_max = 0;
-        session.set_live(live.clone()).unwrap();
+        let mut controls = session.controls().clone();
+        controls.threshold = 1e6;
+        controls.p_max = 0;
+        session.set_controls(controls.clone()).unwrap();
         session.resume();
         finish(&mut session);
         assert_eq!(ids(&session)[..20], ids(&plain)[..20]);
@@ -115,7 +115,7 @@ fn a_threshold_moved_on_the_way_counts_from_the_next_submit_and_replays() {
             .map(|t| t.position)
             .collect();
         assert_eq!(starts, [24, 32, 40, 48, 56], "only row starts are left");
-        assert_eq!(session.changes(), [(20, live)]);
+        assert_eq!(session.changes(), [(20, controls)]);
 
         // The trace repeats it, changes included.
         let run = Run::of(&session, &place.files.config);
@@ -239,7 +239,7 @@ fn tensors_move_to_another_device_when_one_dies() {
 #[test]
 fn a_continuation_keeps_changes_that_are_still_to_come() {
     let place = Place::open(DeviceChoice::Cpu);
-    let mut late = place.request(9).live;
+    let mut late = place.request(9).controls;
     late.p_max = 2;
     let request = Request { schedule: vec![(40, late)], ..place.request(9) };
     let whole = place.draw(request.clone());
@@ -309,7 +309,7 @@ fn previews_end_with_the_finished_picture() {
 fn what_a_run_cannot_do_is_one_sentence() {
     let place = Place::open(DeviceChoice::Cpu);
     let refused = |request: Request| {
-        let lanes = if request.live.sampling.cfg_scale == 1.0 { 1 } else { 2 };
+        let lanes = if request.controls.sampling.cfg_scale == 1.0 { 1 } else { 2 };
         let engine = pollster::block_on(place.backend.engine(&place.files, Generator::Dpar, lanes)).unwrap();
         Session::new(engine, &place.files.config, request).unwrap_err().to_string()
     };
@@ -319,10 +319,10 @@ fn what_a_run_cannot_do_is_one_sentence() {
         refused(request)
     };
     for (says, message) in [
-        ("threshold NaN", with(&|r| r.live.threshold = f32::NAN)),
-        ("temperature -1", with(&|r| r.live.sampling.temperature = -1.0)),
-        ("top-p 1.5", with(&|r| r.live.sampling.top_p = 1.5)),
-        ("guidance scale inf", with(&|r| r.live.sampling.cfg_scale = f32::INFINITY)),
+        ("threshold NaN", with(&|r| r.controls.threshold = f32::NAN)),
+        ("temperature -1", with(&|r| r.controls.sampling.temperature = -1.0)),
+        ("top-p 1.5", with(&|r| r.controls.sampling.top_p = 1.5)),
+        ("guidance scale inf", with(&|r| r.controls.sampling.cfg_scale = f32::INFINITY)),
         ("class 11", with(&|r| r.class = 11.into())),
         ("given token 64", with(&|r| r.forced = vec![Some(64)])),
         ("65 tokens", with(&|r| r.forced = vec![None; 65])),
@@ -332,10 +332,10 @@ fn what_a_run_cannot_do_is_one_sentence() {
     }
     // One lane cannot take up guidance on the way; what was set stays.
     let mut request = place.request(1);
-    request.live.sampling.cfg_scale = 1.0;
+    request.controls.sampling.cfg_scale = 1.0;
     let mut session = place.session(request);
-    let mut live = session.live().clone();
-    live.sampling.cfg_scale = 3.0;
-    assert!(session.set_live(live).unwrap_err().to_string().contains("two lanes"));
-    assert_eq!(session.live().sampling.cfg_scale, 1.0);
+    let mut controls = session.controls().clone();
+    controls.sampling.cfg_scale = 3.0;
+    assert!(session.set_controls(controls).unwrap_err().to_string().contains("two lanes"));
+    assert_eq!(session.controls().sampling.cfg_scale, 1.0);
 }

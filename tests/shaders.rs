@@ -4,7 +4,7 @@
 use dpar::engine::Tier;
 use dpar::engine::ops::{ALL, Access, Flags, Op, PARAM_WORDS};
 use dpar::engine::pipelines::constants;
-use dpar::engine::state::{CANDIDATES, Controls, RECORD_WORDS, word};
+use dpar::engine::state::{CANDIDATES, ControlsUniform, RECORD_WORDS, word};
 use dpar::patching::{Mode, StartReason};
 use naga::valid::{Capabilities, ValidationFlags, Validator};
 
@@ -86,7 +86,7 @@ fn parameter_blocks_fit_and_controls_and_records_agree() {
             let naga::TypeInner::Struct { span, .. } = ty.inner else { continue };
             match ty.name.as_deref() {
                 Some("Params") => assert!(span as usize <= 4 * PARAM_WORDS, "{}: {span} bytes", op.name),
-                Some("Controls") => assert_eq!(span as usize, size_of::<Controls>(), "{}", op.name),
+                Some("ControlsUniform") => assert_eq!(span as usize, size_of::<ControlsUniform>(), "{}", op.name),
                 _ => {}
             }
         }

@@ -3,7 +3,7 @@
 
 mod common;
 
-use dpar::engine::{Controls, CpuExecutor, Generator, GpuExecutor, Layout, Record, Tier, build};
+use dpar::engine::{ControlsUniform, CpuExecutor, Generator, GpuExecutor, Layout, Record, Tier, build};
 use dpar::request::Request;
 use dpar::shapes::random_model;
 use serde_json::{Value, json};
@@ -41,8 +41,8 @@ fn agree(s: &Sizes, layout: Layout) {
     let (count, class) = (8, s.classes - 1);
     for generator in [Generator::Dpar, Generator::Baseline] {
         let request = Request::new(&files.config, generator, class, 3);
-        let rule = request.live.rule(s.grid);
-        let controls = Controls::new(&rule, &request.live.sampling, 3, s.vocab);
+        let rule = request.controls.rule(s.grid);
+        let controls = ControlsUniform::new(&rule, &request.controls.sampling, 3, s.vocab);
         let mut cpu = CpuExecutor::new(build(&files, generator, layout).unwrap());
         let start = |program: &dpar::engine::Program| {
             let state = dpar::engine::state::initial_state(program.tokens);

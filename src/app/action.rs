@@ -5,11 +5,11 @@ use eframe::egui::{self, Key, Modifiers, ThemePreference};
 use super::analyst::Attend;
 use crate::analysis::Region;
 use crate::config::ModelConfig;
+use crate::controls::Controls;
 use crate::error::{Error, Result};
 use crate::mix::Mix;
 use crate::patching::Mode;
 use crate::prompt;
-use crate::request::Live;
 
 /// What to take away from a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,7 +54,7 @@ pub enum Action {
     /// Choose a seed.
     Seed(u32),
     /// Set the controls that may change while a run goes on.
-    Live(Live),
+    Controls(Controls),
     /// Keep the present threshold beside the moving one, or stop that.
     Pin(bool),
     /// Show patch outlines.
@@ -108,16 +108,16 @@ pub enum Action {
 }
 
 impl Action {
-    /// From the names used by the page, tests and assistive technology; `live` are the controls in force.
+    /// From the names used by the page, tests and assistive technology; `controls` are the controls in force.
     ///
     /// # Errors
     /// [`Error::Request`] for a name or value that means nothing.
-    pub fn parse(name: &str, value: &str, live: &Live, config: Option<&ModelConfig>) -> Result<Self> {
+    pub fn parse(name: &str, value: &str, controls: &Controls, config: Option<&ModelConfig>) -> Result<Self> {
         let on = || Ok(matches!(value, "" | "true" | "on" | "1"));
-        let with = |change: &dyn Fn(&mut Live) -> Result<()>| {
-            let mut live = live.clone();
-            change(&mut live)?;
-            live.check().map(|()| Self::Live(live))
+        let with = |change: &dyn Fn(&mut Controls) -> Result<()>| {
+            let mut controls = controls.clone();
+            change(&mut controls)?;
+            controls.check().map(|()| Self::Controls(controls))
         };
         Ok(match name {
             "generate" => Self::Generate,

@@ -8,7 +8,6 @@ use super::picker::{self, Picker};
 use super::{Facts, theme, threshold};
 use crate::patching::Mode;
 use crate::prompt;
-use crate::request::Live;
 
 /// Class, seed and the large button.
 pub fn what(ui: &mut Ui, f: &Facts<'_>, picker: &mut Picker, out: &mut Vec<Action>) {
@@ -70,49 +69,49 @@ pub fn transport(ui: &mut Ui, f: &Facts<'_>, out: &mut Vec<Action>) {
 
 /// The threshold with its histogram, P_max and mode.
 pub fn patching(ui: &mut Ui, f: &Facts<'_>, entropies: &[f32], out: &mut Vec<Action>) {
-    let defaults = Live::of(f.config);
-    let mut live = f.live.clone();
+    let defaults = f.config.controls();
+    let mut controls = f.controls.clone();
     ui.horizontal(|ui| {
         let name = ui.label(egui::RichText::new("Threshold \u{03B8}").strong()).on_hover_text(
             "A token whose entropy is above \u{03B8} starts a new patch. Lower: more patches, more steps of the big \
              transformer. Higher: fewer. It may be moved at any time, also while a picture is drawn.",
         );
-        let value = egui::DragValue::new(&mut live.threshold).speed(0.01).range(-1.0..=20.0f32).suffix(" nats");
+        let value = egui::DragValue::new(&mut controls.threshold).speed(0.01).range(-1.0..=20.0f32).suffix(" nats");
         ui.add(value.fixed_decimals(2).clamp_existing_to_range(false)).labelled_by(name.id);
         let pinned = f.pinned.is_some();
         if ui.selectable_label(pinned, "Pin").on_hover_text("Keep this threshold beside the moving one (K)").clicked() {
             out.push(Action::Pin(!pinned));
         }
     });
-    threshold::slider(ui, &mut live.threshold, f.pinned, defaults.threshold, f.config.vocab(), entropies)
+    threshold::slider(ui, &mut controls.threshold, f.pinned, defaults.threshold, f.config.vocab(), entropies)
         .on_hover_text("How uncertain the entropy model is about every token of this picture. Drag the line.");
     ui.horizontal(|ui| {
-        let mut limit = live.p_max;
+        let mut limit = controls.p_max;
         let name = ui.label("P_max").on_hover_text("The most tokens a patch may hold; 0 is no limit");
         ui.add(egui::Slider::new(&mut limit, 0..=16).clamping(egui::SliderClamping::Edits)).labelled_by(name.id);
-        live.p_max = limit;
+        controls.p_max = limit;
     });
     ui.horizontal(|ui| {
         let name = ui.label("mode").on_hover_text("How boundaries are chosen");
-        let choice = egui::ComboBox::from_id_salt("mode").selected_text(mode_name(live.mode)).show_ui(ui, |ui| {
+        let choice = egui::ComboBox::from_id_salt("mode").selected_text(mode_name(controls.mode)).show_ui(ui, |ui| {
             for (_, mode) in Mode::NAMES {
-                ui.selectable_value(&mut live.mode, mode, mode_name(mode)).on_hover_text(mode_about(mode));
+                ui.selectable_value(&mut controls.mode, mode, mode_name(mode)).on_hover_text(mode_about(mode));
             }
         });
         choice.response.labelled_by(name.id);
         if ui
-            .add_enabled(live != defaults, egui::Button::new("reset"))
+            .add_enabled(controls != defaults, egui::Button::new("reset"))
             .on_hover_text("The model's own settings")
             .clicked()
         {
-            live = defaults.clone();
+            controls = defaults.clone();
         }
     });
-    if live.mode == Mode::Static && live.p_max == 0 {
-        live.p_max = defaults.p_max.max(2);
+    if controls.mode == Mode::Static && controls.p_max == 0 {
+        controls.p_max = defaults.p_max.max(2);
     }
-    if live != *f.live {
-        out.push(Action::Live(live));
+    if controls != *f.controls {
+        out.push(Action::Controls(controls));
     }
     if f.moved {
         ui.horizontal_wrapped(|ui| {
@@ -148,8 +147,8 @@ fn mode_about(mode: Mode) -> &'static str {
 
 /// Guidance, temperature, top-k, top-p.
 pub fn sampling(ui: &mut Ui, f: &Facts<'_>, out: &mut Vec<Action>) {
-    let mut live = f.live.clone();
-    let s = &mut live.sampling;
+    let mut controls = f.controls.clone();
+    let s = &mut controls.sampling;
     // A link may ask for more than a slider reaches: that stands until somebody moves it.
     let free = egui::SliderClamping::Edits;
     egui::Grid::new("sampling").num_columns(2).show(ui, |ui| {
@@ -171,8 +170,8 @@ pub fn sampling(ui: &mut Ui, f: &Facts<'_>, out: &mut Vec<Action>) {
     if s.temperature > 0.0 && s.temperature < 0.01 {
         s.temperature = 0.0;
     }
-    if live != *f.live {
-        out.push(Action::Live(live));
+    if controls != *f.controls {
+        out.push(Action::Controls(controls));
     }
 }
 

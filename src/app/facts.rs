@@ -10,16 +10,16 @@ use super::textures::Textures;
 use super::{App, Model, Settings, decoder};
 use crate::analysis::Region;
 use crate::config::ModelConfig;
+use crate::controls::Controls;
 use crate::mix::Mix;
 use crate::patching::Patches;
-use crate::request::Live;
 
 /// What panels see.
 pub struct Facts<'a> {
     /// Shapes, classes, defaults.
     pub config: &'a ModelConfig,
     /// The controls in force.
-    pub live: &'a Live,
+    pub controls: &'a Controls,
     /// What is remembered.
     pub settings: &'a Settings,
     /// Pictures and runs.
@@ -102,7 +102,7 @@ impl App {
         let studio = if let Model::Ready(studio) = &self.model { Some(studio) } else { None };
         Facts {
             config: &self.config,
-            live: &self.live,
+            controls: &self.controls,
             settings: &self.settings,
             stage: &self.stage,
             class: &self.class,

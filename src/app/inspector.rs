@@ -29,7 +29,7 @@ pub fn show(ui: &mut Ui, f: &Facts<'_>, patches: &Patches, out: &mut Vec<Action>
         line("place", "row and column on the token grid, from 0", format!("row {row}, column {column}"));
         line("code x_i", "its entry in the tokenizer's codebook", token.id.to_string());
         if let Some(e) = token.entropy {
-            let side = if e > f.live.threshold { "above \u{03B8}" } else { "below \u{03B8}" };
+            let side = if e > f.controls.threshold { "above \u{03B8}" } else { "below \u{03B8}" };
             let about = "Shannon entropy of the entropy model's distribution, known before the token is drawn";
             line("entropy e_i", about, format!("{e:.2} nats, {side}"));
         }

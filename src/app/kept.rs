@@ -9,10 +9,11 @@ use super::{App, Model, Settings};
 use crate::analysis::Region;
 use crate::backend::{Backend, DeviceChoice};
 use crate::checkpoint::ModelFiles;
+use crate::controls::Controls;
 use crate::error::Error;
 use crate::link::{Link, View};
 use crate::mix::Mix;
-use crate::request::{Live, Request};
+use crate::request::Request;
 use crate::session::Session;
 
 /// Passed from a window to the one that is opened after it.
@@ -43,7 +44,7 @@ pub enum Reopen {
 #[derive(Debug)]
 pub(super) struct Carried {
     settings: Settings,
-    live: Live,
+    controls: Controls,
     class: Mix,
     pinned: Option<f32>,
     seek: Option<usize>,
@@ -141,7 +142,7 @@ impl App {
         };
         let carried = Carried {
             settings: self.remembered(),
-            live: self.live.clone(),
+            controls: self.controls.clone(),
             class: self.class.clone(),
             pinned: self.pinned,
             seek: self.seek,
@@ -204,7 +205,7 @@ impl App {
 
     /// The model is there again: what was under way goes on.
     pub(super) fn go_on(&mut self, carried: Carried) {
-        (self.live, self.class) = (carried.live, carried.class);
+        (self.controls, self.class) = (carried.controls, carried.class);
         (self.pinned, self.seek, self.selected) = (carried.pinned, carried.seek, carried.selected);
         (self.keep, self.own) = (carried.keep, carried.own);
         if let Some(notice) = &carried.notice {

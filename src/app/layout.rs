@@ -24,7 +24,7 @@ impl App {
     /// Between frames, also while the window is hidden.
     pub fn tick(&mut self, ctx: &egui::Context) {
         for (name, value) in crate::platform::take_commands() {
-            match Action::parse(&name, &value, &self.live, Some(&self.config)) {
+            match Action::parse(&name, &value, &self.controls, Some(&self.config)) {
                 Ok(action) => self.act(action),
                 Err(e) => self.say(&e.to_string()),
             }
@@ -91,7 +91,7 @@ impl App {
         let two = size.x < WIDE;
         egui::Panel::left("controls").exact_size(312.0).resizable(false).show(ui, |ui| {
             ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
-                self.controls(ui, out);
+                self.controls_panel(ui, out);
                 if two {
                     ui.separator();
                     self.facts_panel(ui, out);
@@ -122,7 +122,7 @@ impl App {
                 let side = ui.available_width().min(ui.ctx().content_rect().height() * 0.55);
                 self.canvases(ui, egui::vec2(ui.available_width(), side), out);
                 self.timeline(ui, 0.0, out);
-                self.controls(ui, out);
+                self.controls_panel(ui, out);
                 ui.separator();
                 self.facts_panel(ui, out);
             });
@@ -186,7 +186,7 @@ impl App {
         }
     }
 
-    fn controls(&mut self, ui: &mut Ui, out: &mut Vec<Action>) {
+    fn controls_panel(&mut self, ui: &mut Ui, out: &mut Vec<Action>) {
         ui.spacing_mut().item_spacing.y = 7.0;
         let mut picker = std::mem::take(&mut self.picker);
         let entropies = self.stage.main.as_ref().map(Picture::entropies).unwrap_or_default();
@@ -258,8 +258,8 @@ impl App {
         };
         let patches = self.patches(picture);
         let pinned = self.pinned.filter(|_| self.stage.other.is_none() && picture.is_done()).map(|threshold| {
-            let live = crate::request::Live { threshold, ..self.live.clone() };
-            picture.patches_under(&live.rule(picture.grid))
+            let controls = crate::controls::Controls { threshold, ..self.controls.clone() };
+            picture.patches_under(&controls.rule(picture.grid))
         });
         let count = if self.stage.other.is_some() || pinned.is_some() { 2.0 } else { 1.0 };
         let side = ((room.x - 14.0 * (count - 1.0)) / count).min(room.y - 26.0).max(64.0);
@@ -328,7 +328,7 @@ impl App {
                 grid: grid && picture.request.generator == Generator::Dpar,
                 heat: self.settings.heat,
                 patches,
-                longest: self.live.p_max as usize,
+                longest: self.controls.p_max as usize,
                 selected,
                 attention: if slot == Slot::Main { self.attention.as_deref() } else { None },
                 kept: if slot == Slot::Main
@@ -358,9 +358,9 @@ impl App {
     }
 
     pub(super) fn remembered(&self) -> Settings {
-        let live =
-            if let Model::Ready(s) = &self.model { Some((s.files.hash.clone(), self.live.clone())) } else { None };
-        Settings { live: live.or_else(|| self.settings.live.clone()), ..self.settings.clone() }
+        let controls =
+            if let Model::Ready(s) = &self.model { Some((s.files.hash.clone(), self.controls.clone())) } else { None };
+        Settings { controls: controls.or_else(|| self.settings.controls.clone()), ..self.settings.clone() }
     }
 
     fn time_frame(&mut self) {

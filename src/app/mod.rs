@@ -45,13 +45,13 @@ pub use studio::Wake;
 use crate::analysis::Region;
 use crate::backend::{Backend, DeviceChoice};
 use crate::config::ModelConfig;
+use crate::controls::Controls;
 use crate::error::Result;
 use crate::gpu::{self, Gpu};
 use crate::mix::Mix;
 use crate::patching::Patches;
 use crate::platform::{self, Progress, Task};
 use crate::prompt;
-use crate::request::Live;
 use analyst::{Analyst, Attend, Own};
 use bench::Bench;
 use decoder::Decoder;
@@ -95,7 +95,7 @@ enum Model {
 pub struct App {
     launch: Launch,
     settings: Settings,
-    live: Live,
+    controls: Controls,
     class: Mix,
     pinned: Option<f32>,
     config: Arc<ModelConfig>,
@@ -184,7 +184,7 @@ impl App {
         let wake: Wake = Arc::new(move || waker.request_repaint());
         let backend = Arc::new(backend);
         let config = Arc::new(platform::built_in_config());
-        let live = Live::of(&config);
+        let controls = config.controls();
         let message = (!launch.notice.is_empty()).then(|| (launch.notice.clone(), None));
         let mut app = Self {
             model: Model::Failed,
@@ -193,7 +193,7 @@ impl App {
             picker: Picker::new(&config),
             launch,
             settings,
-            live,
+            controls,
             pinned: None,
             config,
             backend,
@@ -245,8 +245,8 @@ impl App {
     }
 
     /// The controls in force.
-    pub fn live(&self) -> &Live {
-        &self.live
+    pub fn controls(&self) -> &Controls {
+        &self.controls
     }
 
     fn studio(&mut self) -> Option<&mut Studio> {
@@ -309,7 +309,7 @@ impl App {
     /// The slow thoughts: the grid under a moved threshold, attention, the self-test's verdict, an own image.
     fn think(&mut self) -> Result<()> {
         let moved = self.moved();
-        let rule = moved.then(|| self.live.rule(self.config.grid()));
+        let rule = moved.then(|| self.controls.rule(self.config.grid()));
         let finished = self.stage.main.as_ref().filter(|p| p.is_done() && p.entropies().len() == p.tokens.len());
         self.tasks.thinking = self.analyst.merge(finished, rule)?;
         if let Some((ok, verdict)) = self.analyst.verdict() {
@@ -350,7 +350,7 @@ impl App {
     /// Whether the finished picture was drawn under other controls than those now set.
     fn moved(&self) -> bool {
         self.stage.main.as_ref().is_some_and(|p| {
-            let (a, b) = (p.last_live(), &self.live);
+            let (a, b) = (p.last_controls(), &self.controls);
             p.is_done() && (a.threshold, a.p_max, a.mode) != (b.threshold, b.p_max, b.mode)
         })
     }

@@ -66,9 +66,9 @@ impl App {
         let studio = if let Model::Ready(studio) = &mut self.model { Some(&mut **studio) } else { None };
         self.stage.clear(studio);
         let grid = self.config.grid();
-        let rule = self.live.rule(grid);
+        let rule = self.controls.rule(grid);
         let request = Request {
-            live: self.live.clone(),
+            controls: self.controls.clone(),
             ..Request::new(&self.config, Generator::Dpar, self.config.num_classes(), self.settings.seed)
         };
         let mut picture = Picture::new(Source::Own(own.name.clone()), request, &self.config);
@@ -113,7 +113,7 @@ impl App {
         let own = self.own.as_ref().ok_or_else(|| Error::Request("open an image of your own first".into()))?;
         let forced = keep(&own.analysis.codes, self.config.grid(), &self.keep);
         let base = Request::new(&self.config, Generator::Dpar, self.class.clone(), self.settings.seed);
-        self.start(Request { live: self.live.clone(), forced, ..base }, false)
+        self.start(Request { controls: self.controls.clone(), forced, ..base }, false)
     }
 
     /// Fetches the baseline's weights; the comparison follows when they are there.

@@ -6,13 +6,14 @@ use super::action::{Action, Does, Export};
 use super::picture::Source;
 use super::stage::{Slot, requests};
 use super::{App, Model, decoder, tour};
+use crate::controls::Controls;
 use crate::engine::Generator;
 use crate::error::{Error, Result};
 use crate::export::Animation;
 use crate::mix::Mix;
 use crate::platform::{self, Task, finished};
 use crate::prompt;
-use crate::request::{Live, Request};
+use crate::request::Request;
 
 /// A file's name and content.
 type File = (String, Vec<u8>);
@@ -72,8 +73,8 @@ impl App {
                 self.settings.class = Some(prompt::describe(&self.class, &self.config));
             }
             Action::Seed(seed) => self.settings.seed = seed,
-            Action::Live(live) => return self.set_live(live),
-            Action::Pin(on) => self.pinned = on.then_some(self.live.threshold),
+            Action::Controls(controls) => return self.set_controls(controls),
+            Action::Pin(on) => self.pinned = on.then_some(self.controls.threshold),
             Action::Grid(on) => self.settings.grid = on,
             Action::Heat(on) => self.settings.heat = on,
             Action::Compare(on) => self.compare(on)?,
@@ -139,8 +140,11 @@ impl App {
         let total = self.stage.main.as_ref().map_or(0, |p| p.tokens.len()) as isize;
         let seek = |to: isize| Some(Action::Seek((to < total).then_some(to.max(0) as usize)));
         let threshold = |by: f32| {
-            let live = Live { threshold: ((self.live.threshold + by) * 100.0).round() / 100.0, ..self.live.clone() };
-            Some(Action::Live(live))
+            let controls = Controls {
+                threshold: ((self.controls.threshold + by) * 100.0).round() / 100.0,
+                ..self.controls.clone()
+            };
+            Some(Action::Controls(controls))
         };
         match does {
             Does::Generate => Some(Action::Generate),
@@ -188,7 +192,8 @@ impl App {
     }
 
     fn generate(&mut self, class: Mix, seed: u32) -> Result<()> {
-        let request = Request { live: self.live.clone(), ..Request::new(&self.config, Generator::Dpar, class, seed) };
+        let request =
+            Request { controls: self.controls.clone(), ..Request::new(&self.config, Generator::Dpar, class, seed) };
         self.own = None;
         self.after = None;
         self.start(request, self.settings.compare)
@@ -219,7 +224,7 @@ impl App {
         if let Source::Own(_) = picture.source {
             return self.complete();
         }
-        let request = Request { live: self.live.clone(), schedule: Vec::new(), ..picture.request.clone() };
+        let request = Request { controls: self.controls.clone(), schedule: Vec::new(), ..picture.request.clone() };
         self.adopt(&request);
         self.start(request, self.settings.compare)
     }
@@ -258,10 +263,10 @@ impl App {
         }
     }
 
-    fn set_live(&mut self, live: Live) -> Result<()> {
-        live.check()?;
-        self.stage.set_live(&live)?;
-        self.live = live;
+    fn set_controls(&mut self, controls: Controls) -> Result<()> {
+        controls.check()?;
+        self.stage.set_controls(&controls)?;
+        self.controls = controls;
         Ok(())
     }
 
@@ -299,7 +304,7 @@ impl App {
         self.tour = stop;
         self.settings.toured = true;
         if let Some(n) = self.tour {
-            for action in (tour::STOPS[n].does)(&Live::of(&self.config)) {
+            for action in (tour::STOPS[n].does)(&self.config.controls()) {
                 self.act(action);
             }
         }

@@ -8,10 +8,11 @@ use eframe::egui::{Color32, ColorImage};
 use image::RgbImage;
 
 use crate::config::{ModelConfig, TransformerConfig};
+use crate::controls::Controls;
 use crate::engine::Generator;
 use crate::looks::Looks;
 use crate::patching::{PatchRule, Patches, StartReason};
-use crate::request::{Live, Request};
+use crate::request::Request;
 use crate::session::{Event, Statistics, Token};
 
 /// Where a picture comes from.
@@ -106,8 +107,8 @@ impl Picture {
     }
 
     /// The controls in force at the end.
-    pub fn last_live(&self) -> &Live {
-        self.request.schedule.last().map_or(&self.request.live, |(_, live)| live)
+    pub fn last_controls(&self) -> &Controls {
+        self.request.schedule.last().map_or(&self.request.controls, |(_, controls)| controls)
     }
 
     /// Entropies in nats of the tokens so far; empty for the baseline.

@@ -3,7 +3,7 @@
 use eframe::egui::ThemePreference;
 use serde::{Deserialize, Serialize};
 
-use crate::request::Live;
+use crate::controls::Controls;
 
 /// Key in eframe's storage (a file on a computer, local storage in a browser).
 const KEY: &str = "dpar";
@@ -16,8 +16,9 @@ pub struct Settings {
     pub class: Option<String>,
     /// The chosen seed.
     pub seed: u32,
-    /// The controls, and the model they were set for.
-    pub live: Option<(String, Live)>,
+    /// The controls, and the model they were set for. (Until version 0.1 this was called `live`.)
+    #[serde(alias = "live")]
+    pub controls: Option<(String, Controls)>,
     /// Patch outlines.
     pub grid: bool,
     /// Entropies as colours.
@@ -67,7 +68,7 @@ impl Default for Settings {
         Self {
             class: None,
             seed: 1,
-            live: None,
+            controls: None,
             grid: true,
             heat: false,
             compare: false,

@@ -42,7 +42,7 @@ impl App {
         }
         self.adopt(&request);
         // Where controls were moved on the way, as they were in the end: then the grid shown is the picture's own.
-        self.live = request.schedule.last().map_or(&request.live, |(_, live)| live).clone();
+        self.controls = request.schedule.last().map_or(&request.controls, |(_, controls)| controls).clone();
         let Model::Ready(_) = &self.model else {
             // Drawn as soon as the model is there.
             self.launch.link = Some(text.to_owned());
@@ -92,7 +92,7 @@ impl App {
         };
         let frames = picture.frames.iter().map(frame).collect::<Result<Vec<_>>>()?;
         let dpar = picture.request.generator == Generator::Dpar;
-        let rule = picture.last_live().rule(picture.grid);
+        let rule = picture.last_controls().rule(picture.grid);
         let animation = Animation::new(frames, dpar.then(|| picture.patches.clone()), rule)?;
         Ok((format!("{}.gif", self.stem(picture)), animation))
     }
@@ -126,7 +126,7 @@ impl App {
             frame_ms: self.clock.frame_ms,
             ready: matches!(self.model, Model::Ready(_)) && (self.selfcheck.is_some() || self.backend.gpu().is_none()),
             recorded: main.is_some_and(|p| p.source == Source::Recorded && !p.tokens.is_empty()),
-            live: self.stage.is_live(),
+            controls: self.stage.is_live(),
             tokens: run.map_or(0, |p| p.tokens.len()),
             finished: run.is_some_and(|p| p.is_done() && decoder::finished(p).is_some()),
             ms_per_token: run.and_then(|p| p.statistics.as_ref()).map(Statistics::ms_per_token),
@@ -172,7 +172,7 @@ impl App {
             picture: image,
             entropies: &picture.entropies(),
             patches: &patches,
-            rule: &self.live.rule(picture.grid),
+            rule: &self.controls.rule(picture.grid),
             vocab: self.config.vocab(),
             labels: &labels,
         })
@@ -239,7 +239,7 @@ impl App {
             elapsed: Duration::ZERO,
             stopped: false,
         };
-        self.live = picture.request.live.clone();
+        self.controls = picture.request.controls.clone();
         self.adopt(&picture.request);
         self.stage.play(Slot::Main, picture, tokens, statistics, 0, self.now());
     }

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use super::picture::{Picture, Source};
 use super::studio::{Studio, Wake};
+use crate::controls::Controls;
 use crate::engine::{Engine, Generator};
 use crate::error::Result;
-use crate::request::{Live, Request};
+use crate::request::Request;
 use crate::session::{Session, Statistics, Token};
 
 /// How long one submit may keep a GPU that also paints: short where frames are fast, longer where they are slow anyway
@@ -212,12 +213,12 @@ impl Stage {
     /// Passes moved controls to the runs; from the next submit on they count.
     ///
     /// # Errors
-    /// As [`Session::set_live`].
-    pub fn set_live(&mut self, live: &Live) -> Result<()> {
+    /// As [`Session::set_controls`].
+    pub fn set_controls(&mut self, controls: &Controls) -> Result<()> {
         for (_, request) in &mut self.waiting {
-            request.live = live.clone();
+            request.controls = controls.clone();
         }
-        self.runs.iter_mut().try_for_each(|run| run.session.set_live(live.clone()))
+        self.runs.iter_mut().try_for_each(|run| run.session.set_controls(controls.clone()))
     }
 
     /// The run that fills a picture.

@@ -16,7 +16,6 @@ use crate::error::Result;
 use crate::model::Tokenizer;
 use crate::platform::{self, Progress, Task};
 use crate::prompt;
-use crate::request::Live;
 
 /// Wakes the frame when something has arrived.
 pub type Wake = Arc<dyn Fn() + Send + Sync>;
@@ -127,9 +126,9 @@ impl App {
                 self.config = Arc::new(studio.files.config.clone());
                 self.class =
                     prompt::resolve(&class, &self.config).unwrap_or_else(|_| self.config.default_class().into());
-                self.live = match self.settings.live.take() {
-                    Some((model, live)) if model == hash && live.check().is_ok() => live,
-                    _ => Live::of(&self.config),
+                self.controls = match self.settings.controls.take() {
+                    Some((model, controls)) if model == hash && controls.check().is_ok() => controls,
+                    _ => self.config.controls(),
                 };
                 studio.prepare(Generator::Dpar, &self.wake);
                 self.textures.model(&self.config);

@@ -59,7 +59,9 @@ pub fn show(ui: &mut Ui, f: &Facts<'_>, patches: &Patches, height: f32, out: &mu
                     .radius(2.2)
                     .color(Color32::from_rgb(47, 191, 143)),
             );
-            plot.hline(HLine::new("threshold", f64::from(f.live.threshold)).stroke(Stroke::new(1.5, theme::THRESHOLD)));
+            plot.hline(
+                HLine::new("threshold", f64::from(f.controls.threshold)).stroke(Stroke::new(1.5, theme::THRESHOLD)),
+            );
             if let Some(pinned) = f.pinned {
                 plot.hline(HLine::new("pinned", f64::from(pinned)).stroke(Stroke::new(1.5, theme::PINNED)));
             }

@@ -4,7 +4,7 @@ use eframe::egui::{self, Color32, CornerRadius, Rect, Stroke, StrokeKind};
 
 use super::action::Action;
 use super::theme;
-use crate::request::Live;
+use crate::controls::Controls;
 
 /// What a stop points at; the panels say where it is on the screen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -40,7 +40,7 @@ pub struct Stop {
     /// What it points at.
     pub place: Place,
     /// What it does with the app, given the model's default controls.
-    pub does: fn(&Live) -> Vec<Action>,
+    pub does: fn(&Controls) -> Vec<Action>,
 }
 
 /// The stops.
@@ -50,8 +50,14 @@ pub const STOPS: [Stop; 10] = [
         text: "The model draws from the top left to the bottom right. Every small square is a token: one of a fixed set of \
                codes, chosen given all the tokens before it. The hatched part is not drawn yet.",
         place: Place::Canvas,
-        does: |live| {
-            vec![Action::Live(live.clone()), Action::Grid(false), Action::Heat(false), Action::Seek(None), Action::Play]
+        does: |controls| {
+            vec![
+                Action::Controls(controls.clone()),
+                Action::Grid(false),
+                Action::Heat(false),
+                Action::Seek(None),
+                Action::Play,
+            ]
         },
     },
     Stop {
@@ -80,14 +86,14 @@ pub const STOPS: [Stop; 10] = [
         text: "The bars count this picture's tokens by their entropy. Everything right of the line starts a patch. This stop \
                has moved it to the right: fewer, longer patches. Drag it and watch the grid.",
         place: Place::Threshold,
-        does: |live| vec![Action::Live(Live { threshold: live.threshold + 0.7, ..live.clone() })],
+        does: |controls| vec![Action::Controls(Controls { threshold: controls.threshold + 0.7, ..controls.clone() })],
     },
     Stop {
         title: "It may move while the model draws",
         text: "DPAR is trained with one threshold and works with others: choose your own balance of speed and care, even in \
                the middle of a picture. Press Generate and drag.",
         place: Place::What,
-        does: |live| vec![Action::Live(live.clone()), Action::Generate],
+        does: |controls| vec![Action::Controls(controls.clone()), Action::Generate],
     },
     Stop {
         title: "Go slowly",
@@ -114,7 +120,7 @@ pub const STOPS: [Stop; 10] = [
         text: "Open a picture of your own to see it through the model's eyes, draw beside the fixed-length baseline, and share \
                what you find: a link draws exactly the same picture again. Press ? for the keys.",
         place: Place::Share,
-        does: |live| vec![Action::Select(None), Action::Live(live.clone())],
+        does: |controls| vec![Action::Select(None), Action::Controls(controls.clone())],
     },
 ];
 

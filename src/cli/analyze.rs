@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::Args;
 use dpar::analysis::{self, Analyzer};
+use dpar::controls::Controls;
 use dpar::patching::{PatchRule, Patches};
 use dpar::platform;
 use dpar::render::{self, OverlayInput};
-use dpar::request::Live;
 use image::RgbImage;
 use pollster::block_on;
 use serde::Serialize;
@@ -71,9 +71,9 @@ pub fn run(args: &AnalyzeArgs) -> Result<()> {
     let outputs: Vec<_> = args.overlay.iter().chain(&args.out).map(PathBuf::as_path).collect();
     check_outputs(&outputs, Some(&args.image))?;
     let files = load_model(args.place.model.as_deref())?;
-    let mut live = Live::of(&files.config);
-    args.patching.apply(&mut live);
-    live.check()?;
+    let mut controls = files.config.controls();
+    args.patching.apply(&mut controls);
+    controls.check()?;
     let image = picture::read_square(&args.image, files.config.image_size())?;
     let studio = Studio::new(files, open_backend(&args.place)?)?;
 
@@ -81,7 +81,7 @@ pub fn run(args: &AnalyzeArgs) -> Result<()> {
     let found = block_on(Analyzer::new(&studio.files, studio.tokenizer.clone(), &device)?.analyse(&image));
     studio.check_device()?;
     let found = found?;
-    let rule = live.rule(studio.files.config.grid());
+    let rule = controls.rule(studio.files.config.grid());
     let patches = rule.patches(&found.entropies);
     let analysis = report_of(args, &studio, (rule, &patches), &found);
 
@@ -91,7 +91,7 @@ pub fn run(args: &AnalyzeArgs) -> Result<()> {
     if let Some(path) = &args.out {
         platform::write_atomic(path, (to_json(&analysis)? + "\n").as_bytes())?;
     }
-    say(&if args.json { to_json(&analysis)? } else { summary(args, &studio, &analysis, &live) })?;
+    say(&if args.json { to_json(&analysis)? } else { summary(args, &studio, &analysis, &controls) })?;
     Ok(())
 }
 
@@ -136,14 +136,14 @@ fn quality(found: &Analysis) -> String {
     found.psnr_db.map_or_else(|| "perfect".to_owned(), |db| format!("PSNR {db:.1} dB"))
 }
 
-fn summary(args: &AnalyzeArgs, studio: &Studio, found: &Analysis, live: &Live) -> String {
+fn summary(args: &AnalyzeArgs, studio: &Studio, found: &Analysis, controls: &Controls) -> String {
     let config = &studio.files.config;
     let mut card = Card::default();
     let (side, grid) = (config.image_size(), config.grid());
     card.row("picture", format!("{}, its middle square at {side} x {side} pixels", found.image));
     let error = found.mean_abs_error;
     card.row("reconstruction", format!("{}, {error:.1} of 255 levels off on average", quality(found)));
-    card.row("patching", report::patching(live));
+    card.row("patching", report::patching(controls));
     card.row("tokens", format!("{} ({grid} x {grid})", found.tokens.len()));
     card.row("patches", format!("{}, {:.2} tokens each on average", found.patches, found.average_patch_length));
     let most = (config.vocab() as f64).ln();

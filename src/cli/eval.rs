@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::Args;
+use dpar::controls::Controls;
 use dpar::engine::Generator;
 use dpar::evaluation::{Evaluator, TokenSet};
 use dpar::patching::Mode;
-use dpar::request::{Live, Request};
+use dpar::request::Request;
 use dpar::{Error, platform};
 use pollster::block_on;
 use safetensors::Dtype;
@@ -107,23 +108,23 @@ pub fn run(args: &EvalArgs) -> Result<()> {
     if let Some(limit) = args.limit {
         set = set.spread(limit as usize);
     }
-    let mut live = Live::of(&files.config);
-    args.patching.apply(&mut live);
-    args.sampling.apply(&mut live);
-    live.check()?;
+    let mut controls = files.config.controls();
+    args.patching.apply(&mut controls);
+    args.sampling.apply(&mut controls);
+    controls.check()?;
     let studio = Studio::new(files, open_backend(&args.place)?)?;
     match (args.sample, &args.out) {
-        (Some(count), Some(out)) => draw(args, studio, &set, &live, count, out),
-        _ => measure(args, &studio, &set, &live),
+        (Some(count), Some(out)) => draw(args, studio, &set, &controls, count, out),
+        _ => measure(args, &studio, &set, &controls),
     }
 }
 
-fn measure(args: &EvalArgs, studio: &Studio, set: &TokenSet, live: &Live) -> Result<()> {
+fn measure(args: &EvalArgs, studio: &Studio, set: &TokenSet, controls: &Controls) -> Result<()> {
     let config = &studio.files.config;
     let evaluator = Evaluator::new(&studio.files, &studio.backend.tensor_device()?, BATCH)?;
-    let thresholds = if args.thresholds.is_empty() { vec![live.threshold] } else { args.thresholds.clone() };
-    let lives: Vec<Live> = thresholds.iter().map(|t| Live { threshold: *t, ..live.clone() }).collect();
-    lives.iter().try_for_each(Live::check)?;
+    let thresholds = if args.thresholds.is_empty() { vec![controls.threshold] } else { args.thresholds.clone() };
+    let lives: Vec<Controls> = thresholds.iter().map(|t| Controls { threshold: *t, ..controls.clone() }).collect();
+    lives.iter().try_for_each(Controls::check)?;
     let bar = progress(set.tokens.len() * (2 + lives.len()));
     let done = |pictures: usize| bar.inc((pictures * config.tokens()) as u64);
     let rows = block_on(async {
@@ -136,15 +137,15 @@ fn measure(args: &EvalArgs, studio: &Studio, set: &TokenSet, live: &Live) -> Res
         if let Some((found, e)) = evaluator.entropy(set, done).await? {
             rows.push(row("entropy", None, found));
             entropies = e;
-        } else if config.dpar.is_some() && matches!(live.mode, Mode::Entropy | Mode::EntropyRowBoundary) {
+        } else if config.dpar.is_some() && matches!(controls.mode, Mode::Entropy | Mode::EntropyRowBoundary) {
             let source = &studio.files.source;
             return Err(Error::Request(format!(
                 "{source} has no `entropy` model, which its patches need: add --mode static"
             )));
         }
-        for live in &lives {
-            if let Some(found) = evaluator.dpar(set, &entropies, live.rule(config.grid()), done).await? {
-                rows.push(row("dpar", Some(live.threshold), found));
+        for controls in &lives {
+            if let Some(found) = evaluator.dpar(set, &entropies, controls.rule(config.grid()), done).await? {
+                rows.push(row("dpar", Some(controls.threshold), found));
             }
         }
         rows.extend(evaluator.baseline(set, done).await?.map(|found| row("baseline", None, found)));
@@ -159,14 +160,14 @@ fn measure(args: &EvalArgs, studio: &Studio, set: &TokenSet, live: &Live) -> Res
         tokens: set.tokens.len(),
         rows: rows?,
     };
-    say(&if args.json { to_json(&report)? } else { text(&report, live) })?;
+    say(&if args.json { to_json(&report)? } else { text(&report, controls) })?;
     Ok(())
 }
 
-fn text(report: &Report, live: &Live) -> String {
+fn text(report: &Report, controls: &Controls) -> String {
     let mut card = Card::default();
     card.row("pictures", format!("{} of {}, {} tokens", report.pictures, report.file, report.tokens));
-    card.row("patching", report::patching(live));
+    card.row("patching", report::patching(controls));
     for row in &report.rows {
         let Row { model, threshold, nats, patch_length, steps } = row;
         card.row(
@@ -183,7 +184,14 @@ fn text(report: &Report, live: &Live) -> String {
 }
 
 /// Draws pictures one by one (the engine's batch is one picture) and writes them all at the end.
-fn draw(args: &EvalArgs, mut studio: Studio, set: &TokenSet, live: &Live, count: u32, out: &Path) -> Result<()> {
+fn draw(
+    args: &EvalArgs,
+    mut studio: Studio,
+    set: &TokenSet,
+    controls: &Controls,
+    count: u32,
+    out: &Path,
+) -> Result<()> {
     let (first, step) = args.shard.unwrap_or((0, 1));
     let seeds: Vec<u32> = (first..count).step_by(step as usize).collect();
     let generator = if args.baseline { Generator::Baseline } else { Generator::Dpar };
@@ -193,7 +201,7 @@ fn draw(args: &EvalArgs, mut studio: Studio, set: &TokenSet, live: &Live, count:
     for &seed in &seeds {
         let class = set.classes[seed as usize % set.len()];
         let mut request = Request::new(&studio.files.config, generator, class, seed);
-        request.live = live.clone();
+        request.controls = controls.clone();
         let drawing = studio.draw(request, &bar)?;
         classes.push(class as u32);
         patches.push(if args.baseline { t } else { drawing.patches.count() } as u32);

@@ -7,13 +7,14 @@ use clap::Args;
 use dpar::analysis::{self, Region};
 use dpar::checkpoint::ModelFiles;
 use dpar::config::ModelConfig;
+use dpar::controls::Controls;
 use dpar::engine::Generator;
 use dpar::export::Animation;
 use dpar::link::Link;
 use dpar::mix::Mix;
 use dpar::record;
 use dpar::render::{self, OverlayInput};
-use dpar::request::{Live, Request};
+use dpar::request::Request;
 use dpar::trace::Trace;
 use dpar::{Error, platform, prompt};
 use image::RgbImage;
@@ -112,8 +113,8 @@ pub(super) struct SamplingArgs {
 }
 
 impl SamplingArgs {
-    pub(super) fn apply(&self, live: &mut Live) {
-        let s = &mut live.sampling;
+    pub(super) fn apply(&self, controls: &mut Controls) {
+        let s = &mut controls.sampling;
         s.cfg_scale = self.cfg.unwrap_or(s.cfg_scale);
         s.temperature = self.temperature.unwrap_or(s.temperature);
         s.top_k = self.top_k.map_or(s.top_k, |k| k as usize);
@@ -298,8 +299,8 @@ fn asked(args: &GenerateArgs, files: &ModelFiles) -> Result<Request> {
     }
     let generator = if args.baseline { Generator::Baseline } else { Generator::Dpar };
     let mut first = Request::new(config, generator, class, args.seed);
-    args.patching.apply(&mut first.live);
-    args.sampling.apply(&mut first.live);
+    args.patching.apply(&mut first.controls);
+    args.sampling.apply(&mut first.controls);
     first.check(config)?;
     Ok(first)
 }
@@ -359,7 +360,7 @@ fn animation(studio: &Studio, picture: &Picture) -> dpar::Result<Vec<u8>> {
     let frames = block_on(record::frames(&studio.tokenizer, &run.tokens, grid, every))?;
     studio.check_device()?;
     let patches = (!run.baseline).then(|| picture.drawing.patches.clone());
-    Animation::new(frames, patches, run.live.rule(grid))?.finish()
+    Animation::new(frames, patches, run.controls.rule(grid))?.finish()
 }
 
 fn overlay(studio: &Studio, picture: &Picture, kept: Option<String>) -> dpar::Result<RgbImage> {
@@ -367,14 +368,14 @@ fn overlay(studio: &Studio, picture: &Picture, kept: Option<String>) -> dpar::Re
     let mut labels = vec![
         ("class", run.class_name.clone()),
         ("seed", run.seed.to_string()),
-        ("guidance", run.live.sampling.cfg_scale.to_string()),
+        ("guidance", run.controls.sampling.cfg_scale.to_string()),
     ];
     labels.extend(kept.map(|text| ("kept", text)));
     render::overlay(&OverlayInput {
         picture: &picture.image,
         entropies: &run.entropies,
         patches: &picture.drawing.patches,
-        rule: &run.live.rule(config.grid()),
+        rule: &run.controls.rule(config.grid()),
         vocab: config.vocab(),
         labels: &labels,
     })

@@ -6,8 +6,8 @@ use anyhow::Result;
 use clap::Args;
 use dpar::checkpoint::{Checkpoint, ModelFiles};
 use dpar::config::TransformerConfig;
+use dpar::controls::Controls;
 use dpar::gpu;
-use dpar::request::Live;
 use pollster::block_on;
 use serde::Serialize;
 
@@ -35,7 +35,7 @@ struct Info<'a> {
     grid: usize,
     vocab: usize,
     models: Vec<ModelInfo>,
-    defaults: Live,
+    defaults: Controls,
     num_classes: usize,
     classes: &'a [String],
     parents: &'a [Option<usize>],
@@ -80,7 +80,7 @@ pub fn run(args: &InfoArgs) -> Result<()> {
         grid: config.grid(),
         vocab: config.vocab(),
         models: models(&files),
-        defaults: Live::of(config),
+        defaults: config.controls(),
         num_classes: config.num_classes(),
         classes: &config.classes,
         parents: &config.parents,

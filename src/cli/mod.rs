@@ -26,8 +26,8 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use dpar::backend::DeviceChoice;
+use dpar::controls::Controls;
 use dpar::patching::Mode;
-use dpar::request::Live;
 
 /// Draws pictures with DPAR (arXiv 2512.21867): the next-token image model that spends its compute on patches of
 /// tokens, cut where the picture is hard to predict.
@@ -110,10 +110,10 @@ struct PatchArgs {
 }
 
 impl PatchArgs {
-    fn apply(&self, live: &mut Live) {
-        live.threshold = self.threshold.unwrap_or(live.threshold);
-        live.p_max = self.p_max.unwrap_or(live.p_max);
-        live.mode = self.mode.unwrap_or(live.mode);
+    fn apply(&self, controls: &mut Controls) {
+        controls.threshold = self.threshold.unwrap_or(controls.threshold);
+        controls.p_max = self.p_max.unwrap_or(controls.p_max);
+        controls.mode = self.mode.unwrap_or(controls.mode);
     }
 }
 

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use dpar::Result;
+use dpar::controls::Controls;
 use dpar::link::Link;
 use dpar::mix::Mix;
-use dpar::request::Live;
 use serde::Serialize;
 
 use super::generate::{Picture, Written};
@@ -52,9 +52,9 @@ pub fn text(studio: &Studio, pictures: &[Picture], written: &Written, kept: Opti
         if run.baseline {
             card.row("generator", "fixed-length baseline, one step per token");
         } else {
-            card.row("patching", patching(&run.live));
+            card.row("patching", patching(&run.controls));
         }
-        card.row("sampling", sampling(&run.live));
+        card.row("sampling", sampling(&run.controls));
     }
     if let Some(kept) = kept {
         card.row("kept", kept);
@@ -105,19 +105,20 @@ fn seeds(pictures: &[Picture]) -> String {
 }
 
 /// The patch rule in words.
-pub fn patching(live: &Live) -> String {
+pub fn patching(controls: &Controls) -> String {
     use dpar::patching::Mode;
-    let limit = if live.p_max == 0 { "no patch limit".to_owned() } else { format!("at most {} tokens", live.p_max) };
-    match live.mode {
+    let limit =
+        if controls.p_max == 0 { "no patch limit".to_owned() } else { format!("at most {} tokens", controls.p_max) };
+    match controls.mode {
         Mode::Token => "token (every token is a patch)".to_owned(),
-        Mode::Static => format!("static ({} tokens each)", live.p_max),
-        mode => format!("{}, threshold {} nats, {limit}", mode.name(), live.threshold),
+        Mode::Static => format!("static ({} tokens each)", controls.p_max),
+        mode => format!("{}, threshold {} nats, {limit}", mode.name(), controls.threshold),
     }
 }
 
 /// How tokens are drawn, in words.
-pub fn sampling(live: &Live) -> String {
-    let s = &live.sampling;
+pub fn sampling(controls: &Controls) -> String {
+    let s = &controls.sampling;
     let mut parts = vec![format!("guidance {}", s.cfg_scale), format!("temperature {}", s.temperature)];
     if s.top_k > 0 {
         parts.push(format!("top-k {}", s.top_k));
@@ -137,7 +138,7 @@ struct Report<'a> {
     generator: &'static str,
     seeds: Vec<u32>,
     #[serde(flatten)]
-    live: &'a Live,
+    controls: &'a Controls,
     tokens: usize,
     patches: usize,
     average_patch_length: f64,
@@ -177,7 +178,7 @@ pub fn json(studio: &Studio, pictures: &[Picture], written: &Written) -> Result<
         class_name: &first.run.class_name,
         generator: if first.run.baseline { "baseline" } else { "dpar" },
         seeds: pictures.iter().map(|p| p.drawing.run.seed).collect(),
-        live: &first.run.live,
+        controls: &first.run.controls,
         tokens: total.tokens,
         patches: total.patches,
         average_patch_length: total.average_patch_length(),

@@ -136,8 +136,8 @@ impl Studio {
 /// Guidance computes every token twice, with and without the class; a run that never uses it needs one lane.
 fn lanes(request: &Request) -> u32 {
     let unguided = |scale: f32| scale == 1.0;
-    let all = request.schedule.iter().map(|(_, live)| live).chain([&request.live]);
-    if all.into_iter().all(|live| unguided(live.sampling.cfg_scale)) { 1 } else { 2 }
+    let all = request.schedule.iter().map(|(_, controls)| controls).chain([&request.controls]);
+    if all.into_iter().all(|controls| unguided(controls.sampling.cfg_scale)) { 1 } else { 2 }
 }
 
 fn finish(session: &mut Session, bar: &ProgressBar) -> Result<Statistics> {

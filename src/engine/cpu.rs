@@ -5,14 +5,14 @@ use std::ops::Range;
 
 use super::ops::View;
 use super::program::{BufferId, Program};
-use super::state::{Controls, RECORD_WORDS, Record};
+use super::state::{ControlsUniform, RECORD_WORDS, Record};
 
 /// The CPU side of the engine.
 pub struct CpuExecutor {
     program: Program,
     buffers: Vec<RefCell<Vec<u32>>>,
     binds: Vec<Vec<usize>>,
-    controls: Controls,
+    controls: ControlsUniform,
 }
 
 impl std::fmt::Debug for CpuExecutor {
@@ -45,7 +45,7 @@ impl CpuExecutor {
     }
 
     /// Sets the live controls for what runs from now on.
-    pub fn set_controls(&mut self, controls: &Controls) {
+    pub fn set_controls(&mut self, controls: &ControlsUniform) {
         self.controls = *controls;
     }
 

@@ -7,7 +7,7 @@ use std::ops::Range;
 use super::pipelines::{Bound, Tier, bind_steps};
 use super::program::{BufferId, Program};
 use super::readback::Readback;
-use super::state::{Controls, RECORD_WORDS, Record};
+use super::state::{ControlsUniform, RECORD_WORDS, Record};
 use crate::error::{Error, Result};
 
 /// Submits in flight at most; each has its slot of the readback ring.
@@ -79,7 +79,7 @@ impl GpuExecutor {
         }
         let controls = device.create_buffer(&wgpu::BufferDescriptor {
             label: Some("controls"),
-            size: size_of::<Controls>() as u64,
+            size: size_of::<ControlsUniform>() as u64,
             usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
             mapped_at_creation: false,
         });
@@ -100,7 +100,7 @@ impl GpuExecutor {
     }
 
     /// Sets the live controls for what is submitted from now on.
-    pub fn set_controls(&mut self, controls: &Controls) {
+    pub fn set_controls(&mut self, controls: &ControlsUniform) {
         self.queue.write_buffer(&self.controls, 0, bytemuck::bytes_of(controls));
     }
 

@@ -22,7 +22,7 @@ pub use cpu::CpuExecutor;
 pub use gpu::GpuExecutor;
 pub use pipelines::Tier;
 pub use program::{BufferId, Program, Section};
-pub use state::{Controls, Record};
+pub use state::{ControlsUniform, Record};
 
 use crate::error::Result;
 use crate::mix::Mix;
@@ -75,7 +75,7 @@ impl Engine {
     }
 
     /// Sets the live controls for what is submitted from now on.
-    pub fn set_controls(&mut self, controls: &Controls) {
+    pub fn set_controls(&mut self, controls: &ControlsUniform) {
         match self {
             Self::Gpu(e) => e.set_controls(controls),
             Self::Cpu(e) => e.set_controls(controls),

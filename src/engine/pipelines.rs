@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use super::ops::{Access, Flags, Op, Override, Shape};
 use super::program::{Program, Work};
-use super::state::Controls;
+use super::state::ControlsUniform;
 
 /// How kernels are shaped for a kind of adapter; never a matter of results, only of speed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,7 +81,7 @@ pub(super) fn bind_steps(
         };
         let mut entries = vec![
             wgpu::BindGroupEntry { binding: 0, resource: uniform(&params, n * UNIFORM_ALIGN, 4 * step.params.len()) },
-            wgpu::BindGroupEntry { binding: 1, resource: uniform(controls, 0, size_of::<Controls>()) },
+            wgpu::BindGroupEntry { binding: 1, resource: uniform(controls, 0, size_of::<ControlsUniform>()) },
         ];
         entries.extend(step.bind.iter().enumerate().map(|(slot, b)| wgpu::BindGroupEntry {
             binding: slot as u32 + 2,

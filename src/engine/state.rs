@@ -4,7 +4,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use crate::config::SamplingConfig;
+use crate::controls::SamplingConfig;
 use crate::patching::{Mode, PatchRule, StartReason};
 
 /// Words of the `state` buffer. A gate is a word, too: an op whose gate word is 0 does nothing.
@@ -79,7 +79,7 @@ pub fn initial_state(tokens: usize) -> [u32; STATE_WORDS] {
 /// Everything that may change while a run goes on. Lives in a uniform that is written between submits.
 #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
 #[repr(C)]
-pub struct Controls {
+pub struct ControlsUniform {
     /// Entropy threshold in nats.
     pub threshold: f32,
     /// P_max; 0 is unlimited.
@@ -103,7 +103,7 @@ pub struct Controls {
     pad: [u32; 2],
 }
 
-impl Controls {
+impl ControlsUniform {
     /// From a patch rule, sampling settings and a seed.
     pub fn new(rule: &PatchRule, sampling: &SamplingConfig, seed: u32, vocab: usize) -> Self {
         Self {

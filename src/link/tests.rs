@@ -3,7 +3,7 @@ use proptest::option;
 use proptest::prelude::*;
 
 use super::*;
-use crate::config::SamplingConfig;
+use crate::controls::SamplingConfig;
 use crate::mix::Mix;
 
 fn built_in() -> ModelConfig {
@@ -24,13 +24,13 @@ fn refused(text: &str) -> String {
     said
 }
 
-fn lives() -> impl Strategy<Value = Live> {
+fn lives() -> impl Strategy<Value = Controls> {
     let finite = prop::num::f32::NORMAL | prop::num::f32::SUBNORMAL | prop::num::f32::ZERO | prop::num::f32::NEGATIVE;
     let threshold = prop_oneof![0.0f32..8.0, finite];
     let temperature = prop_oneof![Just(0.0f32), 1e-3f32..100.0];
     let sampling = (-100.0f32..100.0, temperature, any::<u32>(), 0.0f32..=1.0);
     (0usize..4, threshold, 1u32.., sampling).prop_map(|(mode, threshold, p_max, (cfg_scale, temperature, k, top_p))| {
-        Live {
+        Controls {
             mode: Mode::NAMES[mode].1,
             threshold,
             p_max,
@@ -50,12 +50,12 @@ fn requests() -> impl Strategy<Value = Request> {
         })
     ];
     (any::<bool>(), class, any::<u32>(), lives(), forced, schedule).prop_map(
-        |(baseline, class, seed, live, mut forced, schedule)| {
+        |(baseline, class, seed, controls, mut forced, schedule)| {
             while forced.last() == Some(&None) {
                 forced.pop();
             }
             let generator = if baseline { Generator::Baseline } else { Generator::Dpar };
-            Request { generator, class, seed, live, forced, schedule: schedule.into_iter().collect() }
+            Request { generator, class, seed, controls, forced, schedule: schedule.into_iter().collect() }
         },
     )
 }
@@ -110,7 +110,7 @@ fn a_link_names_every_number_and_reads_well() {
     other.sampling = SamplingConfig { cfg_scale: 7.0, temperature: 0.5, top_k: 5, top_p: 0.5 };
     assert_eq!(parse(text).request(&other).unwrap(), request);
 
-    let mut changed = request.live.clone();
+    let mut changed = request.controls.clone();
     changed.threshold = 6.0;
     request.schedule = vec![(20, changed.clone()), (25, changed.clone())];
     changed.sampling.cfg_scale = 3.5;
@@ -232,7 +232,7 @@ fn what_another_model_knew_becomes_the_nearest_thing_and_says_so() {
     assert!(notes[1].contains("\"owls\" is unknown here: the nearest, owl, is drawn"), "{notes:?}");
     // A pilot's link names a group that is still there; only the model is another.
     let (request, notes) = parse("#class=heart&seed=7&t=6&model=95f2").request_for(&config, "1234").unwrap();
-    assert_eq!((request.class, request.live.threshold, notes.len()), (30.into(), 6.0, 1));
+    assert_eq!((request.class, request.controls.threshold, notes.len()), (30.into(), 6.0, 1));
     // This model's own links are held to the letter.
     assert!(Link::parse("#class=owls&model=1234").unwrap().request_for(&config, "1234").is_err());
 }

@@ -9,7 +9,7 @@ use super::*;
 use crate::engine::{CpuExecutor, Engine, Generator, Layout as Lanes, build};
 use crate::looks::Looks;
 use crate::platform;
-use crate::request::{Live, Request};
+use crate::request::Request;
 use crate::session::Session;
 use crate::thumbnails::{Picks, Thumbnails};
 
@@ -55,7 +55,7 @@ fn the_pictures_of_the_app_belong_to_the_built_in_model() {
 
     let tokenizer = Tokenizer::load(&model.config.vq, &model.vq, &Device::flex()).unwrap();
     for recorded in recording.runs() {
-        assert_eq!((&recorded.run.live, recorded.frames.len()), (&Live::of(&model.config), 32));
+        assert_eq!((&recorded.run.controls, recorded.frames.len()), (&model.config.controls(), 32));
         let picture = block_on(tokenizer.decode_image(&recorded.run.tokens, 16)).unwrap();
         assert!(difference(&recorded.frame(256).unwrap().image, &picture) <= 1);
     }

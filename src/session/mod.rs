@@ -14,13 +14,14 @@ use std::time::Duration;
 use web_time::Instant;
 
 use crate::config::ModelConfig;
+use crate::controls::Controls;
 use crate::engine::gpu::MAX_TOKENS;
 use crate::engine::state::DRAW;
-use crate::engine::{Controls, Engine, Generator, Record};
+use crate::engine::{ControlsUniform, Engine, Generator, Record};
 use crate::error::{Error, Result};
 use crate::model::Tokenizer;
 use crate::patching::{Patch, Patches, StartReason};
-use crate::request::{Live, Request};
+use crate::request::Request;
 pub use event::{Event, Preview, Statistics, Token};
 use preview::Decoding;
 pub use preview::fill_undrawn;
@@ -31,9 +32,9 @@ pub struct Session {
     request: Request,
     grid: usize,
     vocab: usize,
-    live: Live,
+    controls: Controls,
     changed: bool,
-    changes: Vec<(usize, Live)>,
+    changes: Vec<(usize, Controls)>,
     tokens: Vec<Token>,
     submitted: usize,
     sizes: VecDeque<usize>,
@@ -70,14 +71,14 @@ impl Session {
         if program.patches != (request.generator == Generator::Dpar) {
             return Err(Error::Internal("the engine was built for another generator than the request's".into()));
         }
-        check_lanes(&request.live, program.lanes)?;
+        check_lanes(&request.controls, program.lanes)?;
         let forced: Vec<u32> = request.forced.iter().map(|t| t.unwrap_or(DRAW)).collect();
         engine.start(&request.class, &forced)?;
         let tokens = engine.program().tokens;
         Ok(Self {
             grid: config.grid(),
             vocab: config.vocab(),
-            live: request.live.clone(),
+            controls: request.controls.clone(),
             changed: true,
             changes: Vec::new(),
             tokens: Vec::with_capacity(tokens),
@@ -139,12 +140,12 @@ impl Session {
     }
 
     /// The controls now in force.
-    pub fn live(&self) -> &Live {
-        &self.live
+    pub fn controls(&self) -> &Controls {
+        &self.controls
     }
 
     /// Control changes with the position they took effect at.
-    pub fn changes(&self) -> &[(usize, Live)] {
+    pub fn changes(&self) -> &[(usize, Controls)] {
         &self.changes
     }
 
@@ -168,14 +169,14 @@ impl Session {
     ///
     /// # Errors
     /// [`Error::Request`] for numbers out of range; the old controls stay.
-    pub fn set_live(&mut self, live: Live) -> Result<()> {
-        live.check()?;
-        check_lanes(&live, self.engine.program().lanes)?;
-        if live != self.live {
-            self.live = live.clone();
+    pub fn set_controls(&mut self, controls: Controls) -> Result<()> {
+        controls.check()?;
+        check_lanes(&controls, self.engine.program().lanes)?;
+        if controls != self.controls {
+            self.controls = controls.clone();
             self.changed = true;
             self.changes.retain(|(at, _)| *at < self.submitted);
-            self.changes.push((self.submitted, live));
+            self.changes.push((self.submitted, controls));
         }
         Ok(())
     }
@@ -233,7 +234,7 @@ impl Session {
     }
 
     /// All control changes of the run: those it was given and those made on the way.
-    fn schedule(&self) -> Vec<(usize, Live)> {
+    fn schedule(&self) -> Vec<(usize, Controls)> {
         self.changes.iter().chain(&self.request.schedule).cloned().collect()
     }
 
@@ -273,18 +274,23 @@ impl Session {
 
     /// Applies scheduled and live changes due now; returns how many tokens may follow under them.
     fn next_chunk(&mut self) -> usize {
-        while let Some((at, live)) = self.request.schedule.first().cloned() {
+        while let Some((at, controls)) = self.request.schedule.first().cloned() {
             if at > self.submitted {
                 break;
             }
             self.request.schedule.remove(0);
-            self.live = live.clone();
-            self.changes.push((self.submitted, live));
+            self.controls = controls.clone();
+            self.changes.push((self.submitted, controls));
             self.changed = true;
         }
         if std::mem::take(&mut self.changed) {
-            let rule = self.live.rule(self.grid);
-            self.engine.set_controls(&Controls::new(&rule, &self.live.sampling, self.request.seed, self.vocab));
+            let rule = self.controls.rule(self.grid);
+            self.engine.set_controls(&ControlsUniform::new(
+                &rule,
+                &self.controls.sampling,
+                self.request.seed,
+                self.vocab,
+            ));
         }
         let until = self.request.schedule.first().map_or(self.end(), |(at, _)| (*at).min(self.end()));
         self.chunk.min(until - self.submitted).clamp(1, MAX_TOKENS)
@@ -397,8 +403,8 @@ impl Session {
     }
 }
 
-fn check_lanes(live: &Live, lanes: usize) -> Result<()> {
-    if lanes == 1 && live.sampling.cfg_scale != 1.0 {
+fn check_lanes(controls: &Controls, lanes: usize) -> Result<()> {
+    if lanes == 1 && controls.sampling.cfg_scale != 1.0 {
         return Err(Error::Request(
             "guidance needs two lanes and this run was started without guidance; start a new run to use it".into(),
         ));

@@ -13,8 +13,8 @@ fn tiny() -> ModelFiles {
 fn session(files: &ModelFiles, generator: Generator, mode: Mode) -> Session {
     let engine = Engine::Cpu(Box::new(CpuExecutor::new(build(files, generator, Layout::CPU).unwrap())));
     let mut request = Request::new(&files.config, generator, 2, 7);
-    request.live.mode = mode;
-    let mut later = request.live.clone();
+    request.controls.mode = mode;
+    let mut later = request.controls.clone();
     (later.threshold, later.p_max) = (3.9, 5);
     request.schedule = vec![(20, later)];
     let mut session = Session::new(engine, &files.config, request).unwrap();

@@ -8,7 +8,7 @@ use dpar::engine::ops::{Access, Flags, Op};
 use dpar::engine::program::{Builder, Section, Work};
 use dpar::engine::state::{STATE_WORDS, word};
 use dpar::engine::weights::{Precision, pack, padded};
-use dpar::engine::{Controls, CpuExecutor, Program, Tier};
+use dpar::engine::{ControlsUniform, CpuExecutor, Program, Tier};
 
 use super::common;
 
@@ -50,7 +50,7 @@ pub struct Case<'a, P> {
     pub params: P,
     pub buffers: &'a [Vec<u32>],
     pub work: Work,
-    pub controls: Controls,
+    pub controls: ControlsUniform,
 }
 
 pub fn state(words: &[(u32, u32)]) -> Vec<u32> {
@@ -63,7 +63,7 @@ pub fn state(words: &[(u32, u32)]) -> Vec<u32> {
     state
 }
 
-pub fn controls() -> Controls {
+pub fn controls() -> ControlsUniform {
     bytemuck::Zeroable::zeroed()
 }
 

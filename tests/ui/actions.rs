@@ -3,7 +3,6 @@
 use dpar::app::Settings;
 use dpar::app::action::{Action, Does, KEYS};
 use dpar::platform::built_in_config;
-use dpar::request::Live;
 use eframe::egui::ThemePreference;
 
 /// eframe's storage with one text in it.
@@ -27,7 +26,7 @@ impl eframe::Storage for Stored {
 
 fn parse(name: &str, value: &str) -> Result<Action, String> {
     let config = built_in_config();
-    Action::parse(name, value, &Live::of(&config), Some(&config)).map_err(|e| e.to_string())
+    Action::parse(name, value, &config.controls(), Some(&config)).map_err(|e| e.to_string())
 }
 
 #[test]
@@ -89,8 +88,8 @@ fn every_command_is_understood() {
     assert_eq!(parse("grid", "false"), Ok(Action::Grid(false)));
     assert_eq!(parse("seek", ""), Ok(Action::Seek(None)));
     assert_eq!(parse("theme", "light"), Ok(Action::Theme(ThemePreference::Light)));
-    let Ok(Action::Live(live)) = parse("threshold", "4.5") else { panic!("a threshold") };
-    assert_eq!((live.threshold, live.p_max), (4.5, 4), "the other controls stay");
+    let Ok(Action::Controls(controls)) = parse("threshold", "4.5") else { panic!("a threshold") };
+    assert_eq!((controls.threshold, controls.p_max), (4.5, 4), "the other controls stay");
 }
 
 #[test]

@@ -51,7 +51,7 @@ fn the_threshold_slider() {
 
 fn half_drawn(config: &ModelConfig) -> Picture {
     let mut picture = Picture::new(Source::Run, Request::new(config, Generator::Dpar, 0, 1), config);
-    let rule = picture.request.live.rule(config.grid());
+    let rule = picture.request.controls.rule(config.grid());
     let (mut run, mut patch) = (0, 0);
     for (position, entropy) in entropies().into_iter().enumerate().take(150) {
         let starts_patch: Option<StartReason> = rule.start(position as u32, entropy * 1.2, run);

@@ -12,7 +12,7 @@ use dpar::engine::Generator;
 use dpar::looks::Looks;
 use dpar::patching::StartReason;
 use dpar::platform::built_in_config;
-use dpar::request::{Live, Request};
+use dpar::request::Request;
 use dpar::session::{Statistics, Token};
 use dpar::sheet::{Layout, Sheet};
 use eframe::egui::Color32;
@@ -196,12 +196,12 @@ fn figures_are_those_of_the_paper() {
 #[test]
 fn the_tour_has_eight_to_twelve_stops_with_something_to_say() {
     assert!((8..=12).contains(&STOPS.len()));
-    let live = Live::of(&built_in_config());
+    let controls = built_in_config().controls();
     for stop in &STOPS {
         assert!(!stop.title.is_empty() && stop.text.len() > 60, "{}", stop.title);
-        for action in (stop.does)(&live) {
-            if let dpar::app::Action::Live(live) = action {
-                live.check().unwrap();
+        for action in (stop.does)(&controls) {
+            if let dpar::app::Action::Controls(controls) = action {
+                controls.check().unwrap();
             }
         }
     }

@@ -5,9 +5,10 @@ use dpar::app::action::Export;
 use dpar::app::picture::Source;
 use dpar::app::tour::STOPS;
 use dpar::app::{Action, Launch, Settings};
+use dpar::controls::Controls;
 use dpar::engine::Generator;
 use dpar::patching::Mode;
-use dpar::request::{Live, Request};
+use dpar::request::Request;
 use dpar::trace::Trace;
 use eframe::egui::{Key, Modifiers};
 
@@ -18,10 +19,10 @@ fn act(app: &mut Bench, action: Action) {
     app.state_mut().act(action);
 }
 
-fn live(app: &Bench, change: impl Fn(&mut Live)) -> Action {
-    let mut live = app.state().live().clone();
-    change(&mut live);
-    Action::Live(live)
+fn controls(app: &Bench, change: impl Fn(&mut Controls)) -> Action {
+    let mut controls = app.state().controls().clone();
+    change(&mut controls);
+    Action::Controls(controls)
 }
 
 /// What the message line says after an action.
@@ -51,21 +52,21 @@ fn draws_what_the_reference_drew_and_follows_the_threshold() {
         (6.5, 16, Mode::EntropyRowBoundary),
         (5.2, 1, Mode::Static),
     ] {
-        let change = live(&app, |l| (l.threshold, l.p_max, l.mode) = (threshold, p_max, mode));
+        let change = controls(&app, |l| (l.threshold, l.p_max, l.mode) = (threshold, p_max, mode));
         act(&mut app, change);
-        let expected = app.state().live().rule(16).patches(&entropies).count();
+        let expected = app.state().controls().rule(16).patches(&entropies).count();
         let moved = until(&mut app, "the grid follows", |s| s.patches == expected);
         assert_eq!((&moved.ids, moved.threshold, moved.mode), (&done.ids, threshold, mode.name()));
         assert!(moved.regrid_ms.is_some());
     }
 
     // Redrawn with it: another run of the same seed.
-    let change = live(&app, |l| (l.threshold, l.p_max, l.mode) = (4.5, 4, Mode::EntropyRowBoundary));
+    let change = controls(&app, |l| (l.threshold, l.p_max, l.mode) = (4.5, 4, Mode::EntropyRowBoundary));
     act(&mut app, change);
     act(&mut app, Action::Redraw);
     let again = finish(&mut app);
     let mut request = Request::new(&model().config, Generator::Dpar, run.cls, run.seed);
-    request.live.threshold = 4.5;
+    request.controls.threshold = 4.5;
     assert_eq!(again.ids, Some(library(model(), request)));
 
     // A stop of the tour moves the threshold of the picture that is there.
@@ -145,11 +146,11 @@ fn an_image_of_ones_own_is_read_cut_up_and_completed() {
     let ids = own.ids.clone().unwrap();
     assert_eq!(ids.len(), 256);
     let entropies = app.state().stage().main.as_ref().unwrap().entropies();
-    assert_eq!(own.patches, app.state().live().rule(16).patches(&entropies).count());
+    assert_eq!(own.patches, app.state().controls().rule(16).patches(&entropies).count());
     assert_eq!(own.link, "", "no link can carry an image");
-    let change = live(&app, |l| l.threshold = 1.0);
+    let change = controls(&app, |l| l.threshold = 1.0);
     act(&mut app, change);
-    let expected = app.state().live().rule(16).patches(&entropies).count();
+    let expected = app.state().controls().rule(16).patches(&entropies).count();
     until(&mut app, "the grid of the own image follows", |s| s.patches == expected);
 
     act(&mut app, Action::Keep(Region { rows: 4..12, columns: 0..9 }));
@@ -281,7 +282,7 @@ fn a_threshold_moved_on_the_way_counts_at_once_and_the_link_repeats_it() {
         act(&mut app, action);
     }
     until(&mut app, "some tokens are drawn", |s| s.tokens >= 12);
-    let change = live(&app, |l| (l.threshold, l.p_max) = (1e3, 0));
+    let change = controls(&app, |l| (l.threshold, l.p_max) = (1e3, 0));
     act(&mut app, change);
     act(&mut app, Action::Speed(0.0));
     let done = finish(&mut app);
@@ -308,9 +309,9 @@ fn bad_input_is_said_and_harms_nothing() {
         let text = said(&mut app, Action::Link(link.into()));
         assert!(!text.is_empty() && !text.contains('\n'), "{link:?}: {text}");
     }
-    let bad = live(&app, |l| l.threshold = f32::NAN);
+    let bad = controls(&app, |l| l.threshold = f32::NAN);
     assert!(said(&mut app, bad).contains("finite"));
-    let bad = live(&app, |l| l.sampling.temperature = 1e-6);
+    let bad = controls(&app, |l| l.sampling.temperature = 1e-6);
     assert!(said(&mut app, bad).contains("too small"));
     assert!(app.state().state().threshold.is_finite());
     for (name, bytes) in

@@ -229,8 +229,8 @@ fn picture(
     tokens: usize,
 ) -> Result<(Engine, Statistics, f64)> {
     let mut request = Request::new(config, generator, 0, seed);
-    if request.live.sampling.cfg_scale == 1.0 {
-        request.live.sampling.cfg_scale = 2.0; // both lanes are measured, as they are used
+    if request.controls.sampling.cfg_scale == 1.0 {
+        request.controls.sampling.cfg_scale = 2.0; // both lanes are measured, as they are used
     }
     let mut session = Session::new(engine, config, request)?.with_budget(std::time::Duration::from_millis(250));
     session.run_to(tokens);
@@ -310,8 +310,8 @@ fn peer(backend: &Backend, files: &ModelFiles, tokens: usize, engine_ms: f64) ->
         None => backend.tensor_device()?,
     };
     let peer = BurnLoop::load(files, &device)?;
-    let live = Request::new(&files.config, Generator::Dpar, 0, 1).live;
-    let (rule, s) = (live.rule(files.config.grid()), &live.sampling);
+    let controls = Request::new(&files.config, Generator::Dpar, 0, 1).controls;
+    let (rule, s) = (controls.rule(files.config.grid()), &controls.sampling);
     let cfg = if s.cfg_scale == 1.0 { 2.0 } else { s.cfg_scale };
     let draw = |count| peer.generate(0, 1, rule, cfg, s.temperature, s.top_p, count);
     draw(2.min(tokens))?; // kernels are compiled on first use

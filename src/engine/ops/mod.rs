@@ -7,7 +7,7 @@ use bytemuck::Pod;
 use half::slice::HalfFloatSliceExt;
 use wide::f32x8;
 
-use super::state::Controls;
+use super::state::ControlsUniform;
 
 pub mod attend;
 pub mod boundary;
@@ -127,7 +127,7 @@ impl Flags {
 /// What a twin sees of the machine: its parameters and the buffers bound to it.
 pub struct View<'a> {
     pub(super) params: &'a [u32; PARAM_WORDS],
-    pub(super) controls: &'a Controls,
+    pub(super) controls: &'a ControlsUniform,
     pub(super) flags: Flags,
     pub(super) buffers: &'a [RefCell<Vec<u32>>],
     pub(super) bind: &'a [usize],
@@ -140,7 +140,7 @@ impl View<'_> {
     }
 
     /// The live controls.
-    pub fn controls(&self) -> &Controls {
+    pub fn controls(&self) -> &ControlsUniform {
         self.controls
     }
 
