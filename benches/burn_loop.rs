@@ -7,8 +7,8 @@
 //! Included by `#[path]` where it is needed; it uses nothing of the crate that includes it.
 
 use burn::tensor::{Device, Tensor};
+use dpar::checkpoint::config::TransformerConfig;
 use dpar::checkpoint::{Checkpoint, ModelFiles};
-use dpar::config::TransformerConfig;
 use dpar::model::block::KvCache;
 use dpar::model::rope::{Rope, RopeRows, rope_dynamic};
 use dpar::model::{Dpar, TokenModel, entropies, read_f32};

@@ -3,7 +3,8 @@
 use burn::tensor::Device as BurnDevice;
 
 use crate::checkpoint::ModelFiles;
-use crate::engine::{CpuExecutor, Engine, Generator, GpuExecutor, Layout, Tier, build};
+use crate::checkpoint::config::Generator;
+use crate::engine::{CpuExecutor, Engine, GpuExecutor, Layout, Tier, build};
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
 

@@ -6,7 +6,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use safetensors::{Dtype, SafeTensors};
 
 use crate::checkpoint::ModelFiles;
-use crate::config::ModelConfig;
+use crate::checkpoint::config::ModelConfig;
 use crate::error::{Error, Result};
 use crate::mix::Mix;
 use crate::model::{Dpar, TokenModel, entropies, read_f32};

@@ -28,9 +28,9 @@ use std::fmt::{self, Write as _};
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use crate::config::ModelConfig;
+use crate::checkpoint::config::Generator;
+use crate::checkpoint::config::ModelConfig;
 use crate::controls::Controls;
-use crate::engine::Generator;
 use crate::error::{Error, Result};
 use crate::patching::Mode;
 use crate::prompt;

@@ -7,7 +7,7 @@
 use image::imageops;
 use image::{Rgb, RgbImage};
 
-use crate::config::ModelConfig;
+use crate::checkpoint::config::ModelConfig;
 use crate::error::{Error, Result};
 use crate::model::Tokenizer;
 use crate::model::pixels::tensor_to_rgb8;

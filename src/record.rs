@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::checkpoint::ModelFiles;
-use crate::config::ModelConfig;
+use crate::checkpoint::config::ModelConfig;
 use crate::error::{Error, Result};
 use crate::model::Tokenizer;
 use crate::session::{Preview, fill_undrawn};

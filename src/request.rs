@@ -1,8 +1,8 @@
 //! What to draw and how: plain, checked, serialisable.
 
-use crate::config::ModelConfig;
+use crate::checkpoint::config::Generator;
+use crate::checkpoint::config::ModelConfig;
 use crate::controls::Controls;
-use crate::engine::Generator;
 use crate::error::{Error, Result};
 use crate::mix::Mix;
 

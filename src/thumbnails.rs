@@ -5,7 +5,7 @@ use image::RgbImage;
 use image::imageops::{self, FilterType};
 use serde::{Deserialize, Serialize};
 
-use crate::config::ModelConfig;
+use crate::checkpoint::config::ModelConfig;
 use crate::error::{Error, Result};
 use crate::sheet::{Layout, Sheet};
 

@@ -5,9 +5,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::ModelConfig;
+use crate::checkpoint::config::Generator;
+use crate::checkpoint::config::ModelConfig;
 use crate::controls::Controls;
-use crate::engine::Generator;
 use crate::engine::state::CANDIDATES;
 use crate::error::{Error, Result};
 use crate::mix::Mix;

@@ -7,7 +7,7 @@ use burn::tensor::Device;
 use common::{Fixture, assert_close};
 use dpar::analysis::{Analyzer, Region, keep, read_picture, square};
 use dpar::backend::Backend;
-use dpar::engine::Generator;
+use dpar::checkpoint::config::Generator;
 use dpar::model::Tokenizer;
 use dpar::request::Request;
 use dpar::session::Session;

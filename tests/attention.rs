@@ -6,7 +6,7 @@ mod common;
 use burn::tensor::Device;
 use common::{Fixture, assert_close};
 use dpar::checkpoint::Checkpoint;
-use dpar::config::TransformerConfig;
+use dpar::checkpoint::config::TransformerConfig;
 use dpar::model::dpar::PatchLayout;
 use dpar::model::{Dpar, read_f32};
 use dpar::patching::{Patch, Patches};

@@ -8,9 +8,10 @@ use std::ops::Range;
 
 use common::{Fixture, assert_close};
 use dpar::checkpoint::ModelFiles;
+use dpar::checkpoint::config::Generator;
 use dpar::controls::SamplingConfig;
 use dpar::engine::weights::Precision;
-use dpar::engine::{ControlsUniform, CpuExecutor, Engine, Generator, GpuExecutor, Layout, Record, Tier, build};
+use dpar::engine::{ControlsUniform, CpuExecutor, Engine, GpuExecutor, Layout, Record, Tier, build};
 use dpar::gpu::Gpu;
 use dpar::mix::Mix;
 use dpar::patching::{Mode, PatchRule};

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test helper that unwraps fails with the right line")]
 
-use dpar::config::ModelConfig;
+use dpar::checkpoint::config::ModelConfig;
 use dpar::patching::{Mode, PatchRule, Patches, StartReason};
 use proptest::prelude::*;
 use safetensors::SafeTensors;

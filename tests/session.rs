@@ -8,7 +8,7 @@ use std::sync::Arc;
 use common::repository;
 use dpar::backend::{Backend, DeviceChoice};
 use dpar::checkpoint::ModelFiles;
-use dpar::engine::Generator;
+use dpar::checkpoint::config::Generator;
 use dpar::model::Tokenizer;
 use dpar::request::Request;
 use dpar::session::{Event, Session, Statistics};

@@ -3,9 +3,10 @@
 
 mod common;
 
-use dpar::engine::{ControlsUniform, CpuExecutor, Generator, GpuExecutor, Layout, Record, Tier, build};
+use dpar::checkpoint::config::Generator;
+use dpar::checkpoint::random::random_model;
+use dpar::engine::{ControlsUniform, CpuExecutor, GpuExecutor, Layout, Record, Tier, build};
 use dpar::request::Request;
-use dpar::shapes::random_model;
 use serde_json::{Value, json};
 
 struct Sizes {

@@ -4,7 +4,7 @@ use eframe::egui::{self, Key, Modifiers, ThemePreference};
 
 use super::analyst::Attend;
 use crate::analysis::Region;
-use crate::config::ModelConfig;
+use crate::checkpoint::config::ModelConfig;
 use crate::controls::Controls;
 use crate::error::{Error, Result};
 use crate::mix::Mix;

@@ -9,7 +9,7 @@ use super::stats::Figures;
 use super::textures::Textures;
 use super::{App, Model, Settings, decoder};
 use crate::analysis::Region;
-use crate::config::ModelConfig;
+use crate::checkpoint::config::ModelConfig;
 use crate::controls::Controls;
 use crate::mix::Mix;
 use crate::patching::Patches;

@@ -11,7 +11,7 @@ use super::stage::Slot;
 use super::stats;
 use super::tour::Place;
 use super::{App, Model, Settings, controls, inspector, theme, timeline, windows};
-use crate::engine::Generator;
+use crate::checkpoint::config::Generator;
 use crate::patching::Patches;
 use crate::prompt;
 

@@ -44,7 +44,7 @@ pub use studio::Wake;
 
 use crate::analysis::Region;
 use crate::backend::{Backend, DeviceChoice};
-use crate::config::ModelConfig;
+use crate::checkpoint::config::ModelConfig;
 use crate::controls::Controls;
 use crate::error::Result;
 use crate::gpu::{self, Gpu};
@@ -332,7 +332,7 @@ impl App {
     fn attention(&mut self) -> Result<Option<Vec<f32>>> {
         let (Some(attend), Some(token)) = (self.attend, self.hovered.or(self.selected)) else { return Ok(None) };
         let (Model::Ready(studio), Some(picture)) = (&self.model, &self.stage.main) else { return Ok(None) };
-        if !picture.is_done() || picture.request.generator != crate::engine::Generator::Dpar {
+        if !picture.is_done() || picture.request.generator != crate::checkpoint::config::Generator::Dpar {
             return Ok(None);
         }
         let patches = self.patches(picture);

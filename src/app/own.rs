@@ -10,7 +10,7 @@ use super::analyst::Own;
 use super::picture::{Picture, Source};
 use super::{App, Model};
 use crate::analysis::keep;
-use crate::engine::Generator;
+use crate::checkpoint::config::Generator;
 use crate::error::{Error, Result};
 use crate::platform::{self, Progress, Task};
 use crate::request::Request;

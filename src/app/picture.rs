@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use eframe::egui::{Color32, ColorImage};
 use image::RgbImage;
 
-use crate::config::{ModelConfig, TransformerConfig};
+use crate::checkpoint::config::Generator;
+use crate::checkpoint::config::{ModelConfig, TransformerConfig};
 use crate::controls::Controls;
-use crate::engine::Generator;
 use crate::looks::Looks;
 use crate::patching::{PatchRule, Patches, StartReason};
 use crate::request::Request;

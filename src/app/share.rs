@@ -10,7 +10,7 @@ use super::bench::{Sight, Wish};
 use super::picture::{Picture, Source};
 use super::stage::Slot;
 use super::{App, Model, decoder};
-use crate::engine::Generator;
+use crate::checkpoint::config::Generator;
 use crate::error::{Error, Result};
 use crate::export::Animation;
 use crate::link::{Link, View};

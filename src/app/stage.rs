@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use super::picture::{Picture, Source};
 use super::studio::{Studio, Wake};
+use crate::checkpoint::config::Generator;
 use crate::controls::Controls;
-use crate::engine::{Engine, Generator};
+use crate::engine::Engine;
 use crate::error::Result;
 use crate::request::Request;
 use crate::session::{Session, Statistics, Token};

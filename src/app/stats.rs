@@ -4,7 +4,7 @@ use eframe::egui::{self, Ui};
 
 use super::picture::{Cost, Picture};
 use super::{Facts, theme};
-use crate::engine::Generator;
+use crate::checkpoint::config::Generator;
 use crate::patching::Patches;
 
 /// Figures of a picture at one moment.

@@ -6,7 +6,7 @@ use eframe::egui::{self, ColorImage, Rect, TextureHandle, TextureOptions, pos2};
 
 use super::picture::Picture;
 use super::stage::Slot;
-use crate::config::ModelConfig;
+use crate::checkpoint::config::ModelConfig;
 use crate::looks::Looks;
 use crate::sheet::Layout;
 use crate::thumbnails::Thumbnails;

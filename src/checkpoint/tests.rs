@@ -1,5 +1,6 @@
 use super::*;
-use crate::engine::{Generator, Layout, build};
+use crate::checkpoint::config::Generator;
+use crate::engine::{Layout, build};
 
 const TINY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tiny");
 

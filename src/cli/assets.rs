@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use clap::Args;
 use dpar::checkpoint::ModelFiles;
-use dpar::engine::Generator;
+use dpar::checkpoint::config::Generator;
 use dpar::looks::Looks;
 use dpar::record::{self, Recorded, Recording};
 use dpar::request::Request;

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::Args;
+use dpar::checkpoint::config::Generator;
 use dpar::controls::Controls;
-use dpar::engine::Generator;
 use dpar::evaluation::{Evaluator, TokenSet};
 use dpar::patching::Mode;
 use dpar::request::Request;

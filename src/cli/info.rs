@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args;
+use dpar::checkpoint::config::TransformerConfig;
 use dpar::checkpoint::{Checkpoint, ModelFiles};
-use dpar::config::TransformerConfig;
 use dpar::controls::Controls;
 use dpar::gpu;
 use pollster::block_on;

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use dpar::backend::Backend;
 use dpar::checkpoint::ModelFiles;
-use dpar::engine::{Engine, Generator};
+use dpar::checkpoint::config::Generator;
+use dpar::engine::Engine;
 use dpar::model::Tokenizer;
 use dpar::patching::Patches;
 use dpar::request::Request;

@@ -10,19 +10,9 @@ use super::program::{BufferId, Builder, Ports, Program, Section, Work};
 use super::rope;
 use super::state::{DRAW, word};
 use super::weights::{Precision, padded};
+use crate::checkpoint::config::{Generator, TransformerConfig};
 use crate::checkpoint::{Checkpoint, ModelFiles};
-use crate::config::TransformerConfig;
 use crate::error::{Error, Result};
-
-/// Which generator to run.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Generator {
-    /// DPAR: the patch transformer runs once per patch.
-    #[default]
-    Dpar,
-    /// The fixed-length baseline (LlamaGen): every layer runs for every token.
-    Baseline,
-}
 
 /// How to lay a model out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,8 +5,8 @@ use super::ops::{Flags, attend, embed, gate_up, linear, qkv};
 use super::program::{BufferId, Builder, Section, Work};
 use super::state::word;
 use super::weights::{Precision, fits_f16, pack, padded};
+use crate::checkpoint::config::TransformerConfig;
 use crate::checkpoint::{Checkpoint, ModelFiles};
-use crate::config::TransformerConfig;
 use crate::error::{Error, Result};
 
 /// A vector in a table of rows: the buffer and the state word that names the row.

@@ -17,7 +17,7 @@ pub mod weights;
 
 use std::ops::Range;
 
-pub use build::{Generator, Layout, build};
+pub use build::{Layout, build};
 pub use cpu::CpuExecutor;
 pub use gpu::GpuExecutor;
 pub use pipelines::Tier;

@@ -1,6 +1,6 @@
 //! RoPE tables, as (cos, sin) pairs (dpar.md sections 3 and 5). Computed once on the CPU in f32, as the reference does.
 
-use crate::config::TransformerConfig;
+use crate::checkpoint::config::TransformerConfig;
 
 /// Angles per unit step of the first `n / 2` frequencies over `n`: `base^(-2j / n)`.
 fn frequencies(n: usize, base: f32) -> Vec<f32> {

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use percent_encoding::percent_decode_str;
 
 use super::{Link, Settings, View};
-use crate::engine::Generator;
+use crate::checkpoint::config::Generator;
 use crate::error::{Error, Result};
 use crate::patching::Mode;
 use crate::prompt;

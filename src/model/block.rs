@@ -16,7 +16,7 @@ use burn::tensor::{Bool, Device, Tensor, TensorData};
 
 use super::rope::Rope;
 use super::{Weights, indices};
-use crate::config::TransformerConfig;
+use crate::checkpoint::config::TransformerConfig;
 use crate::error::Result;
 use crate::mix::Mix;
 

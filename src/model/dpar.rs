@@ -15,7 +15,7 @@ use super::patch_transformer::PatchTransformer;
 use super::rope::{Rope, RopeRows, rope_2d, rope_2d_with_class, rope_dynamic};
 use super::{Weights, check_batch, indices};
 use crate::checkpoint::Checkpoint;
-use crate::config::TransformerConfig;
+use crate::checkpoint::config::TransformerConfig;
 use crate::error::{Error, Result};
 use crate::mix::Mix;
 use crate::patching::{Patch, Patches};

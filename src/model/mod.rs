@@ -32,7 +32,7 @@ use burn::tensor::activation::log_softmax;
 use burn::tensor::{DataError, Device, ExecutionError, Int, Tensor, TensorData};
 
 use crate::checkpoint::Checkpoint;
-use crate::config::TransformerConfig;
+use crate::checkpoint::config::TransformerConfig;
 use crate::error::{Error, Result};
 use crate::mix::Mix;
 

@@ -14,7 +14,7 @@ use super::Weights;
 use super::block::{Block, Linear, RmsNorm};
 use super::dpar::PatchLayout;
 use super::rope::Rope;
-use crate::config::TransformerConfig;
+use crate::checkpoint::config::TransformerConfig;
 use crate::error::Result;
 
 /// "Cross-attention" to a single key: the projected state of the token's patch.

@@ -15,7 +15,7 @@ use super::Weights;
 use super::block::{Block, Linear, RmsNorm, attend_masked, merge_heads, split_heads};
 use super::dpar::PatchLayout;
 use super::rope::Rope;
-use crate::config::TransformerConfig;
+use crate::checkpoint::config::TransformerConfig;
 use crate::error::Result;
 
 /// A patch querying its own tokens.

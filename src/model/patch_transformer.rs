@@ -8,7 +8,7 @@ use burn::tensor::Tensor;
 use super::Weights;
 use super::block::{Block, Embedding};
 use super::rope::Rope;
-use crate::config::TransformerConfig;
+use crate::checkpoint::config::TransformerConfig;
 use crate::error::Result;
 use crate::mix::Mix;
 

@@ -10,7 +10,7 @@ use super::block::{Block, Embedding, Head};
 use super::rope::{Rope, rope_2d_with_class};
 use super::{Weights, check_batch};
 use crate::checkpoint::Checkpoint;
-use crate::config::TransformerConfig;
+use crate::checkpoint::config::TransformerConfig;
 use crate::error::Result;
 use crate::mix::Mix;
 

@@ -13,7 +13,7 @@ use image::RgbImage;
 use super::pixels::tensor_to_rgb8;
 use super::{Weights, indices, read_u32};
 use crate::checkpoint::Checkpoint;
-use crate::config::VqConfig;
+use crate::checkpoint::config::VqConfig;
 use crate::error::{Error, Result};
 
 /// Most code scores held at once while encoding (64 MiB of f32).

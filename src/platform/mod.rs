@@ -72,7 +72,7 @@ pub struct Extras {
 impl Extras {
     /// From the files' bytes; what is missing or broken is left out and logged.
     fn parse(
-        config: &crate::config::ModelConfig,
+        config: &crate::checkpoint::config::ModelConfig,
         read: impl Fn(&str) -> Option<std::borrow::Cow<'static, [u8]>>,
     ) -> Self {
         fn log<T>(result: crate::Result<T>) -> Option<T> {

@@ -10,7 +10,7 @@ use eframe::egui::{self, DroppedFileHandle};
 
 use super::{Extras, Progress};
 use crate::checkpoint::ModelFiles;
-use crate::config::ModelConfig;
+use crate::checkpoint::config::ModelConfig;
 use crate::error::{Error, Result};
 
 /// What may move to the thread that does the work: `Send` on a computer, anything in a browser, which has one thread.

@@ -16,7 +16,7 @@ use std::collections::HashMap;
 
 pub use search::{Catalogue, fold_softly};
 
-use crate::config::ModelConfig;
+use crate::checkpoint::config::ModelConfig;
 use crate::error::{Error, Result};
 use crate::mix::{Mix, Term};
 

@@ -3,7 +3,7 @@
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
-use crate::config::ModelConfig;
+use crate::checkpoint::config::ModelConfig;
 
 /// What can be searched of a model's classes, folded once.
 #[derive(Clone, Debug, Default)]

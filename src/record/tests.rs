@@ -6,7 +6,8 @@ use image::RgbImage;
 use pollster::block_on;
 
 use super::*;
-use crate::engine::{CpuExecutor, Engine, Generator, Layout as Lanes, build};
+use crate::checkpoint::config::Generator;
+use crate::engine::{CpuExecutor, Engine, Layout as Lanes, build};
 use crate::looks::Looks;
 use crate::platform;
 use crate::request::Request;

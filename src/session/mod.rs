@@ -13,11 +13,12 @@ use std::time::Duration;
 
 use web_time::Instant;
 
-use crate::config::ModelConfig;
+use crate::checkpoint::config::Generator;
+use crate::checkpoint::config::ModelConfig;
 use crate::controls::Controls;
 use crate::engine::gpu::MAX_TOKENS;
 use crate::engine::state::DRAW;
-use crate::engine::{ControlsUniform, Engine, Generator, Record};
+use crate::engine::{ControlsUniform, Engine, Record};
 use crate::error::{Error, Result};
 use crate::model::Tokenizer;
 use crate::patching::{Patch, Patches, StartReason};

@@ -11,7 +11,7 @@ use std::ops::Range;
 
 pub use show::show;
 
-use crate::config::ModelConfig;
+use crate::checkpoint::config::ModelConfig;
 use crate::mix::Mix;
 use crate::prompt::{self, Catalogue};
 

@@ -12,11 +12,12 @@ use std::time::Instant;
 use anyhow::Result;
 use dpar::backend::{Backend, DeviceChoice};
 use dpar::checkpoint::ModelFiles;
-use dpar::config::ModelConfig;
-use dpar::engine::{Engine, Generator, Program, Section};
+use dpar::checkpoint::config::Generator;
+use dpar::checkpoint::config::ModelConfig;
+use dpar::checkpoint::random::Shape;
+use dpar::engine::{Engine, Program, Section};
 use dpar::request::Request;
 use dpar::session::{Event, Session, Statistics};
-use dpar::shapes::Shape;
 use serde::Serialize;
 
 use super::json::to_json;

@@ -12,8 +12,8 @@ use std::future::Future;
 use std::path::Path;
 
 use super::{Extras, Progress};
+use crate::checkpoint::config::ModelConfig;
 use crate::checkpoint::{Later, ModelFiles};
-use crate::config::ModelConfig;
 use crate::error::{Error, Result};
 
 pub use files::{open_file, read_dropped, save_file};

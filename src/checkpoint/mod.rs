@@ -13,7 +13,10 @@ use half::{bf16, f16};
 use safetensors::{Dtype, SafeTensors};
 use sha2::{Digest, Sha256};
 
-use crate::config::{ModelConfig, TransformerConfig, VqConfig};
+pub mod config;
+pub mod random;
+
+use self::config::{ModelConfig, TransformerConfig, VqConfig};
 use crate::error::{Error, Result};
 
 /// A tensor a model needs: its name and shape.

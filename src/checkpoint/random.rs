@@ -8,8 +8,8 @@ use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 use serde_json::{Value, json};
 
+use crate::checkpoint::config::ModelConfig;
 use crate::checkpoint::{ModelFiles, TensorSpec, dpar_tensors, token_model_tensors, vq_tensors};
-use crate::config::ModelConfig;
 use crate::error::Result;
 
 /// The paper's models (dpar.md section 1).

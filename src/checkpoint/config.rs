@@ -10,6 +10,16 @@ use crate::controls::{Controls, SamplingConfig};
 use crate::error::{Error, Result};
 use crate::patching::Mode;
 
+/// Which generator to run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Generator {
+    /// DPAR: the patch transformer runs once per patch.
+    #[default]
+    Dpar,
+    /// The fixed-length baseline (LlamaGen): every layer runs for every token.
+    Baseline,
+}
+
 /// Shape of a token model (entropy model, fixed-length baseline) or, with local layers, of DPAR.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TransformerConfig {
@@ -363,7 +373,7 @@ fn check_vq(c: &VqConfig) -> std::result::Result<(), String> {
 mod tests {
     use super::*;
 
-    const BUILT_IN: &[u8] = include_bytes!("../assets/model/config.json");
+    const BUILT_IN: &[u8] = include_bytes!("../../assets/model/config.json");
 
     #[test]
     fn the_built_in_config_parses_and_knows_its_sizes() {
