@@ -4,17 +4,14 @@
 
 pub mod analysis;
 pub mod app;
-pub mod backend;
 pub mod checkpoint;
 pub mod controls;
 pub mod engine;
 pub mod error;
 pub mod evaluation;
 pub mod export;
-pub mod gpu;
 pub mod link;
 pub mod looks;
-pub mod merger;
 pub mod mix;
 pub mod model;
 pub mod patching;
@@ -23,7 +20,6 @@ pub mod prompt;
 pub mod record;
 pub mod render;
 pub mod request;
-pub mod selfcheck;
 pub mod session;
 pub mod sheet;
 pub mod thumbnails;

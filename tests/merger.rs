@@ -5,8 +5,8 @@ mod common;
 
 use std::time::{Duration, Instant};
 
-use dpar::backend::{Backend, DeviceChoice};
-use dpar::merger::{MAX_TOKENS, Merged, Merger};
+use dpar::engine::backend::{Backend, DeviceChoice};
+use dpar::engine::merger::{MAX_TOKENS, Merged, Merger};
 use dpar::patching::{Mode, PatchRule, StartReason};
 use pollster::block_on;
 use proptest::prelude::*;

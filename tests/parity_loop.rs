@@ -10,9 +10,9 @@ use common::{Fixture, assert_close};
 use dpar::checkpoint::ModelFiles;
 use dpar::checkpoint::config::Generator;
 use dpar::controls::SamplingConfig;
+use dpar::engine::device::Gpu;
 use dpar::engine::weights::Precision;
 use dpar::engine::{ControlsUniform, CpuExecutor, Engine, GpuExecutor, Layout, Record, Tier, build};
-use dpar::gpu::Gpu;
 use dpar::mix::Mix;
 use dpar::patching::{Mode, PatchRule};
 

@@ -143,7 +143,7 @@ fn gpu_errors_are_recorded_not_panics() {
     if common::gpu().is_none() {
         return;
     }
-    let gpu = block_on(dpar::gpu::Gpu::open()).unwrap(); // one to break
+    let gpu = block_on(dpar::engine::device::Gpu::open()).unwrap(); // one to break
     gpu.burn_device().unwrap();
     assert_eq!(gpu.lost(), None);
     let size = gpu.device.limits().max_buffer_size + 4;

@@ -6,9 +6,9 @@ mod common;
 use std::sync::Arc;
 
 use common::repository;
-use dpar::backend::{Backend, DeviceChoice};
 use dpar::checkpoint::ModelFiles;
 use dpar::checkpoint::config::Generator;
+use dpar::engine::backend::{Backend, DeviceChoice};
 use dpar::model::Tokenizer;
 use dpar::request::Request;
 use dpar::session::{Event, Session, Statistics};
@@ -201,7 +201,7 @@ fn a_run_on_a_device_that_dies_goes_on_on_another() {
     let rest = session.continuation();
     let given = rest.forced.len();
     assert!((20..64).contains(&given), "{given} tokens had arrived");
-    let gpu = pollster::block_on(dpar::gpu::Gpu::open()).unwrap();
+    let gpu = pollster::block_on(dpar::engine::device::Gpu::open()).unwrap();
     let next = Place { backend: Backend::adopt(gpu), files: place.files };
     let finished = next.draw(rest.clone());
     assert_eq!(ids(&finished), ids(&whole));
@@ -217,10 +217,11 @@ fn a_run_on_a_device_that_dies_goes_on_on_another() {
 #[test]
 fn tensors_move_to_another_device_when_one_dies() {
     let Some(gpu) = common::gpu() else { return };
-    let open = || pollster::block_on(dpar::gpu::Gpu::open()).unwrap();
+    let open = || pollster::block_on(dpar::engine::device::Gpu::open()).unwrap();
     let files = ModelFiles::load_dir(&repository("tests/fixtures/tiny")).unwrap();
-    let load =
-        |gpu: &dpar::gpu::Gpu| Tokenizer::load(&files.config.vq, &files.vq, &gpu.burn_device().unwrap()).unwrap();
+    let load = |gpu: &dpar::engine::device::Gpu| {
+        Tokenizer::load(&files.config.vq, &files.vq, &gpu.burn_device().unwrap()).unwrap()
+    };
     let decode = |tokenizer: &Tokenizer| pollster::block_on(tokenizer.decode_image(&[5; 64], 8));
     let (first, second) = (open(), open());
     assert_ne!(first.burn_device().unwrap(), second.burn_device().unwrap());

@@ -1,10 +1,10 @@
 //! What an app may hand to another thread (on a computer; a browser has one).
 
-use dpar::backend::Backend;
 use dpar::checkpoint::ModelFiles;
+use dpar::engine::backend::Backend;
+use dpar::engine::device::Gpu;
+use dpar::engine::merger::Merger;
 use dpar::engine::{CpuExecutor, Engine, GpuExecutor};
-use dpar::gpu::Gpu;
-use dpar::merger::Merger;
 use dpar::model::{Dpar, TokenModel, Tokenizer};
 use dpar::session::Event;
 

@@ -9,14 +9,14 @@ use web_time::Instant;
 use super::picture::Picture;
 use super::studio::{Studio, Wake};
 use crate::analysis::{Analysis, Analyzer, Crop, read_picture, square};
-use crate::backend::Backend;
+use crate::engine::backend::Backend;
+use crate::engine::merger::{Merged, Merger};
+use crate::engine::selfcheck::{SelfCheck, selfcheck};
 use crate::error::{Error, Result};
-use crate::merger::{Merged, Merger};
 use crate::model::Dpar;
 use crate::model::attention::AttentionMap;
 use crate::patching::{PatchRule, Patches};
 use crate::platform::{Task, finished};
-use crate::selfcheck::{SelfCheck, selfcheck};
 
 /// Which part of the patch transformer is looked at.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

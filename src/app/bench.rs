@@ -7,9 +7,9 @@ use serde::Serialize;
 use web_time::Instant;
 
 use super::studio::Wake;
-use crate::backend::Backend;
+use crate::engine::backend::Backend;
+use crate::engine::merger::Merger;
 use crate::error::Result;
-use crate::merger::Merger;
 use crate::patching::{Mode, PatchRule};
 use crate::platform::{Task, finished};
 

@@ -43,11 +43,11 @@ pub use settings::Settings;
 pub use studio::Wake;
 
 use crate::analysis::Region;
-use crate::backend::{Backend, DeviceChoice};
 use crate::checkpoint::config::ModelConfig;
 use crate::controls::Controls;
+use crate::engine::backend::{Backend, DeviceChoice};
+use crate::engine::device::{self, Gpu};
 use crate::error::Result;
-use crate::gpu::{self, Gpu};
 use crate::mix::Mix;
 use crate::patching::Patches;
 use crate::platform::{self, Progress, Task};
@@ -368,7 +368,7 @@ fn adopt(cc: &eframe::CreationContext<'_>, launch: &Launch) -> Backend {
         return Backend::cpu(None);
     }
     let Some(state) = &cc.wgpu_render_state else { return Backend::cpu(Some(launch.notice.clone())) };
-    if let Err(e) = gpu::check(&state.adapter) {
+    if let Err(e) = device::check(&state.adapter) {
         return Backend::cpu(Some(e.to_string()));
     }
     let gpu = Gpu::adopt(state.instance.clone(), state.adapter.clone(), state.device.clone(), state.queue.clone());

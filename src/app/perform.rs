@@ -127,7 +127,7 @@ impl App {
             Action::Dismiss => self.message = None,
             Action::UseCpu => {
                 self.over = true;
-                self.reopen(super::Reopen::On(crate::backend::DeviceChoice::Cpu), None);
+                self.reopen(super::Reopen::On(crate::engine::backend::DeviceChoice::Cpu), None);
             }
         }
         Ok(())

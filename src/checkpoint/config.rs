@@ -7,7 +7,6 @@
 use serde::{Deserialize, Serialize};
 
 use crate::controls::{Controls, SamplingConfig};
-use crate::error::{Error, Result};
 use crate::patching::Mode;
 
 /// Which generator to run.
@@ -159,17 +158,6 @@ pub struct ModelConfig {
 }
 
 impl ModelConfig {
-    /// Reads and checks `config.json`. `file` is the name used in messages.
-    ///
-    /// # Errors
-    /// [`Error::Config`] for broken JSON or any size outside the supported range, naming the field.
-    pub fn parse(json: &[u8], file: &str) -> Result<Self> {
-        let bad = |problem: String| Error::Config { file: file.to_owned(), problem };
-        let config: Self = serde_json::from_slice(json).map_err(|e| bad(format!("is not a model config: {e}")))?;
-        config.check().map_err(bad)?;
-        Ok(config)
-    }
-
     /// The controls that a run of this model has where nobody sets others.
     pub fn controls(&self) -> Controls {
         Controls {
@@ -242,131 +230,6 @@ impl ModelConfig {
     pub fn class_name(&self, id: usize) -> String {
         self.classes.get(id).cloned().unwrap_or_else(|| id.to_string())
     }
-
-    fn check(&self) -> std::result::Result<(), String> {
-        if self.dpar.is_none() && self.baseline.is_none() {
-            return Err("names neither `dpar` nor `baseline`: there is nothing to generate with".into());
-        }
-        if self.dpar.is_some() && self.entropy.is_none() {
-            return Err("has `dpar` but no `entropy` model: DPAR needs one to place patch boundaries".into());
-        }
-        check_vq(&self.vq)?;
-        let named = [("entropy", &self.entropy), ("dpar", &self.dpar), ("baseline", &self.baseline)];
-        let (grid, vocab) = (self.grid(), self.vq.codebook_size);
-        for (name, c) in named.into_iter().filter_map(|(n, c)| c.as_ref().map(|c| (n, c))) {
-            check_transformer(name, c)?;
-            if c.grid_size != grid {
-                return Err(format!(
-                    "`{name}.grid_size` is {}, but another model of the folder says {grid}",
-                    c.grid_size
-                ));
-            }
-            if c.vocab_size != vocab {
-                return Err(format!("`{name}.vocab_size` is {}, but `vq.codebook_size` is {vocab}", c.vocab_size));
-            }
-        }
-        if let (Some(d), Some(b)) = (&self.dpar, &self.baseline)
-            && d.num_classes != b.num_classes
-        {
-            return Err(format!(
-                "`dpar.num_classes` is {} but `baseline.num_classes` is {}",
-                d.num_classes, b.num_classes
-            ));
-        }
-        if !self.classes.is_empty() && self.classes.len() != self.num_classes() {
-            return Err(format!("lists {} class names for {} classes", self.classes.len(), self.num_classes()));
-        }
-        self.check_names()?;
-        self.controls().check().map_err(|e| format!("its default settings cannot be used: {e}"))?;
-        Ok(())
-    }
-}
-
-impl ModelConfig {
-    fn check_names(&self) -> std::result::Result<(), String> {
-        let (names, parents) = (self.classes.len(), &self.parents);
-        let lists = [("parents", parents.len()), ("emoji", self.emoji.len())];
-        let said = [("aliases", self.aliases.len()), ("keywords", self.keywords.len())];
-        if let Some((field, count)) = lists.into_iter().chain(said).find(|(_, count)| *count != 0 && *count != names) {
-            return Err(format!(
-                "has {count} `{field}` for {names} class names: one is needed for each, or none at all"
-            ));
-        }
-        for (class, group) in parents.iter().enumerate().filter_map(|(class, parent)| Some((class, (*parent)?))) {
-            if group >= names || !self.is_group(group) {
-                return Err(format!(
-                    "says class {class} belongs to class {group}, which is no group (its parent is not null)"
-                ));
-            }
-        }
-        if let Some(name) = self.featured.iter().find(|name| !self.classes.contains(name)) {
-            return Err(format!("features \"{name}\", which is none of its classes"));
-        }
-        Ok(())
-    }
-}
-
-fn in_range(field: &str, value: usize, low: usize, high: usize) -> std::result::Result<(), String> {
-    if (low..=high).contains(&value) {
-        return Ok(());
-    }
-    Err(format!("`{field}` is {value}, supported are {low} to {high}"))
-}
-
-fn check_transformer(name: &str, c: &TransformerConfig) -> std::result::Result<(), String> {
-    let f = |field: &str| format!("{name}.{field}");
-    in_range(&f("dim"), c.dim, 16, 2560)?;
-    in_range(&f("n_head"), c.n_head, 1, 160)?;
-    if !c.dim.is_multiple_of(c.n_head) {
-        return Err(format!("`{name}.dim` {} is not a multiple of `{name}.n_head` {}", c.dim, c.n_head));
-    }
-    in_range(&f("dim / n_head"), c.head_dim(), 16, 128)?;
-    let step = if name == "dpar" { 16 } else { 4 };
-    if !c.head_dim().is_multiple_of(step) {
-        return Err(format!("`{name}` has heads {} wide: its RoPE needs a multiple of {step}", c.head_dim()));
-    }
-    in_range(&f("n_layer"), c.n_layer, 1, 256)?;
-    if name == "dpar" {
-        in_range(&f("n_local_encoder_layers"), c.n_local_encoder_layers, 1, 64)?;
-        in_range(&f("n_local_decoder_layers"), c.n_local_decoder_layers, 1, 64)?;
-    } else {
-        in_range(&f("n_local_encoder_layers"), c.n_local_encoder_layers, 0, 0)?;
-        in_range(&f("n_local_decoder_layers"), c.n_local_decoder_layers, 0, 0)?;
-    }
-    in_range(&f("vocab_size"), c.vocab_size, 2, 65_536)?;
-    in_range(&f("num_classes"), c.num_classes, 1, 1_000_000)?;
-    in_range(&f("grid_size"), c.grid_size, 4, 64)?;
-    in_range(&f("multiple_of"), c.multiple_of, 1, 4096)?;
-    if !(c.norm_eps.is_finite() && c.norm_eps > 0.0 && c.rope_base.is_finite() && c.rope_base > 1.0) {
-        return Err(format!("`{name}.norm_eps` must be above 0 and `{name}.rope_base` above 1"));
-    }
-    Ok(())
-}
-
-fn check_vq(c: &VqConfig) -> std::result::Result<(), String> {
-    in_range("vq.ch", c.ch, 1, 1024)?;
-    if !(2..=5).contains(&c.ch_mult.len()) {
-        return Err(format!(
-            "`vq.ch_mult` has {} entries: 2 to 5 are supported (downsampling 2, 4, 8, 16)",
-            c.ch_mult.len()
-        ));
-    }
-    in_range("vq.num_res_blocks", c.num_res_blocks, 1, 16)?;
-    in_range("vq.z_channels", c.z_channels, 1, 4096)?;
-    in_range("vq.codebook_size", c.codebook_size, 2, 65_536)?;
-    in_range("vq.codebook_embed_dim", c.codebook_embed_dim, 1, 1024)?;
-    in_range("vq.norm_groups", c.norm_groups, 1, 1024)?;
-    for &m in &c.ch_mult {
-        in_range("vq.ch_mult", m, 1, 64)?;
-        if !(c.ch * m).is_multiple_of(c.norm_groups) {
-            return Err(format!(
-                "`vq` has {} channels, not a multiple of `vq.norm_groups` {}",
-                c.ch * m,
-                c.norm_groups
-            ));
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -384,23 +247,5 @@ mod tests {
         let birds: Vec<&str> = c.members(0).map(|class| c.classes[class].as_str()).collect();
         assert!(birds.contains(&"owl") && !birds.contains(&"bat"), "{birds:?}");
         assert!(c.best().all(|class| !c.is_group(class)), "what is featured is a thing");
-    }
-
-    #[test]
-    fn contradictions_are_named() {
-        let text = String::from_utf8(BUILT_IN.to_vec()).unwrap();
-        for (from, to, says) in [
-            ("\"dim\": 192", "\"dim\": 190", "entropy.dim"),
-            ("\"n_head\": 3", "\"n_head\": 1", "dim / n_head"),
-            ("\"threshold\": 4.3", "\"threshold\": 1e999", "config"),
-            ("\"codebook_size\": 1024", "\"codebook_size\": 512", "vocab_size"),
-            ("\"grid_size\": 16", "\"grid_size\": 4000000000", "grid_size"),
-            ("\"norm_groups\": 8", "\"norm_groups\": 7", "norm_groups"),
-            ("\"parents\": [", "\"parents\": [null,", "558 `parents` for 557 class names"),
-            ("\"featured\": [", "\"featured\": [\"unicorns\", ", "features \"unicorns\""),
-        ] {
-            let e = ModelConfig::parse(text.replacen(from, to, 1).as_bytes(), "x/config.json").unwrap_err().to_string();
-            assert!(e.starts_with("x/config.json: ") && e.contains(says), "{from} -> {to}: {e}");
-        }
     }
 }

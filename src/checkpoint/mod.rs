@@ -14,6 +14,7 @@ use safetensors::{Dtype, SafeTensors};
 use sha2::{Digest, Sha256};
 
 pub mod config;
+mod parse;
 pub mod random;
 
 use self::config::{ModelConfig, TransformerConfig, VqConfig};

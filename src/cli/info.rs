@@ -7,7 +7,7 @@ use clap::Args;
 use dpar::checkpoint::config::TransformerConfig;
 use dpar::checkpoint::{Checkpoint, ModelFiles};
 use dpar::controls::Controls;
-use dpar::gpu;
+use dpar::engine::device;
 use pollster::block_on;
 use serde::Serialize;
 
@@ -128,7 +128,7 @@ fn adapters() -> Vec<AdapterInfo> {
     let backends = wgpu::Backends::from_env().unwrap_or(wgpu::Backends::all());
     let describe = |adapter: wgpu::Adapter| {
         let (info, limits) = (adapter.get_info(), adapter.limits());
-        let problem = gpu::check(&adapter).err().map(|e| e.to_string());
+        let problem = device::check(&adapter).err().map(|e| e.to_string());
         AdapterInfo {
             name: info.name,
             backend: format!("{:?}", info.backend),

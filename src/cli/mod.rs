@@ -25,8 +25,8 @@ use std::process::ExitCode;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use dpar::backend::DeviceChoice;
 use dpar::controls::Controls;
+use dpar::engine::backend::DeviceChoice;
 use dpar::patching::Mode;
 
 /// Draws pictures with DPAR (arXiv 2512.21867): the next-token image model that spends its compute on patches of

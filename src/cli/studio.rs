@@ -3,10 +3,10 @@
 use std::path::Path;
 use std::time::Duration;
 
-use dpar::backend::Backend;
 use dpar::checkpoint::ModelFiles;
 use dpar::checkpoint::config::Generator;
 use dpar::engine::Engine;
+use dpar::engine::backend::Backend;
 use dpar::model::Tokenizer;
 use dpar::patching::Patches;
 use dpar::request::Request;
@@ -176,7 +176,7 @@ const TEMPLATE: &str = "{prefix}{bar:32} {pos}/{len} tokens{msg}, {eta} left";
 #[cfg(test)]
 mod tests {
     use super::*;
-    use dpar::backend::DeviceChoice;
+    use dpar::engine::backend::DeviceChoice;
 
     #[test]
     fn a_device_that_dies_is_one_sentence() {

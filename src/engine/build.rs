@@ -9,31 +9,10 @@ use super::ops::{Flags, boundary, decoder_input, entropy, patch_input, pool, rec
 use super::program::{BufferId, Builder, Ports, Program, Section, Work};
 use super::rope;
 use super::state::{DRAW, word};
-use super::weights::{Precision, padded};
+use super::weights::{Layout, padded};
 use crate::checkpoint::config::{Generator, TransformerConfig};
 use crate::checkpoint::{Checkpoint, ModelFiles};
 use crate::error::{Error, Result};
-
-/// How to lay a model out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Layout {
-    /// Guidance lanes, 1 or 2.
-    pub lanes: u32,
-    /// Storage of matrices (f32 is used where a matrix exceeds the range of f16).
-    pub precision: Precision,
-    /// Largest storage binding in bytes (WebGPU guarantees 128 MiB); larger matrices are split by rows.
-    pub binding_limit: usize,
-}
-
-impl Layout {
-    /// WebGPU's guaranteed `maxStorageBufferBindingSize`.
-    pub const WEBGPU_BINDING: usize = 128 << 20;
-
-    /// Two lanes (guidance), f16 weights, default limits.
-    pub const GPU: Self = Self { lanes: 2, precision: Precision::F16, binding_limit: Self::WEBGPU_BINDING };
-    /// Two lanes (guidance), f32 weights: what the CPU twins read fastest.
-    pub const CPU: Self = Self { lanes: 2, precision: Precision::F32, binding_limit: Self::WEBGPU_BINDING };
-}
 
 /// Builds the program of one token.
 ///

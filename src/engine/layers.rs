@@ -1,9 +1,9 @@
 //! The layers that all stacks share, as steps: transformer block, attention, projections, embeddings, logits.
 
-use super::build::Layout;
 use super::ops::{Flags, attend, embed, gate_up, linear, qkv};
 use super::program::{BufferId, Builder, Section, Work};
 use super::state::word;
+use super::weights::Layout;
 use super::weights::{Precision, fits_f16, pack, padded};
 use crate::checkpoint::config::TransformerConfig;
 use crate::checkpoint::{Checkpoint, ModelFiles};

@@ -9,9 +9,9 @@ use eframe::egui_wgpu::{WgpuSetup, WgpuSetupCreateNew};
 use eframe::{NativeOptions, Renderer, egui};
 
 use crate::app::{App, Launch, Reopen};
-use crate::backend::DeviceChoice;
+use crate::engine::backend::DeviceChoice;
+use crate::engine::device;
 use crate::error::{Error, Result};
-use crate::gpu;
 
 /// Smallest window that still shows everything, in points.
 const SMALLEST: [f32; 2] = [340.0, 480.0];
@@ -117,7 +117,7 @@ fn open(renderer: Renderer, launch: Launch) -> eframe::Result<()> {
         ..NativeOptions::default()
     };
     options.wgpu_options.wgpu_setup = WgpuSetup::CreateNew(WgpuSetupCreateNew {
-        device_descriptor: Arc::new(gpu::device_descriptor),
+        device_descriptor: Arc::new(device::device_descriptor),
         ..WgpuSetupCreateNew::without_display_handle()
     });
     eframe::run_native("dpar", options, Box::new(move |cc| Ok(Box::new(App::new(cc, launch)))))

@@ -124,14 +124,14 @@ pub fn assert_close(what: &str, got: &[f32], expected: &[f32], tolerance: f32) -
 
 /// The GPU, or `None` where the environment says there is none (`DPAR_NO_GPU=1`). A missing GPU that nobody announced
 /// is a failure, not a skip.
-pub fn gpu() -> Option<&'static dpar::gpu::Gpu> {
-    static GPU: std::sync::OnceLock<Option<dpar::gpu::Gpu>> = std::sync::OnceLock::new();
+pub fn gpu() -> Option<&'static dpar::engine::device::Gpu> {
+    static GPU: std::sync::OnceLock<Option<dpar::engine::device::Gpu>> = std::sync::OnceLock::new();
     let open = || {
         if std::env::var("DPAR_NO_GPU").is_ok_and(|v| v == "1") {
             println!("DPAR_NO_GPU=1: not run");
             return None;
         }
-        Some(pollster::block_on(dpar::gpu::Gpu::open()).expect("a GPU (software will do), or DPAR_NO_GPU=1"))
+        Some(pollster::block_on(dpar::engine::device::Gpu::open()).expect("a GPU (software will do), or DPAR_NO_GPU=1"))
     };
     GPU.get_or_init(open).as_ref()
 }

@@ -16,8 +16,8 @@ use std::time::{Duration, Instant};
 
 use dpar::app::mirror::State;
 use dpar::app::{Action, App, Launch, Settings, theme};
-use dpar::backend::Backend;
 use dpar::checkpoint::ModelFiles;
+use dpar::engine::backend::Backend;
 use dpar::platform;
 use dpar::request::Request;
 use dpar::session::Session;

@@ -4,13 +4,13 @@ use std::ops::Range;
 use std::time::Instant;
 
 use anyhow::Result;
-use dpar::backend::Backend;
+use dpar::engine::backend::Backend;
+use dpar::engine::device::Gpu;
+use dpar::engine::merger::Merger;
 use dpar::engine::ops::{Flags, pool};
 use dpar::engine::program::{Builder, Work};
 use dpar::engine::state::{initial_state, word};
 use dpar::engine::{Engine, GpuExecutor, Program, Section, Tier};
-use dpar::gpu::Gpu;
-use dpar::merger::Merger;
 use dpar::patching::{Mode, PatchRule};
 use serde::Serialize;
 

@@ -10,11 +10,11 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::Result;
-use dpar::backend::{Backend, DeviceChoice};
 use dpar::checkpoint::ModelFiles;
 use dpar::checkpoint::config::Generator;
 use dpar::checkpoint::config::ModelConfig;
 use dpar::checkpoint::random::Shape;
+use dpar::engine::backend::{Backend, DeviceChoice};
 use dpar::engine::{Engine, Program, Section};
 use dpar::request::Request;
 use dpar::session::{Event, Session, Statistics};

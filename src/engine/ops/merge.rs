@@ -4,7 +4,7 @@
 //! the patch before and `last_i` is the last of them up to i. `patch_i = sum(start_0 ..= start_i) - 1`.
 //!
 //! state (its word TOKENS is T), entropies (T), merged (T + 1, 2): a start's reason code (0: none) and the token's patch;
-//! the last row holds 0 and M. Not part of a token's program: [`crate::merger::Merger`] runs it by itself.
+//! the last row holds 0 and M. Not part of a token's program: [`crate::engine::merger::Merger`] runs it by itself.
 
 use super::{Access, Op, Shape, View};
 use crate::engine::state::word;

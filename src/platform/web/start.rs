@@ -11,8 +11,8 @@ use web_sys::HtmlCanvasElement;
 
 use super::host::{self, Host};
 use crate::app::{App, Kept, Launch, Reopen};
-use crate::backend::DeviceChoice;
-use crate::gpu;
+use crate::engine::backend::DeviceChoice;
+use crate::engine::device;
 
 /// The app on a page.
 #[wasm_bindgen]
@@ -148,7 +148,7 @@ fn options(webgpu: bool) -> WebOptions {
     let mut options =
         WebOptions { renderer: if webgpu { Renderer::Wgpu } else { Renderer::Glow }, ..WebOptions::default() };
     options.wgpu_options.wgpu_setup = WgpuSetup::CreateNew(WgpuSetupCreateNew {
-        device_descriptor: Arc::new(gpu::device_descriptor),
+        device_descriptor: Arc::new(device::device_descriptor),
         ..WgpuSetupCreateNew::without_display_handle()
     });
     options

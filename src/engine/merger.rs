@@ -7,7 +7,7 @@
 
 use std::collections::VecDeque;
 
-use crate::backend::Backend;
+use crate::engine::backend::Backend;
 use crate::engine::ops::{Flags, merge};
 use crate::engine::program::{Builder, Section, Work};
 use crate::engine::readback::Readback;

@@ -4,9 +4,9 @@ use burn::tensor::Device as BurnDevice;
 
 use crate::checkpoint::ModelFiles;
 use crate::checkpoint::config::Generator;
+use crate::engine::device::Gpu;
 use crate::engine::{CpuExecutor, Engine, GpuExecutor, Layout, Tier, build};
 use crate::error::{Error, Result};
-use crate::gpu::Gpu;
 
 /// What the user asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -27,7 +27,7 @@ pub enum DeviceChoice {
 /// take [`crate::session::Session::continuation`] (it needs no device), open another backend ([`Backend::open`], or
 /// [`Backend::adopt`] for a window's new device), build the engine again and start a session with the continuation: the
 /// tokens that had arrived are given, the next one is drawn. Everything else that was made on the lost device
-/// (tokenizer, models, [`crate::merger::Merger`]) has to be made again too.
+/// (tokenizer, models, [`crate::engine::merger::Merger`]) has to be made again too.
 #[derive(Debug)]
 pub struct Backend {
     gpu: Option<Gpu>,

@@ -12,11 +12,11 @@ use crate::checkpoint::ModelFiles;
 use crate::checkpoint::config::Generator;
 use crate::checkpoint::random::random_model;
 use crate::controls::SamplingConfig;
+use crate::engine::device::Gpu;
 use crate::engine::state::{DRAW, RECORD_WORDS};
 use crate::engine::weights::Precision;
 use crate::engine::{ControlsUniform, CpuExecutor, Engine, GpuExecutor, Layout, Program, Record, Tier, build};
 use crate::error::{Error, Result};
-use crate::gpu::Gpu;
 use crate::patching::{Mode, PatchRule};
 
 /// Errors up to this are rounding: other orders of summation, and what WGSL allows `exp` and `log`.
