@@ -5,9 +5,9 @@
 mod common;
 mod op_harness;
 
+use dpar::engine::op::Flags;
 use dpar::engine::ops::{
-    Flags, attend, boundary, decoder_input, embed, entropy, gate_up, linear, merge, patch_input, pool, qkv, record,
-    sample,
+    attend, boundary, decoder_input, embed, entropy, gate_up, linear, merge, patch_input, pool, qkv, record, sample,
 };
 use dpar::engine::program::Work;
 use dpar::engine::state::{DRAW, RECORD_WORDS, word};

@@ -2,7 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // tests
 
 use dpar::engine::Tier;
-use dpar::engine::ops::{ALL, Access, Flags, Op, PARAM_WORDS};
+use dpar::engine::op::{Access, Flags, Op, PARAM_WORDS};
+use dpar::engine::ops::ALL;
 use dpar::engine::pipelines::constants;
 use dpar::engine::state::{CANDIDATES, ControlsUniform, RECORD_WORDS, word};
 use dpar::patching::{Mode, StartReason};

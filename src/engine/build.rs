@@ -5,7 +5,8 @@
 //! The paper encodes x_i at the end of step i; doing it at the start of step i + 1 is the same and needs no draw yet.
 
 use super::layers::{ProgramBuilder, Row, Stack};
-use super::ops::{Flags, boundary, decoder_input, entropy, patch_input, pool, record, sample};
+use super::op::Flags;
+use super::ops::{boundary, decoder_input, entropy, patch_input, pool, record, sample};
 use super::program::{BufferId, Builder, Ports, Program, Section, Work};
 use super::rope;
 use super::state::{DRAW, word};

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::ops::Range;
 
-use super::ops::View;
+use super::op::View;
 use super::program::{BufferId, Program};
 use super::state::{ControlsUniform, RECORD_WORDS, Record};
 

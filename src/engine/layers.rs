@@ -1,6 +1,7 @@
 //! The layers that all stacks share, as steps: transformer block, attention, projections, embeddings, logits.
 
-use super::ops::{Flags, attend, embed, gate_up, linear, qkv};
+use super::op::Flags;
+use super::ops::{attend, embed, gate_up, linear, qkv};
 use super::program::{BufferId, Builder, Section, Work};
 use super::state::word;
 use super::weights::Layout;

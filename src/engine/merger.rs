@@ -8,7 +8,8 @@
 use std::collections::VecDeque;
 
 use crate::engine::backend::Backend;
-use crate::engine::ops::{Flags, merge};
+use crate::engine::op::Flags;
+use crate::engine::ops::merge;
 use crate::engine::program::{Builder, Section, Work};
 use crate::engine::readback::Readback;
 use crate::engine::state::word;

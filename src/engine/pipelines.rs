@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use super::ops::{Access, Flags, Op, Override, Shape};
+use super::op::{Access, Flags, Op, Override, Shape};
 use super::program::{Program, Work};
 use super::state::ControlsUniform;
 

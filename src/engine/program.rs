@@ -4,7 +4,7 @@
 //! op reads that from the `state` buffer, so executors record the same commands for every token. The builders that
 //! turn the models into steps are in `engine/build.rs`.
 
-use super::ops::{Flags, Op, PARAM_WORDS};
+use super::op::{Flags, Op, PARAM_WORDS};
 use super::state::{RECORD_WORDS, STATE_WORDS};
 use crate::mix::Mix;
 

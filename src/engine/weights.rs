@@ -109,7 +109,7 @@ mod tests {
                     let bytes = if precision == Precision::F16 { 2 } else { 4 } * 16;
                     assert_eq!(c.words.len() * 4, c.rows.next_multiple_of(2) * bytes);
                     assert!(c.words.len() * 4 <= limit.max(2 * bytes));
-                    let mut view = crate::engine::ops::Rows::new(&c.words, 16, precision == Precision::F16);
+                    let mut view = crate::engine::math::Rows::new(&c.words, 16, precision == Precision::F16);
                     assert_eq!(view.row(0)[..cols], values[c.row0 * cols..][..cols]);
                     assert_eq!(view.row(0)[cols..], [0.0; 4]);
                 }

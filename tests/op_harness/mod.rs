@@ -4,7 +4,7 @@
 
 use bytemuck::Pod;
 use dpar::engine::gpu::GpuExecutor;
-use dpar::engine::ops::{Access, Flags, Op};
+use dpar::engine::op::{Access, Flags, Op};
 use dpar::engine::program::{Builder, Section, Work};
 use dpar::engine::state::{STATE_WORDS, word};
 use dpar::engine::weights::{Precision, pack, padded};

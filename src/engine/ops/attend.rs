@@ -5,7 +5,8 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{Access, Op, Shape, View, dot};
+use crate::engine::math::dot;
+use crate::engine::op::{Access, Op, Shape, View};
 
 /// The op.
 pub const OP: Op = Op {

@@ -2,7 +2,7 @@
 //!
 //! The rule is [`crate::patching::PatchRule::start`]; this op only keeps the state words around it. state, entropies (T).
 
-use super::{Access, Op, Shape, View};
+use crate::engine::op::{Access, Op, Shape, View};
 use crate::engine::state::word;
 
 /// The op.

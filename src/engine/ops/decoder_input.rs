@@ -5,7 +5,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{Access, Op, Shape, View};
+use crate::engine::op::{Access, Op, Shape, View};
 use crate::engine::state::word;
 
 /// The op.

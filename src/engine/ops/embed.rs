@@ -4,7 +4,8 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{Access, Op, Override, Rows, Shape, View};
+use crate::engine::math::Rows;
+use crate::engine::op::{Access, Op, Override, Shape, View};
 use crate::engine::state::word;
 
 /// The op.

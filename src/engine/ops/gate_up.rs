@@ -4,7 +4,8 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{Access, Op, Override, Rows, Shape, View, dot, staged};
+use crate::engine::math::{Rows, dot, staged};
+use crate::engine::op::{Access, Op, Override, Shape, View};
 
 /// The op.
 pub const OP: Op = Op {

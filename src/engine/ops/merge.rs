@@ -6,7 +6,7 @@
 //! state (its word TOKENS is T), entropies (T), merged (T + 1, 2): a start's reason code (0: none) and the token's patch;
 //! the last row holds 0 and M. Not part of a token's program: [`crate::engine::merger::Merger`] runs it by itself.
 
-use super::{Access, Op, Shape, View};
+use crate::engine::op::{Access, Op, Shape, View};
 use crate::engine::state::word;
 
 /// The op.

@@ -6,7 +6,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{Access, Op, Override, Shape, View};
+use crate::engine::op::{Access, Op, Override, Shape, View};
 use crate::engine::state::{DRAW, word};
 
 /// The op.
