@@ -7,7 +7,7 @@ use burn::tensor::Device;
 use common::{Fixture, assert_close};
 use dpar::checkpoint::Checkpoint;
 use dpar::checkpoint::config::TransformerConfig;
-use dpar::model::dpar::PatchLayout;
+use dpar::model::patch_layout::PatchLayout;
 use dpar::model::{Dpar, read_f32};
 use dpar::patching::{Patch, Patches};
 use pollster::block_on;

@@ -16,8 +16,10 @@
 
 use burn::tensor::Tensor;
 
-use super::dpar::PatchLayout;
-use super::{Dpar, check_batch, read_f32};
+use super::batch::check_batch;
+use super::dpar::Dpar;
+use super::patch_layout::PatchLayout;
+use super::tensors::read_f32;
 use crate::error::{Error, Result};
 use crate::mix::Mix;
 use crate::patching::Patches;

@@ -15,7 +15,8 @@ use burn::tensor::module::linear;
 use burn::tensor::{Bool, Device, Tensor, TensorData};
 
 use super::rope::Rope;
-use super::{Weights, indices};
+use super::tensors::indices;
+use super::weights::Weights;
 use crate::checkpoint::config::TransformerConfig;
 use crate::error::Result;
 use crate::mix::Mix;

@@ -10,10 +10,10 @@
 
 use burn::tensor::Tensor;
 
-use super::Weights;
 use super::block::{Block, Linear, RmsNorm};
-use super::dpar::PatchLayout;
+use super::patch_layout::PatchLayout;
 use super::rope::Rope;
+use super::weights::Weights;
 use crate::checkpoint::config::TransformerConfig;
 use crate::error::Result;
 

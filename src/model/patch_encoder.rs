@@ -11,10 +11,10 @@
 
 use burn::tensor::{Bool, Tensor};
 
-use super::Weights;
 use super::block::{Block, Linear, RmsNorm, attend_masked, merge_heads, split_heads};
-use super::dpar::PatchLayout;
+use super::patch_layout::PatchLayout;
 use super::rope::Rope;
+use super::weights::Weights;
 use crate::checkpoint::config::TransformerConfig;
 use crate::error::Result;
 

@@ -5,9 +5,9 @@
 
 use burn::tensor::Tensor;
 
-use super::Weights;
 use super::block::{Block, Embedding};
 use super::rope::Rope;
+use super::weights::Weights;
 use crate::checkpoint::config::TransformerConfig;
 use crate::error::Result;
 use crate::mix::Mix;

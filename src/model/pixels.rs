@@ -2,7 +2,7 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 
-use super::read_f32;
+use super::tensors::read_f32;
 use crate::error::{Error, Result};
 
 /// One image, `rgb` interleaved (height * width * 3) -> (1, 3, H, W), x / 127.5 - 1.

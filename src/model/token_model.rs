@@ -6,9 +6,10 @@
 
 use burn::tensor::{Device, Tensor};
 
+use super::batch::check_batch;
 use super::block::{Block, Embedding, Head};
 use super::rope::{Rope, rope_2d_with_class};
-use super::{Weights, check_batch};
+use super::weights::Weights;
 use crate::checkpoint::Checkpoint;
 use crate::checkpoint::config::TransformerConfig;
 use crate::error::Result;

@@ -11,7 +11,8 @@ use burn::tensor::{Device, Tensor};
 use image::RgbImage;
 
 use super::pixels::tensor_to_rgb8;
-use super::{Weights, indices, read_u32};
+use super::tensors::{indices, read_u32};
+use super::weights::Weights;
 use crate::checkpoint::Checkpoint;
 use crate::checkpoint::config::VqConfig;
 use crate::error::{Error, Result};
