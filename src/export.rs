@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::patching::{PatchRule, Patches};
 pub use crate::render::png_bytes;
 use crate::render::{FrameInput, frame};
-use crate::session::Preview;
+use crate::run::Preview;
 use palette::{Palette, TRANSPARENT};
 
 /// An animation is at most so many pixels wide (a cell of one pixel a token allowing).

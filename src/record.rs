@@ -13,9 +13,9 @@ use crate::checkpoint::ModelFiles;
 use crate::checkpoint::config::ModelConfig;
 use crate::error::{Error, Result};
 use crate::model::Tokenizer;
-use crate::session::{Preview, fill_undrawn};
+use crate::run::trace::{Run, Trace};
+use crate::run::{Preview, fill_undrawn};
 use crate::sheet::{Layout, Sheet};
-use crate::trace::{Run, Trace};
 
 /// The file of everything but pixels.
 pub const JSON: &str = "recording.json";

@@ -9,8 +9,8 @@ use dpar::analysis::{Analyzer, Region, keep, read_picture, square};
 use dpar::checkpoint::config::Generator;
 use dpar::engine::backend::Backend;
 use dpar::model::Tokenizer;
-use dpar::request::Request;
-use dpar::session::Session;
+use dpar::run::Session;
+use dpar::run::request::Request;
 use image::RgbImage;
 use pollster::block_on;
 

@@ -14,8 +14,8 @@ use dpar::checkpoint::ModelFiles;
 use dpar::looks::Looks;
 use dpar::patching::{Mode, PatchRule};
 use dpar::record::Recording;
+use dpar::run::trace::Trace;
 use dpar::thumbnails::{Picks, Thumbnails};
-use dpar::trace::Trace;
 use serde_json::Value;
 use tempfile::{TempDir, tempdir};
 

@@ -3,16 +3,15 @@
 
 mod common;
 
-use std::sync::Arc;
 
 use common::repository;
 use dpar::checkpoint::ModelFiles;
 use dpar::checkpoint::config::Generator;
 use dpar::engine::backend::{Backend, DeviceChoice};
 use dpar::model::Tokenizer;
-use dpar::request::Request;
-use dpar::session::{Event, Session, Statistics};
-use dpar::trace::{Run, Trace};
+use dpar::run::request::Request;
+use dpar::run::trace::{Run, Trace};
+use dpar::run::{Event, Session, Statistics};
 
 struct Place {
     files: ModelFiles,
@@ -286,24 +285,6 @@ fn given_tokens_stay_and_the_rest_is_drawn() {
         assert_eq!(ids(&session)[..10], ids(&free)[..10], "what comes before is not touched");
         assert_ne!(ids(&session)[48..], ids(&free)[48..], "what follows sees what was given");
     }
-}
-
-#[test]
-fn previews_end_with_the_finished_picture() {
-    let place = Place::open(DeviceChoice::Cpu);
-    let device = place.backend.tensor_device().unwrap();
-    let tokenizer = Arc::new(Tokenizer::load(&place.files.config.vq, &place.files.vq, &device).unwrap());
-    let mut session = place.session(place.request(2)).with_previews(tokenizer.clone(), 16);
-    let (mut events, _) = finish(&mut session);
-    while !matches!(events.iter().rev().find(|e| matches!(e, Event::Preview(_))), Some(Event::Preview(p)) if p.tokens == 64)
-    {
-        events.extend(session.step().unwrap());
-    }
-    let previews: Vec<_> =
-        events.iter().filter_map(|e| if let Event::Preview(p) = e { Some(p) } else { None }).collect();
-    assert!(previews.is_sorted_by_key(|p| p.tokens));
-    let whole = pollster::block_on(tokenizer.decode_image(&ids(&session), 8)).unwrap();
-    assert_eq!(previews.last().unwrap().image, whole);
 }
 
 #[test]

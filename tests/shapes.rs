@@ -6,7 +6,7 @@ mod common;
 use dpar::checkpoint::config::Generator;
 use dpar::checkpoint::random::random_model;
 use dpar::engine::{ControlsUniform, CpuExecutor, GpuExecutor, Layout, Record, Tier, build};
-use dpar::request::Request;
+use dpar::run::request::Request;
 use serde_json::{Value, json};
 
 struct Sizes {

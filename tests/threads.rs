@@ -6,7 +6,7 @@ use dpar::engine::device::Gpu;
 use dpar::engine::merger::Merger;
 use dpar::engine::{CpuExecutor, Engine, GpuExecutor};
 use dpar::model::{Dpar, TokenModel, Tokenizer};
-use dpar::session::Event;
+use dpar::run::Event;
 
 const fn send<T: Send>() {}
 const fn share<T: Send + Sync>() {}

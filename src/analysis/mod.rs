@@ -146,7 +146,7 @@ impl Region {
 }
 
 /// The tokens of `codes` (T, raster order) that a completion is given: those in `region` stay as they are, the others are
-/// drawn. For [`crate::request::Request::forced`]; ends with the last token that is kept.
+/// drawn. For [`crate::run::request::Request::forced`]; ends with the last token that is kept.
 ///
 /// Tokens are drawn in raster order and each sees the ones before it only. What is kept therefore shapes what follows
 /// it (to its right, and below), and not what comes before: a rectangle that does not begin at the first row, or at the

@@ -9,7 +9,7 @@ use crate::controls::Controls;
 use crate::error::{Error, Result};
 use crate::mix::Mix;
 use crate::patching::Mode;
-use crate::prompt;
+use crate::run::prompt;
 
 /// What to take away from a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use super::analyst::Own;
 use super::picker::{self, Picker};
 use super::{Facts, theme, threshold};
 use crate::patching::Mode;
-use crate::prompt;
+use crate::run::prompt;
 
 /// Class, seed and the large button.
 pub fn what(ui: &mut Ui, f: &Facts<'_>, picker: &mut Picker, out: &mut Vec<Action>) {

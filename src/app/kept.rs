@@ -11,10 +11,10 @@ use crate::checkpoint::ModelFiles;
 use crate::controls::Controls;
 use crate::engine::backend::{Backend, DeviceChoice};
 use crate::error::Error;
-use crate::link::{Link, View};
 use crate::mix::Mix;
-use crate::request::Request;
-use crate::session::Session;
+use crate::run::Session;
+use crate::run::link::{Link, View};
+use crate::run::request::Request;
 
 /// Passed from a window to the one that is opened after it.
 #[derive(Clone, Debug, Default)]

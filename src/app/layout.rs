@@ -13,7 +13,7 @@ use super::tour::Place;
 use super::{App, Model, Settings, controls, inspector, theme, timeline, windows};
 use crate::checkpoint::config::Generator;
 use crate::patching::Patches;
-use crate::prompt;
+use crate::run::prompt;
 
 /// Below this width, in points, everything is in one column.
 const NARROW: f32 = 760.0;

@@ -11,7 +11,7 @@ use super::picture::Source;
 use super::stage::Slot;
 use super::{App, Model};
 use crate::platform::Step;
-use crate::prompt;
+use crate::run::prompt;
 
 /// The state is published this often at most.
 pub(super) const PUBLISH: Duration = Duration::from_millis(100);

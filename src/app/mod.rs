@@ -1,4 +1,4 @@
-//! The app: the same on the desktop and in the browser. It consumes what [`crate::session`] has to say and computes
+//! The app: the same on the desktop and in the browser. It consumes what [`crate::run`] has to say and computes
 //! nothing of DPAR itself.
 //!
 //! Panels are functions of [`Facts`] that push [`Action`]s; [`App::act`] is the only place that carries them out. So a
@@ -51,7 +51,7 @@ use crate::error::Result;
 use crate::mix::Mix;
 use crate::patching::Patches;
 use crate::platform::{self, Progress, Task};
-use crate::prompt;
+use crate::run::prompt;
 use analyst::{Analyst, Attend, Own};
 use bench::Bench;
 use decoder::Decoder;

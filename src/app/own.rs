@@ -13,8 +13,8 @@ use crate::analysis::keep;
 use crate::checkpoint::config::Generator;
 use crate::error::{Error, Result};
 use crate::platform::{self, Progress, Task};
-use crate::request::Request;
-use crate::session::{Statistics, Token};
+use crate::run::request::Request;
+use crate::run::{Statistics, Token};
 
 fn no_model() -> Error {
     Error::Request("the model is not there yet: wait for the download, or try it again".into())

@@ -12,8 +12,8 @@ use crate::error::{Error, Result};
 use crate::export::Animation;
 use crate::mix::Mix;
 use crate::platform::{self, Task, finished};
-use crate::prompt;
-use crate::request::Request;
+use crate::run::prompt;
+use crate::run::request::Request;
 
 /// A file's name and content.
 type File = (String, Vec<u8>);

@@ -12,8 +12,8 @@ use crate::checkpoint::config::{ModelConfig, TransformerConfig};
 use crate::controls::Controls;
 use crate::looks::Looks;
 use crate::patching::{PatchRule, Patches, StartReason};
-use crate::request::Request;
-use crate::session::{Event, Statistics, Token};
+use crate::run::request::Request;
+use crate::run::{Event, Statistics, Token};
 
 /// Where a picture comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,7 +85,6 @@ impl Picture {
         match event {
             Event::Token(token) => self.push(token, now),
             Event::PatchClosed(_) => {}
-            Event::Preview(preview) => self.frame(preview.tokens, &preview.image),
             Event::Done(statistics) => self.statistics = Some(statistics),
         }
     }

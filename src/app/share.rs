@@ -13,13 +13,13 @@ use super::{App, Model, decoder};
 use crate::checkpoint::config::Generator;
 use crate::error::{Error, Result};
 use crate::export::Animation;
-use crate::link::{Link, View};
 use crate::platform::{self, Task, finished};
-use crate::prompt;
 use crate::record::Recording;
 use crate::render::{self, OverlayInput, png_bytes};
-use crate::session::{Preview, Statistics};
-use crate::trace::{Run, Trace};
+use crate::run::link::{Link, View};
+use crate::run::prompt;
+use crate::run::trace::{Run, Trace};
+use crate::run::{Preview, Statistics};
 
 impl App {
     /// The link that draws the shown picture again, as the `#...` part of an address.

@@ -8,8 +8,8 @@ use crate::checkpoint::config::Generator;
 use crate::controls::Controls;
 use crate::engine::Engine;
 use crate::error::Result;
-use crate::request::Request;
-use crate::session::{Session, Statistics, Token};
+use crate::run::request::Request;
+use crate::run::{Session, Statistics, Token};
 
 /// How long one submit may keep a GPU that also paints: short where frames are fast, longer where they are slow anyway
 /// (software adapters), so that what is in flight lasts until the next frame; and never so long that three of them keep a

@@ -16,7 +16,7 @@ use crate::engine::backend::Backend;
 use crate::error::Result;
 use crate::model::Tokenizer;
 use crate::platform::{self, Progress, Task};
-use crate::prompt;
+use crate::run::prompt;
 
 /// Wakes the frame when something has arrived.
 pub type Wake = Arc<dyn Fn() + Send + Sync>;

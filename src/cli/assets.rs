@@ -8,9 +8,10 @@ use dpar::checkpoint::ModelFiles;
 use dpar::checkpoint::config::Generator;
 use dpar::looks::Looks;
 use dpar::record::{self, Recorded, Recording};
-use dpar::request::Request;
+use dpar::run::prompt;
+use dpar::run::request::Request;
 use dpar::thumbnails::{Picks, Thumbnails};
-use dpar::{Error, platform, prompt};
+use dpar::{Error, platform};
 use pollster::block_on;
 
 use super::output::{Card, check_outputs, check_png, say};

@@ -9,7 +9,7 @@ use dpar::checkpoint::config::Generator;
 use dpar::controls::Controls;
 use dpar::evaluation::{Evaluator, TokenSet};
 use dpar::patching::Mode;
-use dpar::request::Request;
+use dpar::run::request::Request;
 use dpar::{Error, platform};
 use pollster::block_on;
 use safetensors::Dtype;

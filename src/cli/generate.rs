@@ -10,13 +10,14 @@ use dpar::checkpoint::config::Generator;
 use dpar::checkpoint::config::ModelConfig;
 use dpar::controls::Controls;
 use dpar::export::Animation;
-use dpar::link::Link;
 use dpar::mix::Mix;
 use dpar::record;
 use dpar::render::{self, OverlayInput};
-use dpar::request::Request;
-use dpar::trace::Trace;
-use dpar::{Error, platform, prompt};
+use dpar::run::link::Link;
+use dpar::run::prompt;
+use dpar::run::request::Request;
+use dpar::run::trace::Trace;
+use dpar::{Error, platform};
 use image::RgbImage;
 use pollster::block_on;
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 use clap::Args;
 use dpar::Error;
-use dpar::trace::{Run, Trace};
+use dpar::run::trace::{Run, Trace};
 use serde::Deserialize;
 
 use super::PlaceArgs;

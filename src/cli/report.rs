@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use dpar::Result;
 use dpar::controls::Controls;
-use dpar::link::Link;
 use dpar::mix::Mix;
+use dpar::run::link::Link;
 use serde::Serialize;
 
 use super::generate::{Picture, Written};

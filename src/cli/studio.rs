@@ -9,9 +9,9 @@ use dpar::engine::Engine;
 use dpar::engine::backend::Backend;
 use dpar::model::Tokenizer;
 use dpar::patching::Patches;
-use dpar::request::Request;
-use dpar::session::{Event, Session, Statistics};
-use dpar::trace::Run;
+use dpar::run::request::Request;
+use dpar::run::trace::Run;
+use dpar::run::{Event, Session, Statistics};
 use dpar::{Error, Result, platform};
 use image::RgbImage;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -152,7 +152,7 @@ fn finish(session: &mut Session, bar: &ProgressBar) -> Result<Statistics> {
                     patches += 1;
                     bar.set_message(format!(", {patches} patches"));
                 }
-                Event::PatchClosed(_) | Event::Preview(_) => {}
+                Event::PatchClosed(_) => {}
                 Event::Done(statistics) => return Ok(statistics),
             }
         }

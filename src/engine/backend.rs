@@ -23,8 +23,8 @@ pub enum DeviceChoice {
 /// The chosen place.
 ///
 /// # When the device is lost
-/// A run's [`crate::session::Session::step`] fails, or goes on without effect, and [`Backend::lost`] says why. To go on:
-/// take [`crate::session::Session::continuation`] (it needs no device), open another backend ([`Backend::open`], or
+/// A run's [`crate::run::Session::step`] fails, or goes on without effect, and [`Backend::lost`] says why. To go on:
+/// take [`crate::run::Session::continuation`] (it needs no device), open another backend ([`Backend::open`], or
 /// [`Backend::adopt`] for a window's new device), build the engine again and start a session with the continuation: the
 /// tokens that had arrived are given, the next one is drawn. Everything else that was made on the lost device
 /// (tokenizer, models, [`crate::engine::merger::Merger`]) has to be made again too.

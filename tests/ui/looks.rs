@@ -9,8 +9,8 @@ use dpar::checkpoint::config::Generator;
 use dpar::checkpoint::config::ModelConfig;
 use dpar::patching::StartReason;
 use dpar::platform::built_in_config;
-use dpar::request::Request;
-use dpar::session::Token;
+use dpar::run::Token;
+use dpar::run::request::Request;
 use eframe::egui::{self, Theme};
 use egui_kittest::{Harness, SnapshotOptions, SnapshotResults};
 

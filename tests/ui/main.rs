@@ -19,8 +19,8 @@ use dpar::app::{Action, App, Launch, Settings, theme};
 use dpar::checkpoint::ModelFiles;
 use dpar::engine::backend::Backend;
 use dpar::platform;
-use dpar::request::Request;
-use dpar::session::Session;
+use dpar::run::Session;
+use dpar::run::request::Request;
 use eframe::egui;
 use egui_kittest::Harness;
 

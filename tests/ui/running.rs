@@ -8,8 +8,8 @@ use dpar::app::{Action, Launch, Settings};
 use dpar::checkpoint::config::Generator;
 use dpar::controls::Controls;
 use dpar::patching::Mode;
-use dpar::request::Request;
-use dpar::trace::Trace;
+use dpar::run::request::Request;
+use dpar::run::trace::Trace;
 use eframe::egui::{Key, Modifiers};
 
 use super::common::Fixture;
@@ -288,7 +288,7 @@ fn a_threshold_moved_on_the_way_counts_at_once_and_the_link_repeats_it() {
     let done = finish(&mut app);
     let main = app.state().stage().main.clone().unwrap();
     assert_eq!(main.source, Source::Run);
-    let entropy = |t: &&dpar::session::Token| t.starts_patch == Some(dpar::patching::StartReason::Entropy);
+    let entropy = |t: &&dpar::run::Token| t.starts_patch == Some(dpar::patching::StartReason::Entropy);
     let last = main.tokens.iter().filter(entropy).map(|t| t.position).max();
     assert!(last.is_none_or(|p| p < 40), "no token after the change starts a patch for its entropy: {last:?}");
     act(&mut app, Action::Link(done.link.clone()));

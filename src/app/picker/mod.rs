@@ -13,7 +13,7 @@ pub use show::show;
 
 use crate::checkpoint::config::ModelConfig;
 use crate::mix::Mix;
-use crate::prompt::{self, Catalogue};
+use crate::run::prompt::{self, Catalogue};
 
 /// Height of a line of text, in points: enough for a finger.
 const LINE: f32 = 30.0;

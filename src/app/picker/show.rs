@@ -7,7 +7,7 @@ use eframe::egui::{
 use super::super::{Action, Facts, theme};
 use super::{Choice, LINE, PICTURES, Picker, Row, mixed};
 use crate::mix::Mix;
-use crate::prompt;
+use crate::run::prompt;
 
 /// Width of a picture's place, in points.
 const PLACE: f32 = 82.0;

@@ -16,8 +16,8 @@ use dpar::checkpoint::config::ModelConfig;
 use dpar::checkpoint::random::Shape;
 use dpar::engine::backend::{Backend, DeviceChoice};
 use dpar::engine::{Engine, Program, Section};
-use dpar::request::Request;
-use dpar::session::{Event, Session, Statistics};
+use dpar::run::request::Request;
+use dpar::run::{Event, Session, Statistics};
 use serde::Serialize;
 
 use super::json::to_json;

@@ -4,15 +4,13 @@
 //! blocks on a GPU: it picks up what has arrived and submits more. Controls changed on the way take effect with the
 //! next submit and are noted with their position, so a trace replays exactly.
 
-mod event;
-mod preview;
-
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::time::Duration;
 
 use web_time::Instant;
 
+use super::event::{Event, Statistics, Token};
+use super::request::Request;
 use crate::checkpoint::config::Generator;
 use crate::checkpoint::config::ModelConfig;
 use crate::controls::Controls;
@@ -20,12 +18,7 @@ use crate::engine::gpu::MAX_TOKENS;
 use crate::engine::state::DRAW;
 use crate::engine::{ControlsUniform, Engine, Record};
 use crate::error::{Error, Result};
-use crate::model::Tokenizer;
 use crate::patching::{Patch, Patches, StartReason};
-use crate::request::Request;
-pub use event::{Event, Preview, Statistics, Token};
-use preview::Decoding;
-pub use preview::fill_undrawn;
 
 /// One run on an engine.
 pub struct Session {
@@ -49,10 +42,6 @@ pub struct Session {
     patch_first: usize,
     elapsed: Duration,
     last: Option<Instant>,
-    tokenizer: Option<Arc<Tokenizer>>,
-    preview_every: usize,
-    decoding: Option<(usize, Decoding)>,
-    previewed: usize,
 }
 
 impl std::fmt::Debug for Session {
@@ -95,21 +84,9 @@ impl Session {
             patch_first: 0,
             elapsed: Duration::ZERO,
             last: None,
-            tokenizer: None,
-            preview_every: 0,
-            decoding: None,
-            previewed: 0,
             engine,
             request,
         })
-    }
-
-    /// Decodes a partial picture every `every` tokens, as [`Event::Preview`].
-    #[must_use]
-    pub fn with_previews(mut self, tokenizer: Arc<Tokenizer>, every: usize) -> Self {
-        self.tokenizer = Some(tokenizer);
-        self.preview_every = every;
-        self
     }
 
     /// How long one submit should keep the GPU (a page that paints wants 8 ms, a command line can take more).
@@ -245,7 +222,6 @@ impl Session {
             self.submit()?;
             self.collect(block, &mut events)?;
         }
-        self.preview(&mut events);
         Ok(events)
     }
 

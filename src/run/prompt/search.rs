@@ -1,8 +1,6 @@
 //! Finding a class by what people type: parts of its name, a synonym, its emoji.
 
-use unicode_normalization::UnicodeNormalization;
-use unicode_normalization::char::is_combining_mark;
-
+use super::words::{fold_softly, is_number, plain_emoji};
 use crate::checkpoint::config::ModelConfig;
 
 /// What can be searched of a model's classes, folded once.
@@ -89,7 +87,7 @@ impl Catalogue {
         };
         let held = || self.entries.iter().any(|e| e.name.split(' ').any(|word| word == wanted));
         let itself = find(&|e| e.name == wanted).or_else(|| find(&|e| e.emoji.contains(&emoji)));
-        if itself.is_some() || super::is_number(&wanted) {
+        if itself.is_some() || is_number(&wanted) {
             return itself; // a number is a class's, not somebody's word for a thing
         }
         only(&|e| e.aliases.contains(&wanted))
@@ -159,28 +157,4 @@ impl Entry {
         }
         words.iter().all(|w| self.name.contains(w) || keyword(&|k| k.contains(w))).then_some(Fit::InKeywords)
     }
-}
-
-/// Lower case, without accents and apostrophes, hyphens as spaces, one space between words: `Piñata` is `pinata`,
-/// `jack-o’-lantern` is `jack o lantern`.
-pub fn fold_softly(text: &str) -> String {
-    let mut folded = String::with_capacity(text.len());
-    for c in text.nfkd().filter(|c| !is_combining_mark(*c) && !is_skin_tone(*c)) {
-        match c {
-            '\'' | '\u{2019}' | '\u{2018}' | '\u{02BC}' | '`' | '\u{B4}' => {}
-            '-' | '_' | '\u{2010}'..='\u{2015}' => folded.push(' '),
-            c if c.is_whitespace() => folded.push(' '),
-            c => folded.extend(c.to_lowercase()),
-        }
-    }
-    folded.split(' ').filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
-}
-
-/// An emoji without variation selectors and skin tones: what tells it from others.
-fn plain_emoji(text: &str) -> String {
-    text.chars().filter(|c| !matches!(c, '\u{FE0E}' | '\u{FE0F}') && !is_skin_tone(*c)).collect()
-}
-
-fn is_skin_tone(c: char) -> bool {
-    ('\u{1F3FB}'..='\u{1F3FF}').contains(&c)
 }

@@ -11,10 +11,13 @@
 
 mod nearest;
 mod search;
+mod words;
 
 use std::collections::HashMap;
 
-pub use search::{Catalogue, fold_softly};
+pub use search::Catalogue;
+use words::{fold, is_number, quoted, shortened};
+pub use words::{fold_softly, weighted};
 
 use crate::checkpoint::config::ModelConfig;
 use crate::error::{Error, Result};
@@ -100,26 +103,6 @@ pub fn describe(mix: &Mix, config: &ModelConfig) -> String {
     mix.terms().iter().map(term).collect::<Vec<_>>().join(" + ")
 }
 
-/// Lower case, one space between words.
-fn fold(text: &str) -> String {
-    text.to_lowercase().split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-fn is_number(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())
-}
-
-/// `0.7 owl` as 0.7 and `owl`: digits with at most one point, a space, a name.
-pub fn weighted(term: &str) -> Option<(f64, &str)> {
-    let (number, name) = term.split_once(' ')?;
-    let digits = number.bytes().filter(u8::is_ascii_digit).count();
-    let points = number.bytes().filter(|b| *b == b'.').count();
-    if digits == 0 || points > 1 || digits + points != number.len() {
-        return None;
-    }
-    Some((number.parse().ok()?, name))
-}
-
 /// What a model's classes are called.
 struct Names<'a> {
     config: &'a ModelConfig,
@@ -179,18 +162,6 @@ fn nearest(text: &str, config: &ModelConfig) -> Option<usize> {
     let (held, spelled) = nearest::names(&fold(text), &names);
     let best = held.into_iter().chain(spelled).next()?;
     names.iter().position(|name| *name == best)
-}
-
-/// Text of a stranger for a message: in quotes, on one line, not too long.
-fn quoted(text: &str) -> String {
-    let inner = shortened(text).escape_debug().to_string().replace("\\'", "'").replace("\\\"", "\"");
-    if inner.contains('\'') && !inner.contains('"') { format!("\"{inner}\"") } else { format!("'{inner}'") }
-}
-
-fn shortened(text: &str) -> String {
-    const MOST: usize = 60;
-    let short: String = text.chars().take(MOST).collect();
-    if short.len() < text.len() { short + "..." } else { short }
 }
 
 #[cfg(test)]

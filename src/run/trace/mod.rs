@@ -12,9 +12,10 @@ use crate::engine::state::CANDIDATES;
 use crate::error::{Error, Result};
 use crate::mix::Mix;
 use crate::patching::{Patches, StartReason};
-use crate::prompt;
-use crate::request::Request;
-use crate::session::{Session, Token};
+use crate::run::event::Token;
+use crate::run::prompt;
+use crate::run::request::Request;
+use crate::run::session::Session;
 
 /// Candidates that a detailed run keeps of each token.
 const KEPT_CANDIDATES: usize = 5;

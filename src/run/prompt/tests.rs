@@ -4,7 +4,7 @@ use serde::Deserialize;
 use super::*;
 
 fn built_in() -> ModelConfig {
-    ModelConfig::parse(include_bytes!("../../assets/model/config.json"), "config.json").unwrap()
+    ModelConfig::parse(include_bytes!("../../../assets/model/config.json"), "config.json").unwrap()
 }
 
 fn class(config: &ModelConfig, name: &str) -> usize {
@@ -22,7 +22,7 @@ struct Expected {
 #[test]
 fn the_reference_agrees_on_all_its_prompts() {
     let config = built_in();
-    let all: Vec<Expected> = serde_json::from_slice(include_bytes!("../../tests/fixtures/prompts.json")).unwrap();
+    let all: Vec<Expected> = serde_json::from_slice(include_bytes!("../../../tests/fixtures/prompts.json")).unwrap();
     assert_eq!(all.len(), 40);
     for Expected { prompt, terms, error } in all {
         match (resolve(&prompt, &config), terms, error) {

@@ -9,7 +9,7 @@ use super::{Link, Settings, View};
 use crate::checkpoint::config::Generator;
 use crate::error::{Error, Result};
 use crate::patching::Mode;
-use crate::prompt;
+use crate::run::prompt;
 
 /// The longest link that is read, in bytes: several times what a picture of 4,096 given tokens needs.
 const MAX_BYTES: usize = 100_000;

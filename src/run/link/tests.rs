@@ -7,7 +7,7 @@ use crate::controls::SamplingConfig;
 use crate::mix::Mix;
 
 fn built_in() -> ModelConfig {
-    ModelConfig::parse(include_bytes!("../../assets/model/config.json"), "config.json").unwrap()
+    ModelConfig::parse(include_bytes!("../../../assets/model/config.json"), "config.json").unwrap()
 }
 
 fn parse(text: &str) -> Link {

@@ -7,7 +7,7 @@
 //! | key | says | where it is missing |
 //! |---|---|---|
 //! | `gen` | `dpar` or `baseline` | `dpar` |
-//! | `class` | a prompt ([`crate::prompt`]): a name, a number, `0.7 owl + 0.3 panda` | the model's own |
+//! | `class` | a prompt ([`crate::run::prompt`]): a name, a number, `0.7 owl + 0.3 panda` | the model's own |
 //! | `seed` | of the noise | 1 |
 //! | `t`, `pmax`, `mode` | the patch rule | the model's own |
 //! | `cfg`, `temp`, `topk`, `topp` | how tokens are drawn | the model's own |
@@ -33,9 +33,9 @@ use crate::checkpoint::config::ModelConfig;
 use crate::controls::Controls;
 use crate::error::{Error, Result};
 use crate::patching::Mode;
-use crate::prompt;
-use crate::request::Request;
-use crate::trace::Run;
+use crate::run::prompt;
+use crate::run::request::Request;
+use crate::run::trace::Run;
 
 /// Characters of a value that are escaped: all but those that an address may hold and that separate nothing here.
 const ESCAPED: &AsciiSet =

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use image::RgbImage;
-
 use crate::patching::{Patch, StartReason};
 
 /// What happened at one position.
@@ -25,15 +23,6 @@ pub struct Token {
     pub probability: f32,
     /// The most probable tokens with their probabilities, best first.
     pub candidates: Vec<(u32, f32)>,
-}
-
-/// A picture of the tokens drawn so far.
-#[derive(Clone, Debug)]
-pub struct Preview {
-    /// How many tokens it shows; the rest is a guess that viewers cover.
-    pub tokens: usize,
-    /// The decoded picture.
-    pub image: RgbImage,
 }
 
 /// Figures of a finished run.
@@ -65,8 +54,6 @@ pub enum Event {
     Token(Token),
     /// A patch is complete.
     PatchClosed(Patch),
-    /// A partial picture.
-    Preview(Preview),
     /// The run is over.
     Done(Statistics),
 }

@@ -1,0 +1,15 @@
+//! One run: what is asked for ([`request`], in words [`prompt`], as an address [`link`]), how it goes ([`session`]), what it has
+//! to say ([`event`]), and what is written down of it ([`trace`]).
+
+pub mod event;
+pub mod link;
+pub mod preview;
+pub mod prompt;
+pub mod request;
+pub mod session;
+pub mod trace;
+
+pub use event::{Event, Statistics, Token};
+pub use preview::{Preview, fill_undrawn};
+pub use request::Request;
+pub use session::Session;
