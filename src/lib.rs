@@ -4,21 +4,16 @@
 
 pub mod analysis;
 pub mod app;
+pub mod bundled;
 pub mod checkpoint;
 pub mod controls;
 pub mod engine;
 pub mod error;
-pub mod evaluation;
-pub mod export;
-pub mod looks;
 pub mod mix;
 pub mod model;
 pub mod patching;
 pub mod platform;
-pub mod record;
 pub mod render;
 pub mod run;
-pub mod sheet;
-pub mod thumbnails;
 
 pub use error::{Error, Result};

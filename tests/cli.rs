@@ -10,12 +10,12 @@ use std::fs;
 use std::path::Path;
 
 use cli_common::{TINY, devices, dpar, ok, text};
+use dpar::bundled::recording::Recording;
+use dpar::bundled::thumbnails::{Picks, Thumbnails};
+use dpar::bundled::token_swatches::TokenSwatches;
 use dpar::checkpoint::ModelFiles;
-use dpar::looks::Looks;
 use dpar::patching::{Mode, PatchRule};
-use dpar::record::Recording;
 use dpar::run::trace::Trace;
-use dpar::thumbnails::{Picks, Thumbnails};
 use serde_json::Value;
 use tempfile::{TempDir, tempdir};
 
@@ -194,7 +194,7 @@ fn the_pictures_of_the_app_are_written_and_read() {
     assert!(recording.baseline.unwrap().run.baseline);
 
     run(&["looks", "--out", "l.png"]);
-    assert!(Looks::parse(&read("l.png"), "l.png", &files.config).unwrap().tile(63).is_some());
+    assert!(TokenSwatches::parse(&read("l.png"), "l.png", &files.config).unwrap().tile(63).is_some());
     run(&["thumbnails", "--out", "h.png"]);
     let picks = Picks::parse(&read("h.json"), "h.json", &files.config).unwrap();
     let thumbnails = Thumbnails::parse(&read("h.png"), "h.png", &picks, &files.config).unwrap();

@@ -1,4 +1,4 @@
-//! `dpar::evaluation` against the PyTorch reference: likelihoods from its logits, and what a token file may get wrong.
+//! `dpar::analysis::evaluation` against the PyTorch reference: likelihoods from its logits, and what a token file may get wrong.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // tests
 
@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use burn::tensor::Device;
 use common::Fixture;
-use dpar::evaluation::{Evaluator, TokenSet};
+use dpar::analysis::evaluation::{Evaluator, TokenSet};
 use dpar::patching::PatchRule;
 use pollster::block_on;
 use safetensors::Dtype;

@@ -3,7 +3,6 @@
 
 mod common;
 
-
 use common::repository;
 use dpar::checkpoint::ModelFiles;
 use dpar::checkpoint::config::Generator;

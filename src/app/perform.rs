@@ -6,12 +6,13 @@ use super::action::{Action, Does, Export};
 use super::picture::Source;
 use super::stage::{Slot, requests};
 use super::{App, Model, decoder, tour};
+use crate::bundled::Extras;
 use crate::checkpoint::config::Generator;
 use crate::controls::Controls;
 use crate::error::{Error, Result};
-use crate::export::Animation;
 use crate::mix::Mix;
 use crate::platform::{self, Task, finished};
+use crate::render::animation::Animation;
 use crate::run::prompt;
 use crate::run::request::Request;
 
@@ -26,7 +27,7 @@ pub struct Tasks {
     /// An animation that is being encoded, and its file's name.
     pub(super) animation: Option<(String, Animation)>,
     /// What comes with the built-in model.
-    pub(super) extras: Option<Task<platform::Extras>>,
+    pub(super) extras: Option<Task<Extras>>,
     /// An answer of a slow thought is on its way.
     pub thinking: bool,
     /// The window has to be opened again.

@@ -7,10 +7,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use eframe::egui::{Color32, ColorImage};
 use image::RgbImage;
 
+use crate::bundled::token_swatches::TokenSwatches;
 use crate::checkpoint::config::Generator;
 use crate::checkpoint::config::{ModelConfig, TransformerConfig};
 use crate::controls::Controls;
-use crate::looks::Looks;
 use crate::patching::{PatchRule, Patches, StartReason};
 use crate::run::request::Request;
 use crate::run::{Event, Statistics, Token};
@@ -141,7 +141,7 @@ impl Picture {
 
     /// What the first `drawn` tokens look like: the decoded picture for them, and for tokens that it does not show yet
     /// what their codes look like alone. Undrawn pixels are left transparent.
-    pub fn compose(&self, drawn: usize, side: usize, looks: Option<&Looks>) -> ColorImage {
+    pub fn compose(&self, drawn: usize, side: usize, looks: Option<&TokenSwatches>) -> ColorImage {
         let (shown, mut image) = match self.frame_for(drawn) {
             Some((n, frame)) => (n, (**frame).clone()),
             None => (0, ColorImage::filled([side, side], Color32::TRANSPARENT)),

@@ -10,11 +10,11 @@ use super::bench::{Sight, Wish};
 use super::picture::{Picture, Source};
 use super::stage::Slot;
 use super::{App, Model, decoder};
+use crate::bundled::recording::Recording;
 use crate::checkpoint::config::Generator;
 use crate::error::{Error, Result};
-use crate::export::Animation;
 use crate::platform::{self, Task, finished};
-use crate::record::Recording;
+use crate::render::animation::Animation;
 use crate::render::{self, OverlayInput, png_bytes};
 use crate::run::link::{Link, View};
 use crate::run::prompt;
@@ -212,7 +212,7 @@ impl App {
     /// Shows what has come, and plays the recorded run if nothing else goes on.
     pub(super) fn take_extras(&mut self, ctx: &egui::Context) {
         let Some(extras) = finished(&mut self.tasks.extras) else { return };
-        if let Some(looks) = extras.looks {
+        if let Some(looks) = extras.swatches {
             self.textures.set_looks(ctx, looks);
         }
         if let Some(thumbnails) = extras.thumbnails {

@@ -6,10 +6,10 @@ use eframe::egui::{self, ColorImage, Rect, TextureHandle, TextureOptions, pos2};
 
 use super::picture::Picture;
 use super::stage::Slot;
+use crate::bundled::sheet::Layout;
+use crate::bundled::thumbnails::Thumbnails;
+use crate::bundled::token_swatches::TokenSwatches;
 use crate::checkpoint::config::ModelConfig;
-use crate::looks::Looks;
-use crate::sheet::Layout;
-use crate::thumbnails::Thumbnails;
 
 /// What a texture shows: picture, tokens, frame below them, frames in all.
 type Key = (u64, usize, usize);
@@ -24,7 +24,7 @@ struct Shown {
 pub struct Textures {
     main: Shown,
     other: Shown,
-    looks: Option<Looks>,
+    looks: Option<TokenSwatches>,
     tiles: Option<TextureHandle>,
     thumbnails: Option<(TextureHandle, Layout, HashMap<usize, usize>)>,
     side: usize,
@@ -53,7 +53,7 @@ impl Textures {
     }
 
     /// What the codes look like, where that is known.
-    pub fn set_looks(&mut self, ctx: &egui::Context, looks: Looks) {
+    pub fn set_looks(&mut self, ctx: &egui::Context, looks: TokenSwatches) {
         let sheet = super::picture::to_egui(looks.sheet().pixels());
         self.tiles = Some(ctx.load_texture("looks", sheet, TextureOptions::NEAREST));
         self.looks = Some(looks);

@@ -86,7 +86,10 @@ pub fn run(args: &AnalyzeArgs) -> Result<()> {
     let analysis = report_of(args, &studio, (rule, &patches), &found);
 
     if let Some(path) = &args.overlay {
-        render::write_png(path, &overlay(&studio, &analysis, &patches, &found.reconstruction)?)?;
+        platform::write_atomic(
+            path,
+            &render::png_bytes(&overlay(&studio, &analysis, &patches, &found.reconstruction)?)?,
+        )?;
     }
     if let Some(path) = &args.out {
         platform::write_atomic(path, (to_json(&analysis)? + "\n").as_bytes())?;

@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::Args;
+use dpar::bundled::recording::{self, Recorded, Recording};
+use dpar::bundled::thumbnails::{Picks, Thumbnails};
+use dpar::bundled::token_swatches::TokenSwatches;
 use dpar::checkpoint::ModelFiles;
 use dpar::checkpoint::config::Generator;
-use dpar::looks::Looks;
-use dpar::record::{self, Recorded, Recording};
 use dpar::run::prompt;
 use dpar::run::request::Request;
-use dpar::thumbnails::{Picks, Thumbnails};
 use dpar::{Error, platform};
 use pollster::block_on;
 
@@ -111,7 +111,7 @@ pub fn record(args: &RecordArgs) -> Result<()> {
 pub fn looks(args: &LooksArgs) -> Result<()> {
     check(&args.out)?;
     let studio = studio(&args.place)?;
-    let looks = block_on(Looks::compute(&studio.tokenizer, &studio.files.config))?;
+    let looks = block_on(TokenSwatches::compute(&studio.tokenizer, &studio.files.config))?;
     studio.check_device()?;
     wrote(&args.out, &looks.sheet().png()?, &studio.files)
 }

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::Args;
+use dpar::analysis::evaluation::{Evaluator, TokenSet};
 use dpar::checkpoint::config::Generator;
 use dpar::controls::Controls;
-use dpar::evaluation::{Evaluator, TokenSet};
 use dpar::patching::Mode;
 use dpar::run::request::Request;
 use dpar::{Error, platform};
@@ -128,7 +128,7 @@ fn measure(args: &EvalArgs, studio: &Studio, set: &TokenSet, controls: &Controls
     let bar = progress(set.tokens.len() * (2 + lives.len()));
     let done = |pictures: usize| bar.inc((pictures * config.tokens()) as u64);
     let rows = block_on(async {
-        let row = |model, threshold, found: dpar::evaluation::Likelihood| {
+        let row = |model, threshold, found: dpar::analysis::evaluation::Likelihood| {
             let (nats, patch_length) = (found.nats, found.patch_length);
             Row { model, threshold, nats, patch_length, steps: config.tokens() as f64 / patch_length }
         };

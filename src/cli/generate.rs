@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 use clap::Args;
 use dpar::analysis::{self, Region};
+use dpar::bundled::recording;
 use dpar::checkpoint::ModelFiles;
 use dpar::checkpoint::config::Generator;
 use dpar::checkpoint::config::ModelConfig;
 use dpar::controls::Controls;
-use dpar::export::Animation;
 use dpar::mix::Mix;
-use dpar::record;
+use dpar::render::animation::Animation;
 use dpar::render::{self, OverlayInput};
 use dpar::run::link::Link;
 use dpar::run::prompt;
@@ -323,11 +323,11 @@ fn write(args: &GenerateArgs, studio: &Studio, pictures: &[Picture], files: &Per
     let scale = args.scale.unwrap_or_else(|| enlargement(&images));
     let gap = if images.len() > 1 { 8 } else { 0 };
     let sheet = render::contact_sheet(&images, 0, scale, gap);
-    render::write_png(&args.out, &sheet)?;
+    platform::write_atomic(&args.out, &render::png_bytes(&sheet)?)?;
     let mut written =
         Written { picture: args.out.display().to_string(), size: sheet.dimensions(), ..Written::default() };
     for (path, picture) in files.overlays.iter().zip(pictures) {
-        render::write_png(path, &overlay(studio, picture, kept(args, studio))?)?;
+        platform::write_atomic(path, &render::png_bytes(&overlay(studio, picture, kept(args, studio))?)?)?;
         written.overlays.push(path.display().to_string());
     }
     for (path, picture) in files.animations.iter().zip(pictures) {

@@ -59,7 +59,7 @@ enum Command {
     /// Record a run for the app to play before it has a model
     Record(assets::RecordArgs),
     /// Draw what each code of the codebook looks like
-    Looks(assets::LooksArgs),
+    TokenSwatches(assets::LooksArgs),
     /// Draw one small picture of each class
     Thumbnails(assets::ThumbnailsArgs),
 }
@@ -149,7 +149,7 @@ fn run(cli: Cli) -> ExitCode {
         Some(Command::Bench(args)) => bench::run(&args),
         Some(Command::Eval(args)) => eval::run(&args),
         Some(Command::Record(args)) => assets::record(&args),
-        Some(Command::Looks(args)) => assets::looks(&args),
+        Some(Command::TokenSwatches(args)) => assets::looks(&args),
         Some(Command::Thumbnails(args)) => assets::thumbnails(&args),
     };
     let Err(error) = result else { return ExitCode::SUCCESS };

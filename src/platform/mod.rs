@@ -28,8 +28,6 @@ pub use web::{
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::thumbnails::{Picks, Thumbnails};
-
 /// How far a long fetch is, shared between the work and the frame that shows it.
 #[derive(Clone, Debug, Default)]
 pub struct Progress(Arc<Mutex<Option<Step>>>);
@@ -54,38 +52,5 @@ impl Progress {
     /// How far it is; `None` before the first word.
     pub fn get(&self) -> Option<Step> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-}
-
-/// What comes with the built-in model and is worth showing before its weights are there; each part is optional, since a
-/// page may not get it.
-#[derive(Debug, Default)]
-pub struct Extras {
-    /// A run to play at once.
-    pub recording: Option<crate::record::Recording>,
-    /// What the codes look like.
-    pub looks: Option<crate::looks::Looks>,
-    /// Pictures for a picker.
-    pub thumbnails: Option<Thumbnails>,
-}
-
-impl Extras {
-    /// From the files' bytes; what is missing or broken is left out and logged.
-    fn parse(
-        config: &crate::checkpoint::config::ModelConfig,
-        read: impl Fn(&str) -> Option<std::borrow::Cow<'static, [u8]>>,
-    ) -> Self {
-        fn log<T>(result: crate::Result<T>) -> Option<T> {
-            result.map_err(|e| log::warn!("{e}")).ok()
-        }
-        let sheet = |name: &str| read(name).ok_or_else(|| "it is not there".to_owned());
-        Self {
-            recording: read("recording.json").and_then(|json| log(crate::record::Recording::parse(&json, sheet))),
-            looks: read("looks.png").and_then(|png| log(crate::looks::Looks::parse(&png, "looks.png", config))),
-            thumbnails: read("thumbnails.json").zip(read("thumbnails.png")).and_then(|(json, png)| {
-                let picks = log(Picks::parse(&json, "thumbnails.json", config))?;
-                log(Thumbnails::parse(&png, "thumbnails.png", &picks, config))
-            }),
-        }
     }
 }

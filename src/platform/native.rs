@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 
 use eframe::egui::{self, DroppedFileHandle};
 
-use super::{Extras, Progress};
+use super::Progress;
+use crate::bundled::Extras;
 use crate::checkpoint::ModelFiles;
 use crate::checkpoint::config::ModelConfig;
 use crate::error::{Error, Result};

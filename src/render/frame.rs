@@ -3,8 +3,7 @@
 use image::RgbImage;
 
 use super::palette::{LIGHT, length_classes};
-use super::panels::{self, Cells, Pen};
-use super::{MAX_GRID, longest_patch};
+use super::panels::{self, Cells, MAX_GRID, Pen, longest_patch};
 use crate::error::{Error, Result};
 use crate::patching::{PatchRule, Patches};
 

@@ -4,7 +4,10 @@ use image::imageops::{self, FilterType};
 use image::{Rgb, RgbImage};
 
 use super::palette::{BACKGROUND, DARK, LIGHT, LINE, desaturate, heat, length_colour, mix};
-use crate::patching::Patch;
+use crate::patching::{Mode, Patch, PatchRule};
+
+/// The largest grid a panel can show; the models end at 64.
+pub(super) const MAX_GRID: u32 = 256;
 
 /// A panel's least side in pixels.
 const MIN_SIDE: u32 = 768;
@@ -201,6 +204,17 @@ pub fn fill(image: &mut RgbImage, (x, y): (u32, u32), (width, height): (u32, u32
 pub fn swatch(image: &mut RgbImage, (x, y): (u32, u32), (width, height): (u32, u32), colour: Rgb<u8>) {
     fill(image, (x, y), (width, height), LINE);
     fill(image, (x + 1, y + 1), (width.saturating_sub(2), height.saturating_sub(2)), colour);
+}
+
+/// The longest patch that the rule allows, in tokens: it fixes the colours, so that sheets of one rule compare.
+pub(super) fn longest_patch(rule: &PatchRule) -> usize {
+    let grid = rule.grid as usize;
+    let room = match rule.mode {
+        Mode::Token => 1,
+        Mode::EntropyRowBoundary => grid,
+        Mode::Static | Mode::Entropy => grid * grid,
+    };
+    if rule.max_patch_length == 0 { room } else { room.min(rule.max_patch_length as usize) }
 }
 
 #[cfg(test)]

@@ -1,6 +1,11 @@
-use image::Rgb;
+use image::{Rgb, RgbImage};
 
+use super::contact_sheet::MAX_SHEET;
+use super::legend::TITLE;
+use super::overlay::MARGIN;
+use super::palette::BACKGROUND;
 use super::*;
+use crate::patching::{Mode, PatchRule};
 
 fn entropies(tokens: usize) -> Vec<f32> {
     (0..tokens).map(|i| (i * 7 % 13) as f32 / 2.0).collect()
@@ -86,11 +91,9 @@ fn contact_sheet_survives_absurd_requests() {
 
 #[test]
 fn png_files_come_back_as_they_were() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("x.png");
     let picture = RgbImage::from_fn(5, 3, |x, y| Rgb([x as u8, y as u8, 9]));
-    write_png(&path, &picture).unwrap();
-    assert_eq!(image::open(&path).unwrap().to_rgb8(), picture);
+    let png = png_bytes(&picture).unwrap();
+    assert_eq!(image::load_from_memory(&png).unwrap().to_rgb8(), picture);
 }
 
 #[test]

@@ -7,14 +7,14 @@ use dpar::app::picture::{Cost, Picture, Source};
 use dpar::app::stage::{Slot, Stage};
 use dpar::app::stats::Figures;
 use dpar::app::tour::STOPS;
+use dpar::bundled::sheet::{Layout, Sheet};
+use dpar::bundled::token_swatches::TokenSwatches;
 use dpar::checkpoint::config::Generator;
 use dpar::checkpoint::config::ModelConfig;
-use dpar::looks::Looks;
 use dpar::patching::StartReason;
 use dpar::platform::built_in_config;
 use dpar::run::request::Request;
 use dpar::run::{Statistics, Token};
-use dpar::sheet::{Layout, Sheet};
 use eframe::egui::Color32;
 use image::{Rgb, RgbImage};
 
@@ -128,14 +128,14 @@ fn a_picture_shows_the_frame_that_has_its_tokens() {
     assert_eq!(p.frame_for(200).unwrap().0, 10, "the newest, where none shows all");
 
     // What is not drawn is transparent; what the frame does not show is made of the codes' looks.
-    let layout = Looks::layout(&config);
+    let layout = TokenSwatches::layout(&config);
     let tiles: Vec<RgbImage> = (0..layout.count)
         .map(|n| RgbImage::from_pixel(layout.side, layout.side, Rgb([1, (n % 256) as u8, 3])))
         .collect();
     let sheet = Sheet::of(&tiles, layout.side, layout.columns);
     let mut png = std::io::Cursor::new(Vec::new());
     sheet.pixels().write_to(&mut png, image::ImageFormat::Png).unwrap();
-    let looks = Looks::parse(png.get_ref(), "looks.png", &config).unwrap();
+    let looks = TokenSwatches::parse(png.get_ref(), "looks.png", &config).unwrap();
     assert_eq!(Layout::square(layout.side, layout.count), layout);
     let cell = side as usize / config.grid();
     let at = |image: &eframe::egui::ColorImage, token: usize| {

@@ -11,7 +11,8 @@ use std::collections::HashMap;
 use std::future::Future;
 use std::path::Path;
 
-use super::{Extras, Progress};
+use super::Progress;
+use crate::bundled::Extras;
 use crate::checkpoint::config::ModelConfig;
 use crate::checkpoint::{Later, ModelFiles};
 use crate::error::{Error, Result};

@@ -120,7 +120,7 @@ impl Dpar {
         host::push_command(name, value);
     }
 
-    /// Looks at a picture that was pasted into the page.
+    /// TokenSwatches at a picture that was pasted into the page.
     pub fn picture(&self, name: String, bytes: Vec<u8>) {
         host::push_picture(name, bytes);
     }

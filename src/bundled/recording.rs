@@ -9,13 +9,13 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::sheet::{Layout, Sheet};
 use crate::checkpoint::ModelFiles;
 use crate::checkpoint::config::ModelConfig;
 use crate::error::{Error, Result};
 use crate::model::Tokenizer;
 use crate::run::trace::{Run, Trace};
 use crate::run::{Preview, fill_undrawn};
-use crate::sheet::{Layout, Sheet};
 
 /// The file of everything but pixels.
 pub const JSON: &str = "recording.json";

@@ -5,9 +5,9 @@ use image::RgbImage;
 use image::imageops::{self, FilterType};
 use serde::{Deserialize, Serialize};
 
+use super::sheet::{Layout, Sheet};
 use crate::checkpoint::config::ModelConfig;
 use crate::error::{Error, Result};
-use crate::sheet::{Layout, Sheet};
 
 /// Most pixels a side; larger pictures are resampled.
 const MAX_SIDE: u32 = 64;
@@ -146,7 +146,7 @@ mod tests {
     use image::Rgb;
 
     fn config() -> ModelConfig {
-        ModelConfig::parse(include_bytes!("../assets/model/config.json"), "config.json").unwrap()
+        ModelConfig::parse(include_bytes!("../../assets/model/config.json"), "config.json").unwrap()
     }
 
     #[test]

@@ -10,10 +10,9 @@ use std::borrow::Cow;
 use gif::{DisposalMethod, Encoder, Frame, Repeat};
 use image::RgbImage;
 
+use super::frame::{FrameInput, frame};
 use crate::error::{Error, Result};
 use crate::patching::{PatchRule, Patches};
-pub use crate::render::png_bytes;
-use crate::render::{FrameInput, frame};
 use crate::run::Preview;
 use palette::{Palette, TRANSPARENT};
 
@@ -70,7 +69,7 @@ fn moments(tokens: usize, patches: bool) -> Vec<Moment> {
 
 impl Animation {
     /// Prepares the animation of a run: its partial pictures in order, the last one of all tokens that are drawn (see
-    /// [`crate::record::frames`]; a session's previews do as well), and its patches, or `None` for the baseline.
+    /// [`crate::bundled::recording::frames`]; a session's previews do as well), and its patches, or `None` for the baseline.
     ///
     /// # Errors
     /// [`Error::Request`] where there is no picture; else as [`frame`].

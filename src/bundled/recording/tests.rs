@@ -6,13 +6,13 @@ use image::RgbImage;
 use pollster::block_on;
 
 use super::*;
+use crate::bundled::thumbnails::{Picks, Thumbnails};
+use crate::bundled::token_swatches::TokenSwatches;
 use crate::checkpoint::config::Generator;
 use crate::engine::{CpuExecutor, Engine, Layout as Lanes, build};
-use crate::looks::Looks;
 use crate::platform;
 use crate::run::Session;
 use crate::run::request::Request;
-use crate::thumbnails::{Picks, Thumbnails};
 
 fn tiny() -> ModelFiles {
     ModelFiles::load_dir(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tiny"))).unwrap()
@@ -59,7 +59,7 @@ fn the_pictures_of_the_app_belong_to_the_built_in_model() {
         let picture = block_on(tokenizer.decode_image(&recorded.run.tokens, 16)).unwrap();
         assert!(difference(&recorded.frame(256).unwrap().image, &picture) <= 1);
     }
-    let looks = Looks::parse(&read("model/looks.png"), "looks.png", &model.config).unwrap();
+    let looks = TokenSwatches::parse(&read("model/looks.png"), "looks.png", &model.config).unwrap();
     for id in [0, 400, 1023] {
         let field = block_on(tokenizer.decode_image(&[id; 9], 3)).unwrap();
         let middle = image::imageops::crop_imm(&field, 8, 8, 8, 8).to_image();

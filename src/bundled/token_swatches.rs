@@ -7,11 +7,11 @@
 use image::imageops;
 use image::{Rgb, RgbImage};
 
+use super::sheet::{Layout, Sheet};
 use crate::checkpoint::config::ModelConfig;
 use crate::error::{Error, Result};
 use crate::model::Tokenizer;
 use crate::model::pixels::tensor_to_rgb8;
-use crate::sheet::{Layout, Sheet};
 
 /// Side in tokens of the grid that a code is decoded on. Odd, so that it has a middle.
 pub const FIELD: usize = 3;
@@ -21,9 +21,9 @@ const BATCH: usize = 64;
 
 /// The looks of all V codes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Looks(Sheet);
+pub struct TokenSwatches(Sheet);
 
-impl Looks {
+impl TokenSwatches {
     /// Where the tiles of a model's sheet lie: V tiles of f x f pixels, ceil(sqrt(V)) a row.
     pub fn layout(config: &ModelConfig) -> Layout {
         Layout::square(config.vq.downsampling() as u32, config.vocab() as u32)
@@ -74,7 +74,7 @@ impl Looks {
     }
 }
 
-/// [`Looks::compute`] in steps, for an app that paints between them.
+/// [`TokenSwatches::compute`] in steps, for an app that paints between them.
 #[derive(Debug)]
 pub struct Compute {
     layout: Layout,
@@ -84,7 +84,7 @@ pub struct Compute {
 impl Compute {
     /// Begins with the first code.
     pub fn new(config: &ModelConfig) -> Self {
-        Self { layout: Looks::layout(config), tiles: Vec::new() }
+        Self { layout: TokenSwatches::layout(config), tiles: Vec::new() }
     }
 
     /// Whether all codes are decoded.
@@ -117,7 +117,7 @@ impl Compute {
     ///
     /// # Errors
     /// [`Error::Internal`] where codes are missing.
-    pub fn finish(self) -> Result<Looks> {
+    pub fn finish(self) -> Result<TokenSwatches> {
         if !self.is_done() {
             return Err(Error::Internal(format!(
                 "only {} of {} codes are decoded",
@@ -125,7 +125,7 @@ impl Compute {
                 self.layout.count
             )));
         }
-        Ok(Looks(Sheet::of(&self.tiles, self.layout.side, self.layout.columns)))
+        Ok(TokenSwatches(Sheet::of(&self.tiles, self.layout.side, self.layout.columns)))
     }
 }
 
@@ -144,7 +144,7 @@ mod tests {
         let files =
             ModelFiles::load_dir(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tiny"))).unwrap();
         let tokenizer = Tokenizer::load(&files.config.vq, &files.vq, &Device::flex()).unwrap();
-        let looks = block_on(Looks::compute(&tokenizer, &files.config)).unwrap();
+        let looks = block_on(TokenSwatches::compute(&tokenizer, &files.config)).unwrap();
         let side = files.config.vq.downsampling() as u32;
         for id in [0, 1, 37, 63] {
             let alone = block_on(tokenizer.decode_image(&[id; FIELD * FIELD], FIELD)).unwrap();
@@ -153,7 +153,7 @@ mod tests {
         }
         assert_eq!(looks.tile(64), None);
         let png = looks.sheet().png().unwrap();
-        assert_eq!(Looks::parse(&png, "looks.png", &files.config).unwrap(), looks);
+        assert_eq!(TokenSwatches::parse(&png, "looks.png", &files.config).unwrap(), looks);
 
         let picture = looks.picture(&[5, 63, 999], 8);
         assert_eq!(picture.dimensions(), (8 * side, 8 * side));
