@@ -15,5 +15,6 @@ pub mod patching;
 pub mod platform;
 pub mod render;
 pub mod run;
+pub mod shell;
 
 pub use error::{Error, Result};

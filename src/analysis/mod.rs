@@ -5,6 +5,7 @@
 //!                                                        tokens --keep--> Request::forced --Session--> the rest
 //! ```
 
+pub mod evaluation;
 mod picture;
 
 use std::ops::Range;

@@ -113,7 +113,7 @@ impl Default for Bench {
 }
 
 impl Bench {
-    /// TokenSwatches at the app and says what it should do.
+    /// Looks at the app and says what it should do.
     ///
     /// # Errors
     /// As [`Merger::new`].

@@ -10,7 +10,7 @@ use web_time::{Duration, Instant};
 use super::picture::Source;
 use super::stage::Slot;
 use super::{App, Model};
-use crate::platform::Step;
+use crate::platform::ProgressStep;
 use crate::run::prompt;
 
 /// The state is published this often at most.
@@ -41,7 +41,7 @@ pub struct State {
     pub compare: Option<Beside>,
     pub ids: Option<Vec<u32>>,
     pub link: String,
-    pub progress: Option<Step>,
+    pub progress: Option<ProgressStep>,
     pub selfcheck: Option<String>,
     pub frames: u64,
     pub longest_frame_ms: f64,

@@ -76,9 +76,22 @@ pub struct Launch {
     pub bench: bool,
     /// What outlives the window.
     pub kept: Kept,
+    /// How the app is opened again.
+    pub reopen: Reopener,
     /// For tests: the device is lost when so many tokens are drawn, before the frame or (`true`) just before it is
     /// painted, which is more than egui's renderer survives.
     pub lose_device_at: Option<(usize, bool)>,
+}
+
+/// Opens the app again where its device was lost: a window closes, and whoever has opened it opens the next; a page starts it
+/// anew on the same canvas.
+#[derive(Clone, Copy, Debug)]
+pub struct Reopener(pub fn(&egui::Context));
+
+impl Default for Reopener {
+    fn default() -> Self {
+        Self(|ctx| ctx.send_viewport_cmd(egui::ViewportCommand::Close))
+    }
 }
 
 /// Where the model is.

@@ -43,19 +43,19 @@ impl App {
         }
     }
 
-    /// TokenSwatches at an image file.
+    /// Looks at an image file.
     pub(super) fn own_image(&mut self, name: &str, bytes: Vec<u8>) -> Result<()> {
         let Model::Ready(studio) = &self.model else { return Err(no_model()) };
         self.analyst.read(studio, name.to_owned(), bytes, &self.wake)
     }
 
-    /// TokenSwatches at an image from the clipboard.
+    /// Looks at an image from the clipboard.
     pub(super) fn pasted(&mut self, image: Arc<ColorImage>) -> Result<()> {
         let Model::Ready(studio) = &self.model else { return Err(no_model()) };
         self.analyst.paste(studio, image, &self.wake)
     }
 
-    /// TokenSwatches at another square of the image that is there.
+    /// Looks at another square of the image that is there.
     pub(super) fn crop(&mut self, center: [f32; 2], zoom: f32) -> Result<()> {
         let (Model::Ready(studio), Some(own)) = (&self.model, &self.own) else { return Err(no_model()) };
         self.analyst.crop(studio, own, (center, zoom), &self.wake)

@@ -351,7 +351,7 @@ impl App {
             ctx.set_theme(theme);
         }
         if std::mem::take(&mut self.tasks.close) {
-            platform::reopen(ctx);
+            (self.launch.reopen.0)(ctx);
         }
     }
 }

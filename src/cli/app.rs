@@ -3,7 +3,7 @@
 use anyhow::Result;
 use clap::Args;
 use dpar::app::Launch;
-use dpar::platform;
+use dpar::shell;
 
 use super::output::note;
 use super::{PlaceArgs, generate};
@@ -32,7 +32,7 @@ pub fn run(args: &AppArgs) -> Result<()> {
         bench: args.bench,
         ..Launch::default()
     };
-    Ok(platform::open_window(launch)?)
+    Ok(shell::open_window(launch)?)
 }
 
 /// What `dpar` alone does: the window; where there is no display, a picture.
@@ -40,7 +40,7 @@ pub fn run(args: &AppArgs) -> Result<()> {
 /// # Errors
 /// As [`generate::first_look`].
 pub fn first_look() -> Result<()> {
-    match platform::open_window(Launch::default()) {
+    match shell::open_window(Launch::default()) {
         Ok(()) => Ok(()),
         Err(dpar::Error::Window(why)) => {
             note(&format!("no window ({why}), so here is a picture"));

@@ -82,7 +82,7 @@ pub fn record(args: &RecordArgs) -> Result<()> {
     let bar = progress(2 * config.tokens());
     let mut draw = |generator| {
         let run = studio.draw(Request::new(&config, generator, class.clone(), args.seed), &bar)?.run;
-        let frames = record::frames(&studio.tokenizer, &run.tokens, config.grid(), args.every as usize);
+        let frames = recording::frames(&studio.tokenizer, &run.tokens, config.grid(), args.every as usize);
         Ok::<_, Error>(Recorded { frames: block_on(frames)?, run })
     };
     let dpar = draw(Generator::Dpar)?;

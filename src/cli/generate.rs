@@ -358,7 +358,7 @@ const ANIMATION_FRAMES: usize = 32;
 fn animation(studio: &Studio, picture: &Picture) -> dpar::Result<Vec<u8>> {
     let (grid, run) = (studio.files.config.grid(), &picture.drawing.run);
     let every = run.tokens.len().div_ceil(ANIMATION_FRAMES);
-    let frames = block_on(record::frames(&studio.tokenizer, &run.tokens, grid, every))?;
+    let frames = block_on(recording::frames(&studio.tokenizer, &run.tokens, grid, every))?;
     studio.check_device()?;
     let patches = (!run.baseline).then(|| picture.drawing.patches.clone());
     Animation::new(frames, patches, run.controls.rule(grid))?.finish()

@@ -7,7 +7,7 @@ use bytemuck::Pod;
 
 use crate::error::{Error, Result};
 
-/// TokenSwatches at a signal after the device has said that its submit is done: another thread that polls the same device may
+/// Looks at a signal after the device has said that its submit is done: another thread that polls the same device may
 /// just be running our callback. Bounded, because in a browser nothing is ever ready while we wait.
 const WAIT_TRIES: usize = 10_000;
 

@@ -6,9 +6,9 @@ use std::future::Future;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use eframe::egui::{self, DroppedFileHandle};
+use eframe::egui::DroppedFileHandle;
 
-use super::Progress;
+use super::progress::Progress;
 use crate::bundled::Extras;
 use crate::checkpoint::ModelFiles;
 use crate::checkpoint::config::ModelConfig;
@@ -156,11 +156,6 @@ pub fn finish_bench(text: &str) {
     use std::io::Write as _;
     // A closed pipe is not worth a word.
     let _ = writeln!(io::stdout(), "{text}");
-}
-
-/// Closes the window, so that [`super::open_window`] opens it again with a new device.
-pub fn reopen(ctx: &egui::Context) {
-    ctx.send_viewport_cmd(egui::ViewportCommand::Close);
 }
 
 /// A window has no address bar.

@@ -3,7 +3,10 @@
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{MaybeSend, run};
+#[cfg(not(target_arch = "wasm32"))]
+use super::native::{MaybeSend, run};
+#[cfg(target_arch = "wasm32")]
+use super::web::{MaybeSend, run};
 
 /// The result of some work, once it is there.
 #[derive(Debug)]

@@ -51,22 +51,22 @@ thread_local! {
 }
 
 /// Makes `host` the page that everything here talks to.
-pub(super) fn attach(host: &Host) {
+pub(crate) fn attach(host: &Host) {
     PAGE.with_borrow_mut(|page| *page = Page { host: Some(host.clone()), ..Page::default() });
 }
 
 /// Commands wake this context from now on.
-pub(super) fn wake_with(context: &eframe::egui::Context) {
+pub(crate) fn wake_with(context: &eframe::egui::Context) {
     PAGE.with_borrow_mut(|page| page.wake = Some(context.clone()));
 }
 
 /// Forgets the page.
-pub(super) fn detach() {
+pub(crate) fn detach() {
     PAGE.take();
 }
 
 /// Puts a command of the page into the queue and wakes the app.
-pub(super) fn push_command(name: String, value: String) {
+pub(crate) fn push_command(name: String, value: String) {
     // Cancelling is for the page itself, and should not wait for a frame.
     if name == "cancel_download" {
         return cancel_fetch();
@@ -75,7 +75,7 @@ pub(super) fn push_command(name: String, value: String) {
 }
 
 /// Puts a picture of the page into the queue and wakes the app.
-pub(super) fn push_picture(name: String, bytes: Vec<u8>) {
+pub(crate) fn push_picture(name: String, bytes: Vec<u8>) {
     queue(|page| page.pictures.push_back((name, bytes)));
 }
 
@@ -112,7 +112,7 @@ pub fn publish(state: &str) {
 }
 
 /// Tells the page that the program has panicked and why.
-pub(super) fn crashed(message: &str) {
+pub(crate) fn crashed(message: &str) {
     // A panic inside of this module may hold the page; then the console has to do.
     let host = PAGE.try_with(|page| page.try_borrow().ok().and_then(|p| p.host.clone()));
     if let Ok(Some(host)) = host {
@@ -169,7 +169,7 @@ pub async fn fetch(names: &[&str], progress: impl Fn(String, u64, u64) + 'static
 }
 
 /// A JavaScript error as the sentence it carries.
-pub(super) fn sentence(error: &JsValue) -> String {
+pub(crate) fn sentence(error: &JsValue) -> String {
     let message = Reflect::get(error, &"message".into()).ok().and_then(|m| m.as_string());
     message.or_else(|| error.as_string()).unwrap_or_else(|| format!("{error:?}"))
 }

@@ -4,14 +4,13 @@
 //! names as the desktop's goes through that host: fetching, checking and keeping files is the page's business.
 
 mod files;
-mod host;
-mod start;
+pub(crate) mod host;
 
 use std::collections::HashMap;
 use std::future::Future;
 use std::path::Path;
 
-use super::Progress;
+use super::progress::Progress;
 use crate::bundled::Extras;
 use crate::checkpoint::config::ModelConfig;
 use crate::checkpoint::{Later, ModelFiles};
@@ -19,7 +18,6 @@ use crate::error::{Error, Result};
 
 pub use files::{open_file, read_dropped, save_file};
 pub use host::{address, publish, set_link, take_commands, take_pictures};
-pub use start::{Dpar, reopen};
 
 /// What may move to where the work is done: anything, a page has one thread.
 pub trait MaybeSend {}

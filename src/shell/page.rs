@@ -9,23 +9,23 @@ use eframe::{CreationContext, Renderer, WebOptions, WebRunner, egui};
 use wasm_bindgen::prelude::*;
 use web_sys::HtmlCanvasElement;
 
-use super::host::{self, Host};
-use crate::app::{App, Kept, Launch, Reopen};
+use crate::app::{App, Kept, Launch, Reopen, Reopener};
 use crate::engine::backend::DeviceChoice;
 use crate::engine::device;
+use crate::platform::web::host::{self, Host};
 
 /// The app on a page.
 #[wasm_bindgen]
 #[derive(Debug)]
 pub struct Dpar {
-    stage: Stage,
+    opening: Opening,
     /// Listens for a changed address.
     hash: Closure<dyn FnMut()>,
 }
 
 /// What it takes to open the app, once more where the device was lost.
 #[derive(Clone)]
-struct Stage {
+struct Opening {
     host: Host,
     runner: WebRunner,
     kept: Kept,
@@ -33,16 +33,16 @@ struct Stage {
     device: Rc<Cell<DeviceChoice>>,
 }
 
-impl std::fmt::Debug for Stage {
+impl std::fmt::Debug for Opening {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Stage")
+        f.write_str("Opening")
     }
 }
 
-impl Stage {
+impl Opening {
     async fn open(&self, canvas: HtmlCanvasElement) -> Result<(), JsValue> {
-        let (options, stage) = (options(self.host.renderer() == "webgpu"), self.clone());
-        self.runner.start(canvas, options, Box::new(move |cc| stage.app(cc))).await
+        let (options, opening) = (options(self.host.renderer() == "webgpu"), self.clone());
+        self.runner.start(canvas, options, Box::new(move |cc| opening.app(cc))).await
     }
 
     /// Makes the app: the one place that knows its type.
@@ -60,6 +60,7 @@ impl Stage {
             notice: self.host.notice(),
             bench: asks_for("bench"),
             kept: self.kept.clone(),
+            reopen: Reopener(reopen),
             ..Launch::default()
         };
         Ok(Box::new(App::new(cc, launch)))
@@ -68,14 +69,14 @@ impl Stage {
 
 thread_local! {
     /// What is open, and where.
-    static OPEN: RefCell<Option<(Stage, HtmlCanvasElement)>> = const { RefCell::new(None) };
+    static OPEN: RefCell<Option<(Opening, HtmlCanvasElement)>> = const { RefCell::new(None) };
 }
 
 /// Opens the app again, on the same canvas and with a new device, when the present frame is over.
-pub fn reopen(_ctx: &egui::Context) {
-    let Some((stage, canvas)) = OPEN.with_borrow(Clone::clone) else { return };
+fn reopen(_ctx: &egui::Context) {
+    let Some((opening, canvas)) = OPEN.with_borrow(Clone::clone) else { return };
     wasm_bindgen_futures::spawn_local(async move {
-        if let Err(e) = stage.open(canvas).await {
+        if let Err(e) = opening.open(canvas).await {
             host::crashed(&format!("The GPU was lost and could not be opened again ({})", host::sentence(&e)));
         }
     });
@@ -100,8 +101,8 @@ impl Dpar {
             (false, true) => DeviceChoice::Gpu,
             (false, false) => DeviceChoice::Auto,
         };
-        let stage = Stage { host, runner, kept: Kept::default(), device: Rc::new(Cell::new(device)) };
-        Self { stage, hash }
+        let opening = Opening { host, runner, kept: Kept::default(), device: Rc::new(Cell::new(device)) };
+        Self { opening, hash }
     }
 
     /// Starts the app on `canvas`.
@@ -109,8 +110,8 @@ impl Dpar {
     /// # Errors
     /// What eframe says where the canvas cannot be drawn on.
     pub async fn start(&self, canvas: HtmlCanvasElement) -> Result<(), JsValue> {
-        self.stage.open(canvas.clone()).await?;
-        OPEN.set(Some((self.stage.clone(), canvas)));
+        self.opening.open(canvas.clone()).await?;
+        OPEN.set(Some((self.opening.clone(), canvas)));
         let window = web_sys::window().ok_or("there is no window")?;
         window.add_event_listener_with_callback("hashchange", self.hash.as_ref().unchecked_ref())
     }
@@ -120,7 +121,7 @@ impl Dpar {
         host::push_command(name, value);
     }
 
-    /// TokenSwatches at a picture that was pasted into the page.
+    /// Looks at a picture that was pasted into the page.
     pub fn picture(&self, name: String, bytes: Vec<u8>) {
         host::push_picture(name, bytes);
     }
@@ -132,7 +133,7 @@ impl Dpar {
             let _ = window.remove_event_listener_with_callback("hashchange", self.hash.as_ref().unchecked_ref());
         }
         OPEN.set(None);
-        self.stage.runner.destroy();
+        self.opening.runner.destroy();
         host::detach();
     }
 }
