@@ -19,7 +19,7 @@ fn main() -> std::process::ExitCode {
 
 // The page starts the app itself, when it has made its object: `web/boot.js`. Naming the class links it in.
 #[cfg(target_arch = "wasm32")]
-pub use dpar::shell::Dpar;
+pub use dpar::shell::Page;
 
 #[cfg(target_arch = "wasm32")]
 fn main() {}

@@ -4,7 +4,7 @@
 
 mod common;
 
-#[path = "../benches/burn_loop.rs"]
+#[path = "../src/cli/bench/burn_loop.rs"]
 mod burn_loop;
 
 use burn::tensor::{Device, Tensor, TensorData};

@@ -6,7 +6,7 @@ use eframe::egui::{self, ColorImage, Rect, TextureHandle, TextureOptions, pos2};
 
 use super::picture::Picture;
 use super::stage::Slot;
-use crate::bundled::sheet::Layout;
+use crate::bundled::sheet::SheetLayout;
 use crate::bundled::thumbnails::Thumbnails;
 use crate::bundled::token_swatches::TokenSwatches;
 use crate::checkpoint::config::ModelConfig;
@@ -26,7 +26,7 @@ pub struct Textures {
     other: Shown,
     looks: Option<TokenSwatches>,
     tiles: Option<TextureHandle>,
-    thumbnails: Option<(TextureHandle, Layout, HashMap<usize, usize>)>,
+    thumbnails: Option<(TextureHandle, SheetLayout, HashMap<usize, usize>)>,
     side: usize,
     vocab: usize,
 }
@@ -107,7 +107,7 @@ impl Textures {
 }
 
 /// Tile `n` of a sheet, in texture coordinates.
-fn cell(n: usize, layout: Layout) -> Option<Rect> {
+fn cell(n: usize, layout: SheetLayout) -> Option<Rect> {
     let n = u32::try_from(n).ok().filter(|n| *n < layout.count)?;
     let (width, height) = layout.size();
     let (x, y) = layout.corner(n);

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::sheet::{Layout, Sheet};
+use super::sheet::{Sheet, SheetLayout};
 use crate::checkpoint::ModelFiles;
 use crate::checkpoint::config::ModelConfig;
 use crate::error::{Error, Result};
@@ -55,7 +55,7 @@ struct Written<'a> {
 
 /// `recording.json`, as it is read: its config goes through [`ModelConfig::parse`] and its checks.
 #[derive(Deserialize)]
-struct File {
+struct RecordedFile {
     config: Value,
     every: usize,
     trace: Trace,
@@ -131,7 +131,7 @@ impl Recording {
         R: Fn(&str) -> std::result::Result<Cow<'a, [u8]>, String>,
     {
         let bad = |problem: String| Error::Trace { file: JSON.into(), problem };
-        let file: File = serde_json::from_slice(json)
+        let file: RecordedFile = serde_json::from_slice(json)
             .map_err(|e| bad(format!("is not a recording ({e}); `dpar record` writes one")))?;
         let config = ModelConfig::parse(file.config.to_string().as_bytes(), JSON)?;
         let (tokens, every) = (config.tokens(), file.every);
@@ -149,7 +149,7 @@ impl Recording {
             let name = recorded.sheet_name();
             let png = sheet(name)
                 .map_err(|why| Error::Image { file: name.into(), problem: format!("cannot be read ({why})") })?;
-            let layout = Layout { side: config.image_size() as u32, columns: COLUMNS, count: counts.len() as u32 };
+            let layout = SheetLayout { side: config.image_size() as u32, columns: COLUMNS, count: counts.len() as u32 };
             let sheet = Sheet::parse(&png, name, layout)?;
             let frames = counts.into_iter().enumerate();
             recorded.frames =

@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 
 /// Where the tiles of a sheet lie: in rows of `columns`, without gaps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Layout {
+pub struct SheetLayout {
     /// Pixels of a tile's side.
     pub side: u32,
     /// Tiles in a row.
@@ -18,7 +18,7 @@ pub struct Layout {
     pub count: u32,
 }
 
-impl Layout {
+impl SheetLayout {
     /// As many columns as rows, or one more.
     pub fn square(side: u32, count: u32) -> Self {
         Self { side, columns: f64::from(count).sqrt().ceil().max(1.0) as u32, count }
@@ -40,14 +40,14 @@ impl Layout {
 /// A sheet in memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sheet {
-    layout: Layout,
+    layout: SheetLayout,
     pixels: RgbImage,
 }
 
 impl Sheet {
     /// Lays tiles out; larger ones are cut, smaller ones leave black.
     pub fn of(tiles: &[RgbImage], side: u32, columns: u32) -> Self {
-        let layout = Layout { side, columns: columns.max(1), count: tiles.len() as u32 };
+        let layout = SheetLayout { side, columns: columns.max(1), count: tiles.len() as u32 };
         let (width, height) = layout.size();
         let mut pixels = RgbImage::new(width, height);
         for (n, tile) in (0u32..).zip(tiles) {
@@ -62,7 +62,7 @@ impl Sheet {
     ///
     /// # Errors
     /// [`Error::Image`] for bytes that are no PNG of exactly the size of `layout`.
-    pub fn parse(png: &[u8], file: &str, layout: Layout) -> Result<Self> {
+    pub fn parse(png: &[u8], file: &str, layout: SheetLayout) -> Result<Self> {
         let bad = |problem: String| Error::Image { file: file.to_owned(), problem };
         let broken = |e| bad(format!("is not a whole PNG ({e}); copy or download it again"));
         let mut limits = Limits::default();
@@ -80,7 +80,7 @@ impl Sheet {
     }
 
     /// Where its tiles lie.
-    pub fn layout(&self) -> Layout {
+    pub fn layout(&self) -> SheetLayout {
         self.layout
     }
 
@@ -132,8 +132,8 @@ mod tests {
             assert_eq!(read.tile(tiles.len()), None);
             assert_eq!(read.tile(usize::MAX), None);
         }
-        assert_eq!(Layout::square(4, 1024).size(), (128, 128));
-        assert_eq!(Layout::square(4, 1025).size(), (132, 128));
+        assert_eq!(SheetLayout::square(4, 1024).size(), (128, 128));
+        assert_eq!(SheetLayout::square(4, 1025).size(), (132, 128));
         assert_eq!(Sheet::of(&[], 4, 0).pixels().dimensions(), (4, 4));
     }
 
@@ -141,7 +141,7 @@ mod tests {
     fn other_sizes_and_broken_files_are_refused() {
         let sheet = Sheet::of(&tiles(5, 4), 4, 2);
         let png = sheet.png().unwrap();
-        let e = Sheet::parse(&png, "s.png", Layout { count: 7, ..sheet.layout() }).unwrap_err().to_string();
+        let e = Sheet::parse(&png, "s.png", SheetLayout { count: 7, ..sheet.layout() }).unwrap_err().to_string();
         assert!(e.starts_with("s.png: is 8 x 12 pixels, 7 pictures of 4 x 4 in rows of 2 are 8 x 16"), "{e}");
         for broken in [&png[..0], &png[..20], &png[..png.len() / 2], b"not a picture"] {
             let e = Sheet::parse(broken, "s.png", sheet.layout()).unwrap_err();

@@ -5,7 +5,7 @@ use image::RgbImage;
 use image::imageops::{self, FilterType};
 use serde::{Deserialize, Serialize};
 
-use super::sheet::{Layout, Sheet};
+use super::sheet::{Sheet, SheetLayout};
 use crate::checkpoint::config::ModelConfig;
 use crate::error::{Error, Result};
 
@@ -95,8 +95,8 @@ pub struct Thumbnails {
 }
 
 impl Thumbnails {
-    fn layout(config: &ModelConfig, count: usize) -> Layout {
-        Layout { side: MAX_SIDE.min(config.image_size() as u32), columns: COLUMNS, count: count as u32 }
+    fn layout(config: &ModelConfig, count: usize) -> SheetLayout {
+        SheetLayout { side: MAX_SIDE.min(config.image_size() as u32), columns: COLUMNS, count: count as u32 }
     }
 
     /// From one picture a pick, in order.

@@ -7,7 +7,7 @@
 use image::imageops;
 use image::{Rgb, RgbImage};
 
-use super::sheet::{Layout, Sheet};
+use super::sheet::{Sheet, SheetLayout};
 use crate::checkpoint::config::ModelConfig;
 use crate::error::{Error, Result};
 use crate::model::Tokenizer;
@@ -25,8 +25,8 @@ pub struct TokenSwatches(Sheet);
 
 impl TokenSwatches {
     /// Where the tiles of a model's sheet lie: V tiles of f x f pixels, ceil(sqrt(V)) a row.
-    pub fn layout(config: &ModelConfig) -> Layout {
-        Layout::square(config.vq.downsampling() as u32, config.vocab() as u32)
+    pub fn layout(config: &ModelConfig) -> SheetLayout {
+        SheetLayout::square(config.vq.downsampling() as u32, config.vocab() as u32)
     }
 
     /// Reads `looks.png`. `file` is the name used in messages.
@@ -77,7 +77,7 @@ impl TokenSwatches {
 /// [`TokenSwatches::compute`] in steps, for an app that paints between them.
 #[derive(Debug)]
 pub struct Compute {
-    layout: Layout,
+    layout: SheetLayout,
     tiles: Vec<RgbImage>,
 }
 

@@ -28,11 +28,11 @@ pub type TensorSpec = (String, Vec<usize>);
 pub struct Checkpoint {
     file: String,
     bytes: Cow<'static, [u8]>,
-    tensors: BTreeMap<String, Entry>,
+    tensors: BTreeMap<String, TensorEntry>,
 }
 
 #[derive(Debug)]
-struct Entry {
+struct TensorEntry {
     dtype: Dtype,
     shape: Vec<usize>,
     range: Range<usize>,
@@ -52,8 +52,11 @@ impl Checkpoint {
         let mut tensors = BTreeMap::new();
         for (name, view) in parsed.iter() {
             let start = view.data().as_ptr() as usize - base;
-            let entry =
-                Entry { dtype: view.dtype(), shape: view.shape().to_vec(), range: start..start + view.data().len() };
+            let entry = TensorEntry {
+                dtype: view.dtype(),
+                shape: view.shape().to_vec(),
+                range: start..start + view.data().len(),
+            };
             tensors.insert(name.to_owned(), entry);
         }
         drop(parsed);
@@ -119,7 +122,7 @@ impl Checkpoint {
         Ok(values)
     }
 
-    fn entry(&self, name: &str) -> Result<&Entry> {
+    fn entry(&self, name: &str) -> Result<&TensorEntry> {
         self.tensors.get(name).ok_or_else(|| self.bad(format!("has no tensor `{name}`")))
     }
 

@@ -14,7 +14,7 @@ use crate::error::Result;
 
 /// The paper's models (dpar.md section 1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Shape {
+pub enum PaperShape {
     /// E/G/Dn 1/8/3, D = 768, 12 heads; baseline of 12 layers.
     B,
     /// 1/19/4, D = 1024, 16 heads; baseline of 24 layers.
@@ -23,7 +23,7 @@ pub enum Shape {
     Xl,
 }
 
-impl Shape {
+impl PaperShape {
     /// (D, h, G, Dn, baseline layers)
     fn sizes(self) -> (usize, usize, usize, usize, usize) {
         match self {

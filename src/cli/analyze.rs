@@ -13,10 +13,11 @@ use image::RgbImage;
 use pollster::block_on;
 use serde::Serialize;
 
+use super::args::{PatchArgs, PlaceArgs};
 use super::json::to_json;
 use super::output::{Card, check_outputs, check_png, say};
 use super::studio::{Studio, load_model, open_backend, tokenizer_place};
-use super::{PatchArgs, PlaceArgs, picture, report};
+use super::{picture, report};
 
 /// Which picture, and how its patches are cut.
 #[derive(Debug, Args)]
@@ -40,7 +41,7 @@ pub struct AnalyzeArgs {
 
 /// What is found out about a picture.
 #[derive(Debug, Serialize)]
-struct Analysis {
+struct AnalysisReport {
     image: String,
     model_hash: String,
     adapter: String,
@@ -103,10 +104,10 @@ fn report_of(
     studio: &Studio,
     (rule, patches): (PatchRule, &Patches),
     found: &analysis::Analysis,
-) -> Analysis {
+) -> AnalysisReport {
     let entropies = &found.entropies;
     let sum: f64 = entropies.iter().copied().map(f64::from).sum();
-    Analysis {
+    AnalysisReport {
         image: args.image.display().to_string(),
         model_hash: studio.files.hash.clone(),
         adapter: studio.backend.name(),
@@ -123,7 +124,7 @@ fn report_of(
     }
 }
 
-fn overlay(studio: &Studio, found: &Analysis, patches: &Patches, decoded: &RgbImage) -> dpar::Result<RgbImage> {
+fn overlay(studio: &Studio, found: &AnalysisReport, patches: &Patches, decoded: &RgbImage) -> dpar::Result<RgbImage> {
     let labels = [("picture", found.image.clone()), ("reconstruction", quality(found))];
     render::overlay(&OverlayInput {
         picture: decoded,
@@ -135,11 +136,11 @@ fn overlay(studio: &Studio, found: &Analysis, patches: &Patches, decoded: &RgbIm
     })
 }
 
-fn quality(found: &Analysis) -> String {
+fn quality(found: &AnalysisReport) -> String {
     found.psnr_db.map_or_else(|| "perfect".to_owned(), |db| format!("PSNR {db:.1} dB"))
 }
 
-fn summary(args: &AnalyzeArgs, studio: &Studio, found: &Analysis, controls: &Controls) -> String {
+fn summary(args: &AnalyzeArgs, studio: &Studio, found: &AnalysisReport, controls: &Controls) -> String {
     let config = &studio.files.config;
     let mut card = Card::default();
     let (side, grid) = (config.image_size(), config.grid());

@@ -5,8 +5,9 @@ use clap::Args;
 use dpar::app::Launch;
 use dpar::shell;
 
+use super::args::PlaceArgs;
+use super::generate;
 use super::output::note;
-use super::{PlaceArgs, generate};
 
 /// What the window opens with.
 #[derive(Debug, Args)]

@@ -14,9 +14,10 @@ use dpar::run::request::Request;
 use dpar::{Error, platform};
 use pollster::block_on;
 
+use super::args::PlaceArgs;
+use super::generate;
 use super::output::{Card, check_outputs, check_png, say};
 use super::studio::{Studio, load_model, open_backend, progress};
-use super::{PlaceArgs, generate};
 
 /// What to record.
 #[derive(Debug, Args)]

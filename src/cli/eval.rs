@@ -16,11 +16,11 @@ use safetensors::Dtype;
 use safetensors::tensor::{TensorView, serialize};
 use serde::Serialize;
 
-use super::generate::SamplingArgs;
+use super::args::{PatchArgs, PlaceArgs, SamplingArgs};
 use super::json::to_json;
 use super::output::{Card, check_outputs, say};
+use super::report;
 use super::studio::{Studio, load_model, open_backend, progress};
-use super::{PatchArgs, PlaceArgs, report};
 
 /// What to measure, or to draw.
 #[derive(Debug, Args)]
@@ -70,7 +70,7 @@ fn shard(text: &str) -> Result<(u32, u32), String> {
 
 /// A row of the report.
 #[derive(Debug, Serialize)]
-struct Row {
+struct NatsRow {
     model: &'static str,
     /// Nats; null for models without patches.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -82,12 +82,12 @@ struct Row {
 }
 
 #[derive(Debug, Serialize)]
-struct Report {
+struct EvalReport {
     file: String,
     model_hash: String,
     pictures: usize,
     tokens: usize,
-    rows: Vec<Row>,
+    rows: Vec<NatsRow>,
 }
 
 /// Pictures a pass: what 24 GiB hold with the largest models, and enough for a small one to fill a GPU.
@@ -130,7 +130,7 @@ fn measure(args: &EvalArgs, studio: &Studio, set: &TokenSet, controls: &Controls
     let rows = block_on(async {
         let row = |model, threshold, found: dpar::analysis::evaluation::Likelihood| {
             let (nats, patch_length) = (found.nats, found.patch_length);
-            Row { model, threshold, nats, patch_length, steps: config.tokens() as f64 / patch_length }
+            NatsRow { model, threshold, nats, patch_length, steps: config.tokens() as f64 / patch_length }
         };
         let mut rows = Vec::new();
         let mut entropies = vec![0.0; set.tokens.len()];
@@ -153,7 +153,7 @@ fn measure(args: &EvalArgs, studio: &Studio, set: &TokenSet, controls: &Controls
     });
     bar.finish_and_clear();
     studio.check_device()?;
-    let report = Report {
+    let report = EvalReport {
         file: args.tokens.display().to_string(),
         model_hash: studio.files.hash.clone(),
         pictures: set.len(),
@@ -164,12 +164,12 @@ fn measure(args: &EvalArgs, studio: &Studio, set: &TokenSet, controls: &Controls
     Ok(())
 }
 
-fn text(report: &Report, controls: &Controls) -> String {
+fn text(report: &EvalReport, controls: &Controls) -> String {
     let mut card = Card::default();
     card.row("pictures", format!("{} of {}, {} tokens", report.pictures, report.file, report.tokens));
     card.row("patching", report::patching(controls));
     for row in &report.rows {
-        let Row { model, threshold, nats, patch_length, steps } = row;
+        let NatsRow { model, threshold, nats, patch_length, steps } = row;
         card.row(
             model,
             match threshold {

@@ -9,7 +9,6 @@ use dpar::bundled::recording;
 use dpar::checkpoint::ModelFiles;
 use dpar::checkpoint::config::Generator;
 use dpar::checkpoint::config::ModelConfig;
-use dpar::controls::Controls;
 use dpar::mix::Mix;
 use dpar::render::animation::Animation;
 use dpar::render::{self, OverlayInput};
@@ -21,10 +20,12 @@ use dpar::{Error, platform};
 use image::RgbImage;
 use pollster::block_on;
 
+use super::args::{Device, PatchArgs, PlaceArgs, SamplingArgs};
+use super::drawn::{Drawn, DrawnFiles};
 use super::json::to_json;
 use super::output::{check_gif, check_outputs, check_png, note, numbered, say};
-use super::studio::{Drawing, Studio, load_model, open_backend, progress};
-use super::{Device, PatchArgs, PlaceArgs, picture, report};
+use super::studio::{Studio, load_model, open_backend, progress};
+use super::{picture, report};
 
 /// Stands for the file name that is made from --out's.
 const BESIDE_OUT: &str = "<OUT>";
@@ -95,58 +96,6 @@ pub struct GenerateArgs {
     place: PlaceArgs,
 }
 
-/// How tokens are drawn, where it differs from the model's own settings.
-#[derive(Clone, Debug, Args)]
-#[command(next_help_heading = "Sampling")]
-pub(super) struct SamplingArgs {
-    /// Classifier-free guidance: how much the class matters; 1 is off and does less work [default: the model's]
-    #[arg(long, value_name = "F", allow_negative_numbers = true)]
-    cfg: Option<f32>,
-    /// Softmax temperature, 0 for the most probable token always [default: the model's]
-    #[arg(long, value_name = "F", allow_negative_numbers = true)]
-    temperature: Option<f32>,
-    /// Draw among the N most probable tokens, 0 for all [default: the model's]
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
-    top_k: Option<u32>,
-    /// Draw among the most probable tokens that reach this probability, 1 for all [default: the model's]
-    #[arg(long, value_name = "F", allow_negative_numbers = true)]
-    top_p: Option<f32>,
-}
-
-impl SamplingArgs {
-    pub(super) fn apply(&self, controls: &mut Controls) {
-        let s = &mut controls.sampling;
-        s.cfg_scale = self.cfg.unwrap_or(s.cfg_scale);
-        s.temperature = self.temperature.unwrap_or(s.temperature);
-        s.top_k = self.top_k.map_or(s.top_k, |k| k as usize);
-        s.top_p = self.top_p.unwrap_or(s.top_p);
-    }
-}
-
-/// One drawn picture and what is known about it.
-#[derive(Debug)]
-pub struct Picture {
-    /// Tokens, patches, figures.
-    pub drawing: Drawing,
-    /// Pixels.
-    pub image: RgbImage,
-}
-
-/// The files a command has written.
-#[derive(Debug, Default, serde::Serialize)]
-pub struct Written {
-    /// The picture or the grid.
-    pub picture: String,
-    /// Its width and height in pixels.
-    pub size: (u32, u32),
-    /// One overlay per picture.
-    pub overlays: Vec<String>,
-    /// One animation per picture.
-    pub animations: Vec<String>,
-    /// The trace.
-    pub trace: Option<String>,
-}
-
 /// Draws and reports.
 ///
 /// # Errors
@@ -176,7 +125,7 @@ pub fn run(args: &GenerateArgs) -> Result<()> {
         };
         let drawing = studio.draw(request, &bar)?;
         let image = studio.decode(&drawing.run.tokens)?;
-        pictures.push(Picture { drawing, image });
+        pictures.push(Drawn { drawing, image });
     }
     bar.finish_and_clear();
 
@@ -318,14 +267,14 @@ fn kept(args: &GenerateArgs, studio: &Studio) -> Option<String> {
     Some(format!("{rows} of {} rows of {}", studio.files.config.grid(), path.display()))
 }
 
-fn write(args: &GenerateArgs, studio: &Studio, pictures: &[Picture], files: &PerPicture) -> Result<Written> {
+fn write(args: &GenerateArgs, studio: &Studio, pictures: &[Drawn], files: &PerPicture) -> Result<DrawnFiles> {
     let images: Vec<RgbImage> = pictures.iter().map(|p| p.image.clone()).collect();
     let scale = args.scale.unwrap_or_else(|| enlargement(&images));
     let gap = if images.len() > 1 { 8 } else { 0 };
     let sheet = render::contact_sheet(&images, 0, scale, gap);
     platform::write_atomic(&args.out, &render::png_bytes(&sheet)?)?;
     let mut written =
-        Written { picture: args.out.display().to_string(), size: sheet.dimensions(), ..Written::default() };
+        DrawnFiles { picture: args.out.display().to_string(), size: sheet.dimensions(), ..DrawnFiles::default() };
     for (path, picture) in files.overlays.iter().zip(pictures) {
         platform::write_atomic(path, &render::png_bytes(&overlay(studio, picture, kept(args, studio))?)?)?;
         written.overlays.push(path.display().to_string());
@@ -335,7 +284,7 @@ fn write(args: &GenerateArgs, studio: &Studio, pictures: &[Picture], files: &Per
         written.animations.push(path.display().to_string());
     }
     if let Some(path) = &args.trace {
-        let run = |p: &Picture| if args.details { p.drawing.run.clone() } else { p.drawing.run.clone().plain() };
+        let run = |p: &Drawn| if args.details { p.drawing.run.clone() } else { p.drawing.run.clone().plain() };
         let runs = pictures.iter().map(run).collect();
         let trace = Trace { model: studio.files.hash.clone(), runs };
         platform::write_atomic(path, (to_json(&trace)? + "\n").as_bytes())?;
@@ -355,7 +304,7 @@ fn enlargement(images: &[RgbImage]) -> u32 {
 /// Partial pictures of an animation, at most: each is a decode.
 const ANIMATION_FRAMES: usize = 32;
 
-fn animation(studio: &Studio, picture: &Picture) -> dpar::Result<Vec<u8>> {
+fn animation(studio: &Studio, picture: &Drawn) -> dpar::Result<Vec<u8>> {
     let (grid, run) = (studio.files.config.grid(), &picture.drawing.run);
     let every = run.tokens.len().div_ceil(ANIMATION_FRAMES);
     let frames = block_on(recording::frames(&studio.tokenizer, &run.tokens, grid, every))?;
@@ -364,7 +313,7 @@ fn animation(studio: &Studio, picture: &Picture) -> dpar::Result<Vec<u8>> {
     Animation::new(frames, patches, run.controls.rule(grid))?.finish()
 }
 
-fn overlay(studio: &Studio, picture: &Picture, kept: Option<String>) -> dpar::Result<RgbImage> {
+fn overlay(studio: &Studio, picture: &Drawn, kept: Option<String>) -> dpar::Result<RgbImage> {
     let (config, run) = (&studio.files.config, &picture.drawing.run);
     let mut labels = vec![
         ("class", run.class_name.clone()),

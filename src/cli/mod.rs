@@ -5,8 +5,10 @@
 
 mod analyze;
 mod app;
+mod args;
 mod assets;
 mod bench;
+mod drawn;
 mod eval;
 mod generate;
 mod info;
@@ -19,15 +21,10 @@ mod studio;
 
 use std::any::Any;
 use std::panic::{self, AssertUnwindSafe};
-use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::error::ErrorKind;
-use clap::{Args, Parser, Subcommand, ValueEnum};
-use dpar::controls::Controls;
-use dpar::engine::backend::DeviceChoice;
-use dpar::patching::Mode;
+use clap::{Parser, Subcommand};
 
 /// Draws pictures with DPAR (arXiv 2512.21867): the next-token image model that spends its compute on patches of
 /// tokens, cut where the picture is hard to predict.
@@ -59,68 +56,9 @@ enum Command {
     /// Record a run for the app to play before it has a model
     Record(assets::RecordArgs),
     /// Draw what each code of the codebook looks like
-    TokenSwatches(assets::LooksArgs),
+    Looks(assets::LooksArgs),
     /// Draw one small picture of each class
     Thumbnails(assets::ThumbnailsArgs),
-}
-
-/// Which model, and where it runs.
-#[derive(Clone, Debug, Args)]
-#[command(next_help_heading = "Model and device")]
-struct PlaceArgs {
-    /// Model folder with config.json and its .safetensors files [default: the model built into this program]
-    #[arg(long, value_name = "DIR")]
-    model: Option<PathBuf>,
-    /// Where to run: a GPU if there is one, a GPU or an error, or the CPU
-    #[arg(long, value_enum, default_value_t = Device::Auto)]
-    device: Device,
-}
-
-/// `--device`.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Device {
-    Auto,
-    Gpu,
-    Cpu,
-}
-
-impl From<Device> for DeviceChoice {
-    fn from(device: Device) -> Self {
-        match device {
-            Device::Auto => Self::Auto,
-            Device::Gpu => Self::Gpu,
-            Device::Cpu => Self::Cpu,
-        }
-    }
-}
-
-/// The patch rule, where it differs from the model's own.
-#[derive(Clone, Debug, Args)]
-#[command(next_help_heading = "Patching")]
-struct PatchArgs {
-    /// Entropy in nats above which a token starts a patch: lower means more patches [default: the model's]
-    #[arg(long, value_name = "NATS", allow_negative_numbers = true)]
-    threshold: Option<f32>,
-    /// Most tokens a patch holds, 0 for no limit [default: the model's]
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
-    p_max: Option<u32>,
-    /// How patches are cut: every token, fixed length, by entropy, or by entropy and row [default: the model's]
-    #[arg(long, value_parser = mode_parser())]
-    mode: Option<Mode>,
-}
-
-impl PatchArgs {
-    fn apply(&self, controls: &mut Controls) {
-        controls.threshold = self.threshold.unwrap_or(controls.threshold);
-        controls.p_max = self.p_max.unwrap_or(controls.p_max);
-        controls.mode = self.mode.unwrap_or(controls.mode);
-    }
-}
-
-/// The library's own names, so that configs, traces and the command line say the same.
-fn mode_parser() -> impl TypedValueParser<Value = Mode> {
-    PossibleValuesParser::new(Mode::NAMES.map(|(name, _)| name))
-        .map(|name| Mode::NAMES.iter().find(|(n, _)| *n == name).map_or_else(Mode::default, |(_, mode)| *mode))
 }
 
 /// Runs the program.
@@ -149,7 +87,7 @@ fn run(cli: Cli) -> ExitCode {
         Some(Command::Bench(args)) => bench::run(&args),
         Some(Command::Eval(args)) => eval::run(&args),
         Some(Command::Record(args)) => assets::record(&args),
-        Some(Command::TokenSwatches(args)) => assets::looks(&args),
+        Some(Command::Looks(args)) => assets::looks(&args),
         Some(Command::Thumbnails(args)) => assets::thumbnails(&args),
     };
     let Err(error) = result else { return ExitCode::SUCCESS };

@@ -8,7 +8,7 @@ use dpar::Error;
 use dpar::run::trace::{Run, Trace};
 use serde::Deserialize;
 
-use super::PlaceArgs;
+use super::args::PlaceArgs;
 use super::output::say;
 use super::studio::{Studio, load_model, open_backend, progress};
 
@@ -26,7 +26,7 @@ pub struct ReplayArgs {
 
 /// The part of a trace that says whether the rest can be understood.
 #[derive(Deserialize)]
-struct Head {
+struct TraceHead {
     #[serde(default)]
     model: String,
 }
@@ -41,7 +41,7 @@ pub fn run(args: &ReplayArgs) -> Result<()> {
     let json = std::fs::read(&args.trace).map_err(|e| bad(format!("cannot be read ({e})")))?;
     let files = load_model(args.place.model.as_deref())?;
     // First, because a trace of another model may also have classes or tokens that this one does not.
-    if let Ok(Head { model }) = serde_json::from_slice(&json)
+    if let Ok(TraceHead { model }) = serde_json::from_slice(&json)
         && !model.is_empty()
         && model != files.hash
         && !args.force

@@ -8,7 +8,7 @@ use dpar::mix::Mix;
 use dpar::run::link::Link;
 use serde::Serialize;
 
-use super::generate::{Picture, Written};
+use super::drawn::{Drawn, DrawnFiles};
 use super::json::to_json;
 use super::output::Card;
 use super::studio::{Studio, tokenizer_place};
@@ -21,7 +21,7 @@ struct Total {
 }
 
 impl Total {
-    fn of(pictures: &[Picture]) -> Self {
+    fn of(pictures: &[Drawn]) -> Self {
         let all = || pictures.iter().map(|p| &p.drawing.statistics);
         Self {
             tokens: all().map(|s| s.tokens).sum(),
@@ -41,9 +41,9 @@ impl Total {
 }
 
 /// The summary for people. `kept` is what a completion kept.
-pub fn text(studio: &Studio, pictures: &[Picture], written: &Written, kept: Option<&str>) -> String {
+pub fn text(studio: &Studio, pictures: &[Drawn], written: &DrawnFiles, kept: Option<&str>) -> String {
     let mut card = Card::default();
-    if let [Picture { drawing, .. }, ..] = pictures {
+    if let [Drawn { drawing, .. }, ..] = pictures {
         let run = &drawing.run;
         let named = !studio.files.config.classes.is_empty();
         let one = named && run.mix.is_none();
@@ -93,11 +93,11 @@ pub fn text(studio: &Studio, pictures: &[Picture], written: &Written, kept: Opti
 }
 
 /// What draws the picture again, here or in the app.
-fn link(studio: &Studio, picture: &Picture) -> String {
+fn link(studio: &Studio, picture: &Drawn) -> String {
     Link::of_run(&picture.drawing.run, &studio.files.hash, &studio.files.config).to_string()
 }
 
-fn seeds(pictures: &[Picture]) -> String {
+fn seeds(pictures: &[Drawn]) -> String {
     match pictures {
         [first, .., last] => format!("{} to {}", first.drawing.run.seed, last.drawing.run.seed),
         one => one.iter().map(|p| p.drawing.run.seed.to_string()).collect(),
@@ -149,7 +149,7 @@ struct Report<'a> {
     model: &'a str,
     model_hash: &'a str,
     runs: Vec<RunReport>,
-    files: &'a Written,
+    files: &'a DrawnFiles,
 }
 
 #[derive(Serialize)]
@@ -166,8 +166,8 @@ struct RunReport {
 ///
 /// # Errors
 /// As [`to_json`]; also where there is no picture.
-pub fn json(studio: &Studio, pictures: &[Picture], written: &Written) -> Result<String> {
-    let Some(Picture { drawing: first, .. }) = pictures.first() else {
+pub fn json(studio: &Studio, pictures: &[Drawn], written: &DrawnFiles) -> Result<String> {
+    let Some(Drawn { drawing: first, .. }) = pictures.first() else {
         return Err(dpar::Error::Internal("a report about no pictures".into()));
     };
     let total = Total::of(pictures);

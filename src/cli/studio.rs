@@ -17,7 +17,8 @@ use image::RgbImage;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use pollster::block_on;
 
-use super::{Device, PlaceArgs, output};
+use super::args::{Device, PlaceArgs};
+use super::output;
 
 /// How long one submit may keep the GPU: nobody paints a window, so much longer than the library's default (a submit
 /// and its readback cost milliseconds on software adapters).

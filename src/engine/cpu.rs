@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::ops::Range;
 
-use super::op::View;
+use super::op::TwinView;
 use super::program::{BufferId, Program};
 use super::state::{ControlsUniform, RECORD_WORDS, Record};
 
@@ -62,7 +62,7 @@ impl CpuExecutor {
         for _ in 0..times {
             for n in steps.clone() {
                 let step = &self.program.steps[n];
-                let view = View {
+                let view = TwinView {
                     params: &step.params,
                     controls: &self.controls,
                     flags: step.flags,

@@ -55,7 +55,7 @@ impl Merged {
 }
 
 /// A request under way on a GPU.
-struct Job {
+struct MergeJob {
     rule: PatchRule,
     slot: Readback,
     image: usize,
@@ -71,7 +71,7 @@ pub struct Merger {
     /// Counts the images: results of an earlier one are dropped.
     image: usize,
     wanted: Option<PatchRule>,
-    jobs: VecDeque<Job>,
+    jobs: VecDeque<MergeJob>,
     free: Vec<Readback>,
 }
 
@@ -176,7 +176,7 @@ impl Merger {
         let Some(mut slot) = self.free.pop() else { return };
         gpu.set_controls(&ControlsUniform::of_rule(&rule));
         gpu.run_into(0..1, self.merged, 2 * (self.tokens + 1), &mut slot);
-        self.jobs.push_back(Job { rule, slot, image: self.image });
+        self.jobs.push_back(MergeJob { rule, slot, image: self.image });
         self.wanted = None;
     }
 }

@@ -59,7 +59,7 @@ pub struct Op {
     /// How its workgroups are shaped.
     pub shape: Shape,
     /// The same computation in plain loops.
-    pub twin: fn(&View<'_>),
+    pub twin: fn(&TwinView<'_>),
 }
 
 impl std::fmt::Debug for Op {
@@ -91,7 +91,7 @@ impl Flags {
 }
 
 /// What a twin sees of the machine: its parameters and the buffers bound to it.
-pub struct View<'a> {
+pub struct TwinView<'a> {
     pub(super) params: &'a [u32; PARAM_WORDS],
     pub(super) controls: &'a ControlsUniform,
     pub(super) flags: Flags,
@@ -99,7 +99,7 @@ pub struct View<'a> {
     pub(super) bind: &'a [usize],
 }
 
-impl View<'_> {
+impl TwinView<'_> {
     /// The op's parameters.
     pub fn params<P: Pod>(&self) -> P {
         bytemuck::pod_read_unaligned(&bytemuck::bytes_of(self.params)[..size_of::<P>()])

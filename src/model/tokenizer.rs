@@ -24,11 +24,11 @@ const SCORES: usize = 1 << 24;
 #[derive(Clone, Debug)]
 pub struct Tokenizer {
     downsampling: usize,
-    encoder: Stack,
+    encoder: ConvStack,
     quant_conv: Conv,
     codebook: Tensor<2>, // (V, c), rows l2-normalised
     post_quant_conv: Conv,
-    decoder: Stack,
+    decoder: ConvStack,
 }
 
 impl Tokenizer {
@@ -40,11 +40,11 @@ impl Tokenizer {
         let w = Weights::new(checkpoint, device);
         Ok(Self {
             downsampling: config.downsampling(),
-            encoder: Stack::encoder(&w.at("encoder"), config)?,
+            encoder: ConvStack::encoder(&w.at("encoder"), config)?,
             quant_conv: Conv::load(&w, "quant_conv", 1)?,
             codebook: normalize(w.tensor("quantize.embedding.weight")?),
             post_quant_conv: Conv::load(&w, "post_quant_conv", 1)?,
-            decoder: Stack::decoder(&w.at("decoder"), config)?,
+            decoder: ConvStack::decoder(&w.at("decoder"), config)?,
         })
     }
 
@@ -111,7 +111,7 @@ fn normalize(x: Tensor<2>) -> Tensor<2> {
 
 /// Encoder or decoder: the same parts in another order.
 #[derive(Clone, Debug)]
-struct Stack {
+struct ConvStack {
     conv_in: Conv,
     parts: Vec<Part>,
     norm_out: GroupNorm,
@@ -126,7 +126,7 @@ enum Part {
     Up(Conv),
 }
 
-impl Stack {
+impl ConvStack {
     fn encoder(w: &Weights, c: &VqConfig) -> Result<Self> {
         let mut parts = Vec::new();
         let last = c.ch_mult.len() - 1;

@@ -8,4 +8,4 @@ pub use desktop::open_window;
 #[cfg(target_arch = "wasm32")]
 mod page;
 #[cfg(target_arch = "wasm32")]
-pub use page::Dpar;
+pub use page::Page;

@@ -1,4 +1,4 @@
-//! What the page calls: the class [`Dpar`].
+//! What the page calls: the class `Dpar`.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -15,9 +15,9 @@ use crate::engine::device;
 use crate::platform::web::host::{self, Host};
 
 /// The app on a page.
-#[wasm_bindgen]
+#[wasm_bindgen(js_name = Dpar)]
 #[derive(Debug)]
-pub struct Dpar {
+pub struct Page {
     opening: Opening,
     /// Listens for a changed address.
     hash: Closure<dyn FnMut()>,
@@ -82,8 +82,8 @@ fn reopen(_ctx: &egui::Context) {
     });
 }
 
-#[wasm_bindgen]
-impl Dpar {
+#[wasm_bindgen(js_class = Dpar)]
+impl Page {
     /// An app that is not running yet. `host`: see `web/boot.js`.
     #[wasm_bindgen(constructor)]
     pub fn new(host: Host) -> Self {

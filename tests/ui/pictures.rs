@@ -7,7 +7,7 @@ use dpar::app::picture::{Cost, Picture, Source};
 use dpar::app::stage::{Slot, Stage};
 use dpar::app::stats::Figures;
 use dpar::app::tour::STOPS;
-use dpar::bundled::sheet::{Layout, Sheet};
+use dpar::bundled::sheet::{Sheet, SheetLayout};
 use dpar::bundled::token_swatches::TokenSwatches;
 use dpar::checkpoint::config::Generator;
 use dpar::checkpoint::config::ModelConfig;
@@ -136,7 +136,7 @@ fn a_picture_shows_the_frame_that_has_its_tokens() {
     let mut png = std::io::Cursor::new(Vec::new());
     sheet.pixels().write_to(&mut png, image::ImageFormat::Png).unwrap();
     let looks = TokenSwatches::parse(png.get_ref(), "looks.png", &config).unwrap();
-    assert_eq!(Layout::square(layout.side, layout.count), layout);
+    assert_eq!(SheetLayout::square(layout.side, layout.count), layout);
     let cell = side as usize / config.grid();
     let at = |image: &eframe::egui::ColorImage, token: usize| {
         image.pixels[(token / 16 * cell + 1) * side as usize + token % 16 * cell + 1]

@@ -192,7 +192,7 @@ pub fn merge_time(backend: &Backend, side: u32) -> Result<f64> {
             spent.push(begun.elapsed().as_secs_f64() * 1000.0);
         }
     }
-    Ok(super::median(spent.into_iter()))
+    Ok(median(spent.into_iter()))
 }
 
 /// Largest resident size of this process so far, MB (Linux).
@@ -200,4 +200,11 @@ pub fn peak_memory() -> Option<f64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find(|l| l.starts_with("VmHWM:"))?;
     line.split_whitespace().nth(1)?.parse::<f64>().ok().map(|kb| kb / 1000.0)
+}
+
+/// The middle one (of an even number the upper).
+pub fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }

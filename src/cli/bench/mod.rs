@@ -1,10 +1,9 @@
 //! `dpar bench`: what a picture costs and where it goes, measured side by side in one run. Prints a table and JSON.
 
-mod measure;
-mod table;
-
-#[path = "../../../benches/burn_loop.rs"]
 mod burn_loop;
+mod measure;
+mod report;
+mod table;
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -13,17 +12,17 @@ use anyhow::Result;
 use dpar::checkpoint::ModelFiles;
 use dpar::checkpoint::config::Generator;
 use dpar::checkpoint::config::ModelConfig;
-use dpar::checkpoint::random::Shape;
+use dpar::checkpoint::random::PaperShape;
 use dpar::engine::backend::{Backend, DeviceChoice};
 use dpar::engine::{Engine, Program, Section};
 use dpar::run::request::Request;
 use dpar::run::{Event, Session, Statistics};
-use serde::Serialize;
 
 use super::json::to_json;
 use super::output;
 use burn_loop::BurnLoop;
-use measure::{Floor, SectionTime, floor, section_times};
+use measure::{SectionTime, floor, median, section_times};
+use report::{BenchReport, Merge, Peer, Timed};
 
 /// Options of `dpar bench`.
 #[derive(Debug, clap::Args)]
@@ -47,14 +46,14 @@ pub struct BenchArgs {
     #[arg(long, value_name = "DIR")]
     model: Option<PathBuf>,
     /// Where to run.
-    #[arg(long, value_enum, default_value_t = super::Device::Auto)]
-    device: super::Device,
+    #[arg(long, value_enum, default_value_t = super::args::Device::Auto)]
+    device: super::args::Device,
     /// Print JSON only.
     #[arg(long)]
     json: bool,
 }
 
-/// [`Shape`] on the command line.
+/// [`PaperShape`] on the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum ShapeName {
     /// 768 wide, layers 1/8/3.
@@ -68,7 +67,7 @@ enum ShapeName {
     Xl,
 }
 
-impl From<ShapeName> for Shape {
+impl From<ShapeName> for PaperShape {
     fn from(name: ShapeName) -> Self {
         match name {
             ShapeName::B => Self::B,
@@ -78,24 +77,6 @@ impl From<ShapeName> for Shape {
     }
 }
 
-/// Everything measured.
-#[derive(Debug, Serialize)]
-struct Report {
-    adapter: String,
-    model: String,
-    tokens: usize,
-    dpar: Option<Timed>,
-    baseline: Option<Timed>,
-    /// Baseline time / DPAR time: medians of whole pictures.
-    speedup: Option<f64>,
-    /// The same of each round's pair of pictures, lowest to highest.
-    speedups: Vec<f64>,
-    peer: Option<Peer>,
-    merges: Vec<Merge>,
-    copy_gb_per_s: Option<f64>,
-    peak_memory_mb: Option<f64>,
-}
-
 /// One picture and the parts timed right after it.
 struct Round {
     statistics: Statistics,
@@ -103,45 +84,10 @@ struct Round {
     sections: Vec<SectionTime>,
 }
 
-/// One generator.
-#[derive(Debug, Serialize)]
-struct Timed {
-    ms_per_image: f64,
-    ms_per_token: f64,
-    average_patch_length: f32,
-    dispatches_per_token: usize,
-    dispatches_that_work_per_token: f64,
-    submits_per_token: f64,
-    floor: Option<Floor>,
-    weight_mb_per_token: f64,
-    weight_gb_per_s: f64,
-    device_memory_mb: f64,
-    sections: Vec<SectionTime>,
-}
-
-/// The same loop in plain burn operations.
-#[derive(Debug, Serialize)]
-struct Peer {
-    tokens: usize,
-    ms_per_token: f64,
-    /// Peer time / engine time.
-    speedup: f64,
-}
-
-/// From a moved threshold to the new patches of an image whose entropies are known.
-#[derive(Debug, Serialize)]
-struct Merge {
-    tokens: u32,
-    /// The GPU, readback included.
-    gpu_ms: Option<f64>,
-    /// The CPU twin.
-    cpu_ms: f64,
-}
-
 /// Runs the benchmark.
 pub fn run(args: &BenchArgs) -> Result<()> {
     let files = match (args.shape, &args.model) {
-        (Some(shape), _) => Shape::from(shape).files(usize::from(args.grid))?,
+        (Some(shape), _) => PaperShape::from(shape).files(usize::from(args.grid))?,
         (None, Some(dir)) => ModelFiles::load_dir(dir)?,
         (None, None) => dpar::platform::embedded_model()?,
     };
@@ -180,7 +126,7 @@ pub fn run(args: &BenchArgs) -> Result<()> {
         }
         generators = next;
     }
-    let mut report = Report {
+    let mut report = BenchReport {
         adapter: backend.name(),
         model: files.source.clone(),
         tokens: limit,
@@ -277,13 +223,6 @@ fn timed(backend: &Backend, program: &Program, runs: &[Round]) -> Result<Timed> 
         device_memory_mb: memory as f64 / 1e6,
         sections: medians(runs),
     })
-}
-
-/// The middle one (of an even number the upper).
-fn median(values: impl Iterator<Item = f64>) -> f64 {
-    let mut values: Vec<f64> = values.collect();
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
 /// Every section's median over the rounds.

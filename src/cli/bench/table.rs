@@ -3,10 +3,10 @@
 use dpar::engine::Section;
 
 use super::measure::SKIPPED;
-use super::{Report, Timed};
+use super::report::{BenchReport, Timed};
 
 /// Everything a bench measured, in columns.
-pub fn table(r: &Report) -> String {
+pub fn table(r: &BenchReport) -> String {
     let mut lines = Vec::new();
     lines.push(format!("{} on {}, {} tokens a picture\n", r.model, r.adapter, r.tokens));
     lines.push(format!("{:<44}{:>12}{:>12}", "", "DPAR", "baseline"));

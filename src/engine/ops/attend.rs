@@ -6,7 +6,7 @@
 use bytemuck::{Pod, Zeroable};
 
 use crate::engine::math::dot;
-use crate::engine::op::{Access, Op, Shape, View};
+use crate::engine::op::{Access, Op, Shape, TwinView};
 
 /// The op.
 pub const OP: Op = Op {
@@ -45,7 +45,7 @@ pub struct Params {
     pub pad: [u32; 3],
 }
 
-fn twin(v: &View<'_>) {
+fn twin(v: &TwinView<'_>) {
     let (p, state) = (v.params::<Params>(), v.words(0));
     if state[p.gate as usize] == 0 {
         return;

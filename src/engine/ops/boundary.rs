@@ -2,7 +2,7 @@
 //!
 //! The rule is [`crate::patching::PatchRule::start`]; this op only keeps the state words around it. state, entropies (T).
 
-use crate::engine::op::{Access, Op, Shape, View};
+use crate::engine::op::{Access, Op, Shape, TwinView};
 use crate::engine::state::word;
 
 /// The op.
@@ -20,7 +20,7 @@ pub const OP: Op = Op {
     twin,
 };
 
-fn twin(v: &View<'_>) {
+fn twin(v: &TwinView<'_>) {
     let (controls, mut state, entropies) = (v.controls(), v.words_mut(0), v.f32(1));
     let at = |w: u32| w as usize;
     state[at(word::BOUNDARY)] = 0;

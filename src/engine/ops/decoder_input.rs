@@ -5,7 +5,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use crate::engine::op::{Access, Op, Shape, View};
+use crate::engine::op::{Access, Op, Shape, TwinView};
 use crate::engine::state::word;
 
 /// The op.
@@ -36,7 +36,7 @@ pub struct Params {
     pub pad: u32,
 }
 
-fn twin(v: &View<'_>) {
+fn twin(v: &TwinView<'_>) {
     let (p, state) = (v.params::<Params>(), v.words(0));
     if state[p.gate as usize] == 0 {
         return;

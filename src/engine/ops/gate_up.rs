@@ -5,7 +5,7 @@
 use bytemuck::{Pod, Zeroable};
 
 use crate::engine::math::{Rows, dot, staged};
-use crate::engine::op::{Access, Op, Override, Shape, View};
+use crate::engine::op::{Access, Op, Override, Shape, TwinView};
 
 /// The op.
 pub const OP: Op = Op {
@@ -44,7 +44,7 @@ pub struct Params {
     pub pad: u32,
 }
 
-fn twin(v: &View<'_>) {
+fn twin(v: &TwinView<'_>) {
     let (p, flags, state) = (v.params::<Params>(), v.flags(), v.words(0));
     if state[p.gate as usize] == 0 {
         return;

@@ -6,7 +6,7 @@
 //! state (its word TOKENS is T), entropies (T), merged (T + 1, 2): a start's reason code (0: none) and the token's patch;
 //! the last row holds 0 and M. Not part of a token's program: [`crate::engine::merger::Merger`] runs it by itself.
 
-use crate::engine::op::{Access, Op, Shape, View};
+use crate::engine::op::{Access, Op, Shape, TwinView};
 use crate::engine::state::word;
 
 /// The op.
@@ -24,7 +24,7 @@ pub const OP: Op = Op {
     twin,
 };
 
-fn twin(v: &View<'_>) {
+fn twin(v: &TwinView<'_>) {
     let (rule, state, entropies, mut merged) = (v.controls().rule(), v.words(0), v.f32(1), v.words_mut(2));
     let tokens = state[word::TOKENS as usize];
     let (mut run, mut patches) = (0, 0);

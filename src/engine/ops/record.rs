@@ -5,7 +5,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use crate::engine::op::{Access, Op, Shape, View};
+use crate::engine::op::{Access, Op, Shape, TwinView};
 use crate::engine::state::{CANDIDATES, RECORD_WORDS, word};
 
 /// The op.
@@ -31,7 +31,7 @@ pub struct Params {
     pub pad: [u32; 2],
 }
 
-fn twin(v: &View<'_>) {
+fn twin(v: &TwinView<'_>) {
     let (p, mut state) = (v.params::<Params>(), v.words_mut(0));
     if state[p.gate as usize] == 0 {
         return;

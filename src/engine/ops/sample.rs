@@ -6,7 +6,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use crate::engine::op::{Access, Op, Override, Shape, View};
+use crate::engine::op::{Access, Op, Override, Shape, TwinView};
 use crate::engine::state::{DRAW, word};
 
 /// The op.
@@ -37,7 +37,7 @@ pub struct Params {
 /// Probabilities as integers: shares of 2^30.
 const MASS: f32 = 1_073_741_824.0;
 
-fn twin(v: &View<'_>) {
+fn twin(v: &TwinView<'_>) {
     let (p, controls, mut state) = (v.params::<Params>(), v.controls(), v.words_mut(0));
     if state[p.gate as usize] == 0 {
         return;

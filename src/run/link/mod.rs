@@ -53,9 +53,9 @@ pub struct Link {
     /// Seed.
     pub seed: Option<u32>,
     /// Controls at the start.
-    pub settings: Settings,
+    pub settings: LinkControls,
     /// Controls that change on the way: the position from which they count (ascending), and what changes there.
-    pub changes: Vec<(usize, Settings)>,
+    pub changes: Vec<(usize, LinkControls)>,
     /// Per position: a token that is given, or `None` to draw it.
     pub given: Vec<Option<u32>>,
     /// What the viewer shows.
@@ -68,7 +68,7 @@ pub struct Link {
 
 /// [`Controls`], as far as a link says.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Settings {
+pub struct LinkControls {
     /// How boundaries are chosen.
     pub mode: Option<Mode>,
     /// Entropy threshold in nats.
@@ -96,7 +96,7 @@ pub struct View {
     pub compare: bool,
 }
 
-impl Settings {
+impl LinkControls {
     /// Everything `controls` says.
     pub fn of(controls: &Controls) -> Self {
         let s = &controls.sampling;
@@ -169,8 +169,8 @@ impl Link {
         let mut before = &request.controls;
         let mut changes = Vec::new();
         for (at, controls) in &request.schedule {
-            let difference = Settings::difference(before, controls);
-            if difference != Settings::default() {
+            let difference = LinkControls::difference(before, controls);
+            if difference != LinkControls::default() {
                 changes.push((*at, difference));
             }
             before = controls;
@@ -181,7 +181,7 @@ impl Link {
             generator: request.generator,
             class: Some(prompt::describe(&request.class, config)),
             seed: Some(request.seed),
-            settings: Settings::of(&request.controls),
+            settings: LinkControls::of(&request.controls),
             changes,
             given: request.forced[..last].to_vec(),
             ..Self::default()
@@ -302,8 +302,8 @@ impl fmt::Display for Link {
 }
 
 /// `20:t=6,pmax=0;30:cfg=3`
-fn changes(changes: &[(usize, Settings)]) -> String {
-    let one = |(at, settings): &(usize, Settings)| {
+fn changes(changes: &[(usize, LinkControls)]) -> String {
+    let one = |(at, settings): &(usize, LinkControls)| {
         let pairs: Vec<String> = settings.pairs().into_iter().map(|(key, value)| format!("{key}={value}")).collect();
         format!("{at}:{}", pairs.join(","))
     };

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use percent_encoding::percent_decode_str;
 
-use super::{Link, Settings, View};
+use super::{Link, LinkControls, View};
 use crate::checkpoint::config::Generator;
 use crate::error::{Error, Result};
 use crate::patching::Mode;
@@ -111,16 +111,16 @@ impl Link {
         view
     }
 
-    fn changes(&mut self, value: &str) -> Result<Vec<(usize, Settings)>, String> {
+    fn changes(&mut self, value: &str) -> Result<Vec<(usize, LinkControls)>, String> {
         let wrong = |part: &str| bad("changes", part, "like 20:t=6,pmax=4 (a position, then what changes there)");
-        let mut changes: Vec<(usize, Settings)> = Vec::new();
+        let mut changes: Vec<(usize, LinkControls)> = Vec::new();
         for part in value.split(';').filter(|part| !part.is_empty()) {
             let (at, pairs) = part.split_once(':').ok_or_else(|| wrong(part))?;
             let at = at.trim().parse().ok().filter(|at| *at < MAX_TOKENS).ok_or_else(|| wrong(part))?;
             if changes.last().is_some_and(|(before, _)| *before > at) {
                 return Err(bad("changes", part, "after the position of the change before it"));
             }
-            let mut settings = Settings::default();
+            let mut settings = LinkControls::default();
             for pair in pairs.split(',') {
                 let (key, value) = pair.split_once('=').ok_or_else(|| wrong(part))?;
                 if !settings.set(key.trim(), value.trim())? {
@@ -133,7 +133,7 @@ impl Link {
     }
 }
 
-impl Settings {
+impl LinkControls {
     /// Takes a key that it knows.
     fn set(&mut self, key: &str, value: &str) -> Result<bool, String> {
         match key {

@@ -6,11 +6,11 @@ use crate::checkpoint::config::ModelConfig;
 /// What can be searched of a model's classes, folded once.
 #[derive(Clone, Debug, Default)]
 pub struct Catalogue {
-    entries: Vec<Entry>,
+    entries: Vec<CatalogueEntry>,
 }
 
 #[derive(Clone, Debug)]
-struct Entry {
+struct CatalogueEntry {
     /// Folded softly.
     name: String,
     words: usize,
@@ -52,7 +52,7 @@ impl Catalogue {
             let emoji = config.emoji.get(class).into_iter().flatten().map(|emoji| plain_emoji(emoji)).collect();
             let words = name.split(' ').count();
             let parent = config.parents.get(class).copied().flatten();
-            Entry { name, words, parent, is_group: config.is_group(class), aliases, keywords, emoji }
+            CatalogueEntry { name, words, parent, is_group: config.is_group(class), aliases, keywords, emoji }
         };
         Self { entries: config.classes.iter().enumerate().map(entry).collect() }
     }
@@ -80,8 +80,8 @@ impl Catalogue {
     /// of the apples).
     pub(super) fn meant(&self, text: &str) -> Option<usize> {
         let (wanted, emoji) = (fold_softly(text), plain_emoji(text));
-        let find = |matches: &dyn Fn(&Entry) -> bool| self.entries.iter().position(matches);
-        let only = |matches: &dyn Fn(&Entry) -> bool| {
+        let find = |matches: &dyn Fn(&CatalogueEntry) -> bool| self.entries.iter().position(matches);
+        let only = |matches: &dyn Fn(&CatalogueEntry) -> bool| {
             let mut all = self.entries.iter().enumerate().filter(|(_, e)| matches(e)).map(|(class, _)| class);
             all.next().filter(|_| all.next().is_none())
         };
@@ -120,14 +120,14 @@ impl Catalogue {
     /// Classes with this keyword, those with the shortest names first.
     pub(super) fn by_keyword(&self, text: &str) -> Vec<usize> {
         let wanted = fold_softly(text);
-        let has = |(_, e): &(usize, &Entry)| e.keywords.contains(&wanted);
+        let has = |(_, e): &(usize, &CatalogueEntry)| e.keywords.contains(&wanted);
         let mut found: Vec<usize> = self.entries.iter().enumerate().filter(has).map(|(class, _)| class).collect();
         found.sort_by_key(|class| (self.entries[*class].words, *class));
         found
     }
 }
 
-impl Entry {
+impl CatalogueEntry {
     fn fit(&self, wanted: &str, words: &[&str], emoji: &str) -> Option<Fit> {
         let keyword = |fits: &dyn Fn(&str) -> bool| self.aliases.iter().chain(&self.keywords).any(|k| fits(k));
         let word = |fits: &dyn Fn(&str) -> bool| self.name.split(' ').any(fits);
