@@ -73,7 +73,7 @@ pub struct Sight {
     /// Whether tokens of a recorded run are there.
     pub recorded: bool,
     /// Whether a model draws.
-    pub controls: bool,
+    pub live: bool,
     /// Tokens it has drawn.
     pub tokens: usize,
     /// The finished picture is decoded.
@@ -135,18 +135,18 @@ impl Bench {
                 Ok(Wish::Draw { blind: false })
             }
             Phase::Drawing { round, blind, since, begun } => {
-                if *begun && sight.tokens > 0 && sight.controls {
+                if *begun && sight.tokens > 0 && sight.live {
                     f.first_token_ms.get_or_insert(sight.now_ms);
                     *begun = false;
                     *since = Some((sight.now_ms, sight.frames));
                 }
-                if let (Some((from, frames)), true) = (*since, sight.controls && !*blind) {
+                if let (Some((from, frames)), true) = (*since, sight.live && !*blind) {
                     f.longest_frame_ms = Some(f.longest_frame_ms.unwrap_or(0.0).max(sight.frame_ms));
                     if sight.now_ms > from {
                         f.frames_per_second = Some(1000.0 * (sight.frames - frames) as f64 / (sight.now_ms - from));
                     }
                 }
-                if *begun || !sight.finished || sight.controls {
+                if *begun || !sight.finished || sight.live {
                     return Ok(Wish::Wait);
                 }
                 f.finished_ms.get_or_insert(sight.now_ms);

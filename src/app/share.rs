@@ -126,7 +126,7 @@ impl App {
             frame_ms: self.clock.frame_ms,
             ready: matches!(self.model, Model::Ready(_)) && (self.selfcheck.is_some() || self.backend.gpu().is_none()),
             recorded: main.is_some_and(|p| p.source == Source::Recorded && !p.tokens.is_empty()),
-            controls: self.stage.is_live(),
+            live: self.stage.is_live(),
             tokens: run.map_or(0, |p| p.tokens.len()),
             finished: run.is_some_and(|p| p.is_done() && decoder::finished(p).is_some()),
             ms_per_token: run.and_then(|p| p.statistics.as_ref()).map(Statistics::ms_per_token),

@@ -100,11 +100,6 @@ impl Studio {
         });
         failure
     }
-
-    /// Whether an engine is being built.
-    pub fn is_building(&self) -> bool {
-        !self.building.is_empty()
-    }
 }
 
 impl App {

@@ -58,20 +58,6 @@ impl TokenSwatches {
     pub fn sheet(&self) -> &Sheet {
         &self.0
     }
-
-    /// A picture of codes in raster order, `grid` a row, each as it looks alone: at once, without a decoder. Missing
-    /// and unknown codes are grey.
-    pub fn picture(&self, codes: &[u32], grid: usize) -> RgbImage {
-        let side = self.0.layout().side;
-        let mut picture = RgbImage::from_pixel(grid as u32 * side, grid as u32 * side, Rgb([128; 3]));
-        for (i, id) in codes.iter().enumerate().take(grid * grid) {
-            if let Some(tile) = self.tile(*id) {
-                let (x, y) = ((i % grid) as i64, (i / grid) as i64);
-                imageops::replace(&mut picture, &tile, x * i64::from(side), y * i64::from(side));
-            }
-        }
-        picture
-    }
 }
 
 /// [`TokenSwatches::compute`] in steps, for an app that paints between them.
@@ -154,11 +140,6 @@ mod tests {
         assert_eq!(looks.tile(64), None);
         let png = looks.sheet().png().unwrap();
         assert_eq!(TokenSwatches::parse(&png, "looks.png", &files.config).unwrap(), looks);
-
-        let picture = looks.picture(&[5, 63, 999], 8);
-        assert_eq!(picture.dimensions(), (8 * side, 8 * side));
-        assert_eq!(imageops::crop_imm(&picture, side, 0, side, side).to_image(), looks.tile(63).unwrap());
-        assert_eq!(picture.get_pixel(2 * side, 0).0, [128; 3]);
         assert!(Compute::new(&files.config).finish().is_err());
     }
 }

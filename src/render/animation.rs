@@ -102,11 +102,6 @@ impl Animation {
         Ok(animation)
     }
 
-    /// Frames encoded, and frames in all.
-    pub fn progress(&self) -> (usize, usize) {
-        (self.next, self.moments.len())
-    }
-
     /// Encodes the next frame; false where none was left.
     ///
     /// # Errors
