@@ -1,7 +1,7 @@
 //! What a person can ask for, by command and by key; and what is remembered of it.
 
 use dpar::app::Settings;
-use dpar::app::action::{Action, Does, KEYS};
+use dpar::app::input::action::{Action, Does, KEYS};
 use dpar::platform::built_in_config;
 use eframe::egui::ThemePreference;
 

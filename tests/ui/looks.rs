@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use dpar::app::canvas::{self, Look};
-use dpar::app::picture::{Picture, Source};
+use dpar::app::panels::canvas::{self, Look};
+use dpar::app::state::picture::{Picture, Source};
 use dpar::app::{theme, threshold};
 use dpar::checkpoint::config::Generator;
 use dpar::checkpoint::config::ModelConfig;

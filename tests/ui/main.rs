@@ -14,7 +14,7 @@ mod slider;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use dpar::app::mirror::State;
+use dpar::app::input::published::State;
 use dpar::app::{Action, App, Launch, Settings, theme};
 use dpar::checkpoint::ModelFiles;
 use dpar::engine::backend::Backend;

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use dpar::app::picture::{Cost, Picture, Source};
-use dpar::app::stage::{Slot, Stage};
-use dpar::app::stats::Figures;
-use dpar::app::tour::STOPS;
+use dpar::app::panels::stats::Figures;
+use dpar::app::panels::tour::STOPS;
+use dpar::app::state::picture::{Cost, Picture, Source};
+use dpar::app::state::playback::{Slot, Stage};
 use dpar::bundled::sheet::{Sheet, SheetLayout};
 use dpar::bundled::token_swatches::TokenSwatches;
 use dpar::checkpoint::config::Generator;

@@ -1,6 +1,6 @@
 //! The threshold slider.
 
-use dpar::app::threshold::{STEP, slider};
+use dpar::app::panels::threshold::{STEP, slider};
 use eframe::egui::{self, Key, pos2};
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable as _;

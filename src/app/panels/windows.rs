@@ -2,8 +2,11 @@
 
 use eframe::egui::{self, Rect, Ui};
 
-use super::action::{Action, KEYS};
-use super::{App, Facts, theme, tour};
+use crate::app::input::action::{Action, KEYS};
+use crate::app::panels::facts::Facts;
+use crate::app::panels::theme;
+use crate::app::panels::tour;
+use crate::app::state::app::App;
 
 /// The keys.
 pub fn keys(ctx: &egui::Context, out: &mut Vec<Action>) {
@@ -137,7 +140,7 @@ pub fn message(ui: &mut Ui, text: &str, action: Option<(&str, Action)>, out: &mu
 
 impl App {
     /// What lies over everything: tour, keys, about.
-    pub(super) fn overlays(&mut self, ctx: &egui::Context, out: &mut Vec<Action>) {
+    pub(in crate::app) fn overlays(&mut self, ctx: &egui::Context, out: &mut Vec<Action>) {
         if self.keys {
             keys(ctx, out);
         }

@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use eframe::egui;
 
-use super::action::{Action, Export};
-use super::bench::{Sight, Wish};
-use super::picture::{Picture, Source};
-use super::stage::Slot;
-use super::{App, Model, decoder};
+use crate::app::input::action::{Action, Export};
+use crate::app::state::app::App;
+use crate::app::state::app::Model;
+use crate::app::state::picture::{Picture, Source};
+use crate::app::state::playback::Slot;
+use crate::app::work::bench::{Sight, Wish};
+use crate::app::work::decoder;
 use crate::bundled::recording::Recording;
 use crate::checkpoint::config::Generator;
 use crate::error::{Error, Result};
@@ -23,7 +25,7 @@ use crate::run::{Preview, Statistics};
 
 impl App {
     /// The link that draws the shown picture again, as the `#...` part of an address.
-    pub(super) fn link(&self) -> Option<String> {
+    pub(in crate::app) fn link(&self) -> Option<String> {
         let picture = self.stage.main.as_ref().filter(|p| matches!(p.source, Source::Run | Source::Recorded))?;
         let hash = if let Model::Ready(studio) = &self.model { studio.files.hash.clone() } else { String::new() };
         let view = View { grid: self.settings.grid, heat: self.settings.heat, compare: self.stage.other.is_some() };
@@ -32,7 +34,7 @@ impl App {
     }
 
     /// Does what a link says: draws its picture, and shows it as its sender saw it.
-    pub(super) fn follow(&mut self, text: &str) -> Result<()> {
+    pub(in crate::app) fn follow(&mut self, text: &str) -> Result<()> {
         let link = Link::parse(text)?;
         let hash = if let Model::Ready(studio) = &self.model { studio.files.hash.clone() } else { String::new() };
         let (request, notes) = link.request_for(&self.config, &hash)?;
@@ -84,7 +86,7 @@ impl App {
     }
 
     /// The run of the finished picture as an animation that is still to be encoded, frame by frame ([`App::animate`]).
-    pub(super) fn animation(&self) -> Result<(String, Animation)> {
+    pub(in crate::app) fn animation(&self) -> Result<(String, Animation)> {
         let picture = self.stage.main.as_ref().filter(|p| p.is_done());
         let picture = picture.ok_or_else(|| Error::Request("there is no finished picture to save yet".into()))?;
         let frame = |(tokens, image): (&usize, &Arc<egui::ColorImage>)| {
@@ -98,7 +100,7 @@ impl App {
     }
 
     /// Encodes a frame of the animation; at its end saves it.
-    pub(super) fn animate(&mut self) -> Result<()> {
+    pub(in crate::app) fn animate(&mut self) -> Result<()> {
         let Some((_, animation)) = &mut self.tasks.animation else { return Ok(()) };
         if animation.step()? {
             (self.wake)();
@@ -110,13 +112,13 @@ impl App {
     }
 
     /// Offers a file to be saved.
-    pub(super) fn save_as(&mut self, name: String, bytes: Vec<u8>) {
+    pub(in crate::app) fn save_as(&mut self, name: String, bytes: Vec<u8>) {
         let wake = self.wake.clone();
         self.tasks.save = Some(Task::spawn(move || wake(), move || platform::save_file(name, bytes)));
     }
 
     /// Goes on with the bench.
-    pub(super) fn measure(&mut self, ctx: &egui::Context) {
+    pub(in crate::app) fn measure(&mut self, ctx: &egui::Context) {
         let Some(mut bench) = self.bench.take() else { return };
         let main = self.stage.main.as_ref();
         let run = main.filter(|p| p.source == Source::Run);
@@ -185,13 +187,13 @@ impl App {
     }
 
     /// A file that was let go over the window.
-    pub(super) fn read_dropped(&mut self, file: egui::DroppedFileHandle) {
+    pub(in crate::app) fn read_dropped(&mut self, file: egui::DroppedFileHandle) {
         let wake = self.wake.clone();
         self.tasks.open = Some(Task::spawn(move || wake(), move || platform::read_dropped(file)));
     }
 
     /// The model is there: what was waiting for it happens now.
-    pub(super) fn ready(&mut self) {
+    pub(in crate::app) fn ready(&mut self) {
         let waiting = self.launch.link.take();
         if let Some(carried) = self.carried.take() {
             self.go_on(carried);
@@ -201,7 +203,7 @@ impl App {
     }
 
     /// Asks for what comes with the built-in model: the recording, the codes' looks, the classes' thumbnails.
-    pub(super) fn load_extras(&mut self) {
+    pub(in crate::app) fn load_extras(&mut self) {
         if self.launch.model.is_some() {
             return; // they belong to the built-in model
         }
@@ -210,7 +212,7 @@ impl App {
     }
 
     /// Shows what has come, and plays the recorded run if nothing else goes on.
-    pub(super) fn take_extras(&mut self, ctx: &egui::Context) {
+    pub(in crate::app) fn take_extras(&mut self, ctx: &egui::Context) {
         let Some(extras) = finished(&mut self.tasks.extras) else { return };
         if let Some(looks) = extras.swatches {
             self.textures.set_looks(ctx, looks);

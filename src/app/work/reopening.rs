@@ -1,117 +1,17 @@
-//! What outlives a window whose device was lost: the next window shows the same pictures and goes on with the runs.
+//! A lost device: everything is kept for the next window, which goes on with it.
 
-use std::sync::{Arc, Mutex, PoisonError};
-
-use super::analyst::Own;
-use super::picture::{Picture, Source};
-use super::stage::Slot;
-use super::{App, Model, Settings};
-use crate::analysis::Region;
-use crate::checkpoint::ModelFiles;
-use crate::controls::Controls;
-use crate::engine::backend::{Backend, DeviceChoice};
+use crate::app::state::app::{App, Model};
+use crate::app::state::handover::{Carried, Reopen};
+use crate::app::state::picture::Source;
+use crate::app::state::playback::Slot;
 use crate::error::Error;
-use crate::mix::Mix;
-use crate::run::Session;
 use crate::run::link::{Link, View};
 use crate::run::request::Request;
-
-/// Passed from a window to the one that is opened after it.
-#[derive(Clone, Debug, Default)]
-pub struct Kept(Arc<Mutex<State>>);
-
-#[derive(Debug, Default)]
-struct State {
-    reopen: Option<Reopen>,
-    carried: Option<Carried>,
-    lost_before: bool,
-    /// The device of the window that is open.
-    backend: Option<Arc<Backend>>,
-    /// A link that goes on with its run, and how many tokens were drawn when it was made.
-    latest: Option<(usize, String)>,
-}
-
-/// Why another window is opened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reopen {
-    /// The device was lost.
-    Lost,
-    /// A person wants the model on another device.
-    On(DeviceChoice),
-}
-
-/// What a person would miss.
-#[derive(Debug)]
-pub(super) struct Carried {
-    settings: Settings,
-    controls: Controls,
-    class: Mix,
-    pinned: Option<f32>,
-    seek: Option<usize>,
-    selected: Option<usize>,
-    keep: Region,
-    own: Option<Own>,
-    main: Option<Picture>,
-    other: Option<Picture>,
-    /// Read and checked once.
-    files: Option<Arc<ModelFiles>>,
-    /// Why the window before this one is gone.
-    notice: Option<String>,
-    /// The runs that were under way, each to go on after its last token.
-    requests: Vec<Request>,
-}
-
-impl Carried {
-    /// The model that the window had.
-    pub(super) fn files(&self) -> Option<Arc<ModelFiles>> {
-        self.files.clone()
-    }
-}
-
-impl Kept {
-    /// Whether and why a new window was asked for; once.
-    pub fn take_reopen(&self) -> Option<Reopen> {
-        self.state(|s| s.reopen.take())
-    }
-
-    /// Whether a window before this one lost its device.
-    pub(super) fn was_lost(&self) -> bool {
-        self.state(|s| s.lost_before)
-    }
-
-    /// Whether the device of the window was lost.
-    pub fn is_lost(&self) -> bool {
-        self.state(|s| s.backend.as_ref().is_some_and(|b| b.lost().is_some()))
-    }
-
-    /// A link that goes on with the run of a window that came to a sudden end, if there was one.
-    pub fn latest(&self) -> Option<String> {
-        self.state(|s| s.latest.take()).map(|(_, link)| link)
-    }
-
-    pub(super) fn watch(&self, backend: Arc<Backend>) {
-        self.state(|s| s.backend = Some(backend));
-    }
-
-    pub(super) fn take(&self) -> Option<Carried> {
-        self.state(|s| s.carried.take())
-    }
-
-    fn keep(&self, reopen: Reopen, carried: Carried) {
-        self.state(|s| {
-            (s.reopen, s.carried) = (Some(reopen), Some(carried));
-            s.lost_before |= reopen == Reopen::Lost;
-        });
-    }
-
-    fn state<T>(&self, work: impl FnOnce(&mut State) -> T) -> T {
-        work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
+use crate::run::session::Session;
 
 impl App {
     /// A run failed: says so, and where the device was lost goes on with a new one.
-    pub(super) fn failed(&mut self, e: &Error) {
+    pub(in crate::app) fn failed(&mut self, e: &Error) {
         if matches!(e, Error::DeviceLost(_)) {
             self.over = true;
             self.reopen(Reopen::Lost, Some(format!("The window was opened again: {e}")));
@@ -122,7 +22,7 @@ impl App {
     }
 
     /// For tests of what happens then.
-    pub(super) fn lose_device(&mut self, painting: bool) {
+    pub(in crate::app) fn lose_device(&mut self, painting: bool) {
         let drawn = self.stage.main.as_ref().map_or(0, |p| p.tokens.len());
         if let Some(gpu) = self.backend.gpu()
             && self.stage.is_live()
@@ -134,7 +34,7 @@ impl App {
     }
 
     /// Keeps everything for the next window, and closes this one.
-    pub(super) fn reopen(&mut self, why: Reopen, notice: Option<String>) {
+    pub(in crate::app) fn reopen(&mut self, why: Reopen, notice: Option<String>) {
         let requests = if self.stage.is_live() {
             [Slot::Main, Slot::Other].map(|slot| self.rest(slot)).into_iter().flatten().collect()
         } else {
@@ -175,7 +75,7 @@ impl App {
 
     /// Keeps a link to go on with, should the window come to a sudden end. Every few tokens: what was drawn since is
     /// drawn again, and is the same.
-    pub(super) fn note(&mut self) {
+    pub(in crate::app) fn note(&mut self) {
         const EVERY: usize = 8;
         let Model::Ready(studio) = &self.model else { return };
         let session = self.stage.session(Slot::Main);
@@ -195,7 +95,7 @@ impl App {
     }
 
     /// Shows the pictures of the window before this one, while the model is loaded again.
-    pub(super) fn take_over(&mut self) {
+    pub(in crate::app) fn take_over(&mut self) {
         let Some(carried) = self.launch.kept.take() else { return };
         self.settings = carried.settings.clone();
         self.class = carried.class.clone();
@@ -204,7 +104,7 @@ impl App {
     }
 
     /// The model is there again: what was under way goes on.
-    pub(super) fn go_on(&mut self, carried: Carried) {
+    pub(in crate::app) fn go_on(&mut self, carried: Carried) {
         (self.controls, self.class) = (carried.controls, carried.class);
         (self.pinned, self.seek, self.selected) = (carried.pinned, carried.seek, carried.selected);
         (self.keep, self.own) = (carried.keep, carried.own);

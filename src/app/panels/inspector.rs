@@ -2,10 +2,11 @@
 
 use eframe::egui::{self, Ui};
 
-use super::action::Action;
-use super::analyst::Attend;
-use super::picture::{Source, why};
-use super::{Facts, theme};
+use crate::app::input::action::Action;
+use crate::app::panels::facts::Facts;
+use crate::app::panels::theme;
+use crate::app::state::picture::{Source, why};
+use crate::app::work::analyst::Attend;
 use crate::patching::Patches;
 
 /// Shows the inspected token, or what to do to see one.

@@ -3,12 +3,13 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::action::Action;
-use super::analyst::Analyst;
-use super::kept::Carried;
-use super::picker::Picker;
-use super::{App, Model};
 use crate::analysis::Region;
+use crate::app::input::action::Action;
+use crate::app::panels::picker::Picker;
+use crate::app::state::app::App;
+use crate::app::state::app::Model;
+use crate::app::state::handover::Carried;
+use crate::app::work::analyst::Analyst;
 use crate::checkpoint::ModelFiles;
 use crate::checkpoint::config::Generator;
 use crate::engine::Engine;
@@ -99,46 +100,5 @@ impl Studio {
             }
         });
         failure
-    }
-}
-
-impl App {
-    /// Fetches the model and makes it ready.
-    pub(super) fn load_model(&mut self) {
-        let progress = Progress::default();
-        let (source, backend, wake) = (self.launch.model.clone(), self.backend.clone(), self.wake.clone());
-        let task = Task::spawn(move || wake(), {
-            let progress = progress.clone();
-            let left = self.carried.as_ref().and_then(Carried::files);
-            move || Studio::load(source, left, backend, progress)
-        });
-        self.model = Model::Loading(task, progress);
-    }
-
-    pub(super) fn loaded(&mut self, loaded: Result<Studio>) {
-        match loaded {
-            Ok(mut studio) => {
-                let (class, hash) = (prompt::describe(&self.class, &self.config), studio.files.hash.clone());
-                self.config = Arc::new(studio.files.config.clone());
-                self.class =
-                    prompt::resolve(&class, &self.config).unwrap_or_else(|_| self.config.default_class().into());
-                self.controls = match self.settings.controls.take() {
-                    Some((model, controls)) if model == hash && controls.check().is_ok() => controls,
-                    _ => self.config.controls(),
-                };
-                studio.prepare(Generator::Dpar, &self.wake);
-                self.textures.model(&self.config);
-                self.picker = Picker::new(&self.config);
-                self.keep = Region::first_rows(self.config.grid() / 2, self.config.grid());
-                self.analyst = Analyst::default();
-                self.begin_analyst = true;
-                self.model = Model::Ready(Box::new(studio));
-                self.ready();
-            }
-            Err(e) => {
-                self.message = Some((e.to_string(), Some(("Try again", Action::LoadModel))));
-                self.model = Model::Failed;
-            }
-        }
     }
 }

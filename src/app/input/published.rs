@@ -7,14 +7,15 @@ use std::sync::Arc;
 use serde::Serialize;
 use web_time::{Duration, Instant};
 
-use super::picture::Source;
-use super::stage::Slot;
-use super::{App, Model};
+use crate::app::state::app::App;
+use crate::app::state::app::Model;
+use crate::app::state::picture::Source;
+use crate::app::state::playback::Slot;
 use crate::platform::ProgressStep;
 use crate::run::prompt;
 
 /// The state is published this often at most.
-pub(super) const PUBLISH: Duration = Duration::from_millis(100);
+pub(in crate::app) const PUBLISH: Duration = Duration::from_millis(100);
 
 /// What is published. Every key is always there; `null` where it is not known.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -47,7 +48,7 @@ pub struct State {
     pub longest_frame_ms: f64,
     pub regrid_ms: Option<f64>,
     pub attention: bool,
-    pub bench: Option<super::bench::Figures>,
+    pub bench: Option<crate::app::work::bench::Figures>,
     pub first_token_ms: Option<f64>,
     pub finished_ms: Option<f64>,
     pub source: &'static str,
@@ -82,7 +83,7 @@ pub struct Beside {
 
 impl App {
     /// Publishes what has changed; whether more is to come.
-    pub(super) fn publish(&mut self) -> bool {
+    pub(in crate::app) fn publish(&mut self) -> bool {
         if self.clock.publish.is_some_and(|at| at.elapsed() < PUBLISH) {
             return true;
         }

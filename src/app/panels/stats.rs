@@ -2,8 +2,9 @@
 
 use eframe::egui::{self, Ui};
 
-use super::picture::{Cost, Picture};
-use super::{Facts, theme};
+use crate::app::panels::facts::Facts;
+use crate::app::panels::theme;
+use crate::app::state::picture::{Cost, Picture};
 use crate::checkpoint::config::Generator;
 use crate::patching::Patches;
 

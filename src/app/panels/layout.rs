@@ -3,14 +3,21 @@
 use eframe::egui::{self, Align, Layout, Rect, ScrollArea, ThemePreference, Ui};
 use web_time::Instant;
 
-use super::action::{Action, pressed};
-use super::canvas::{self, Look, Pointed};
-use super::mirror::PUBLISH;
-use super::picture::{Picture, Source};
-use super::stage::Slot;
-use super::stats;
-use super::tour::Place;
-use super::{App, Model, Settings, controls, inspector, theme, timeline, windows};
+use crate::app::input::action::{Action, pressed};
+use crate::app::input::published::PUBLISH;
+use crate::app::panels::canvas::{self, Look, Pointed};
+use crate::app::panels::controls;
+use crate::app::panels::inspector;
+use crate::app::panels::stats;
+use crate::app::panels::theme;
+use crate::app::panels::timeline;
+use crate::app::panels::tour::Place;
+use crate::app::panels::windows;
+use crate::app::state::app::App;
+use crate::app::state::app::Model;
+use crate::app::state::picture::{Picture, Source};
+use crate::app::state::playback::Slot;
+use crate::app::state::settings::Settings;
 use crate::checkpoint::config::Generator;
 use crate::patching::Patches;
 use crate::run::prompt;
@@ -357,7 +364,7 @@ impl App {
         }
     }
 
-    pub(super) fn remembered(&self) -> Settings {
+    pub(in crate::app) fn remembered(&self) -> Settings {
         let controls =
             if let Model::Ready(s) = &self.model { Some((s.files.hash.clone(), self.controls.clone())) } else { None };
         Settings { controls: controls.or_else(|| self.settings.controls.clone()), ..self.settings.clone() }

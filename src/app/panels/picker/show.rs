@@ -4,8 +4,10 @@ use eframe::egui::{
     self, Align2, Color32, Event, ImeEvent, Key, Modifiers, Rect, Response, Role, Sense, Ui, WidgetInfo, pos2, vec2,
 };
 
-use super::super::{Action, Facts, theme};
 use super::{Choice, LINE, PICTURES, Picker, Row, mixed};
+use crate::app::input::action::Action;
+use crate::app::panels::facts::Facts;
+use crate::app::panels::theme;
 use crate::mix::Mix;
 use crate::run::prompt;
 

@@ -6,9 +6,10 @@ use eframe::egui::ColorImage;
 use image::{DynamicImage, RgbImage};
 use web_time::Instant;
 
-use super::picture::Picture;
-use super::studio::{Studio, Wake};
 use crate::analysis::{Analysis, Analyzer, Crop, read_picture, square};
+use crate::app::state::own::{Attend, Own};
+use crate::app::state::picture::Picture;
+use crate::app::work::loaded_model::{Studio, Wake};
 use crate::engine::backend::Backend;
 use crate::engine::merger::{Merged, Merger};
 use crate::engine::selfcheck::{SelfCheck, selfcheck};
@@ -17,30 +18,6 @@ use crate::model::Dpar;
 use crate::model::attention::AttentionMap;
 use crate::patching::{PatchRule, Patches};
 use crate::platform::{Task, finished};
-
-/// Which part of the patch transformer is looked at.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Attend {
-    /// Layer, from 0.
-    pub layer: usize,
-    /// Head, from 0; `None` is the average of all.
-    pub head: Option<usize>,
-}
-
-/// A person's image.
-#[derive(Clone, Debug)]
-pub struct Own {
-    /// Its file's name.
-    pub name: String,
-    /// As it was read.
-    pub image: Arc<DynamicImage>,
-    /// Centre (shares of width and height) and zoom of the square that the models see.
-    pub crop: ([f32; 2], f32),
-    /// What they see.
-    pub square: Arc<RgbImage>,
-    /// What they make of it.
-    pub analysis: Arc<Analysis>,
-}
 
 /// Picture, layer and patches that an attention map belongs to.
 type MapKey = (u64, usize, Vec<bool>);

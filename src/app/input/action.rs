@@ -2,8 +2,8 @@
 
 use eframe::egui::{self, Key, Modifiers, ThemePreference};
 
-use super::analyst::Attend;
 use crate::analysis::Region;
+use crate::app::work::analyst::Attend;
 use crate::checkpoint::config::ModelConfig;
 use crate::controls::Controls;
 use crate::error::{Error, Result};

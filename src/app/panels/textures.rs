@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use eframe::egui::{self, ColorImage, Rect, TextureHandle, TextureOptions, pos2};
 
-use super::picture::Picture;
-use super::stage::Slot;
+use crate::app::state::picture::Picture;
+use crate::app::state::playback::Slot;
 use crate::bundled::sheet::SheetLayout;
 use crate::bundled::thumbnails::Thumbnails;
 use crate::bundled::token_swatches::TokenSwatches;
@@ -54,7 +54,7 @@ impl Textures {
 
     /// What the codes look like, where that is known.
     pub fn set_looks(&mut self, ctx: &egui::Context, looks: TokenSwatches) {
-        let sheet = super::picture::to_egui(looks.sheet().pixels());
+        let sheet = crate::app::state::picture::to_egui(looks.sheet().pixels());
         self.tiles = Some(ctx.load_texture("looks", sheet, TextureOptions::NEAREST));
         self.looks = Some(looks);
     }
@@ -62,7 +62,8 @@ impl Textures {
     /// Pictures of some classes.
     pub fn set_thumbnails(&mut self, ctx: &egui::Context, thumbnails: &Thumbnails) {
         let sheet = thumbnails.sheet();
-        let texture = ctx.load_texture("thumbnails", super::picture::to_egui(sheet.pixels()), TextureOptions::LINEAR);
+        let texture =
+            ctx.load_texture("thumbnails", crate::app::state::picture::to_egui(sheet.pixels()), TextureOptions::LINEAR);
         let tiles = thumbnails.classes().iter().enumerate().map(|(tile, class)| (*class, tile)).collect();
         self.thumbnails = Some((texture, sheet.layout(), tiles));
     }

@@ -3,8 +3,9 @@
 use eframe::egui::{self, Color32, Stroke, Ui};
 use egui_plot::{HLine, Line, LineStyle, Plot, PlotPoints, Points, VLine};
 
-use super::action::Action;
-use super::{Facts, theme};
+use crate::app::input::action::Action;
+use crate::app::panels::facts::Facts;
+use crate::app::panels::theme;
 use crate::patching::Patches;
 
 /// The scrubber and, where there is room, the curve.

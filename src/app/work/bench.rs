@@ -6,7 +6,7 @@
 use serde::Serialize;
 use web_time::Instant;
 
-use super::studio::Wake;
+use crate::app::work::loaded_model::Wake;
 use crate::engine::backend::Backend;
 use crate::engine::merger::Merger;
 use crate::error::Result;

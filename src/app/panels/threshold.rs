@@ -3,7 +3,7 @@
 
 use eframe::egui::{self, Color32, CornerRadius, Key, Rect, Response, Sense, Stroke, Ui, pos2, vec2};
 
-use super::theme;
+use crate::app::panels::theme;
 use crate::render::palette;
 
 /// Height of the histogram in points.

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::picture::{Picture, Source};
-use super::studio::{Studio, Wake};
+use crate::app::state::picture::{Picture, Source};
+use crate::app::work::loaded_model::{Studio, Wake};
 use crate::checkpoint::config::Generator;
 use crate::controls::Controls;
 use crate::engine::Engine;

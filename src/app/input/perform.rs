@@ -2,10 +2,14 @@
 
 use eframe::egui::{self, ColorImage, ThemePreference};
 
-use super::action::{Action, Does, Export};
-use super::picture::Source;
-use super::stage::{Slot, requests};
-use super::{App, Model, decoder, tour};
+use crate::app::input::action::{Action, Does, Export};
+use crate::app::panels::tour;
+use crate::app::state::app::App;
+use crate::app::state::app::Model;
+use crate::app::state::jobs::Copy;
+use crate::app::state::picture::Source;
+use crate::app::state::playback::{Slot, requests};
+use crate::app::work::decoder;
 use crate::bundled::Extras;
 use crate::checkpoint::config::Generator;
 use crate::controls::Controls;
@@ -15,35 +19,6 @@ use crate::platform::{self, Task, finished};
 use crate::render::animation::Animation;
 use crate::run::prompt;
 use crate::run::request::Request;
-
-/// A file's name and content.
-type File = (String, Vec<u8>);
-
-/// Work under way beside the frame, and what it leaves for the next one.
-#[derive(Default)]
-pub struct Tasks {
-    pub(super) open: Option<Task<Result<Option<File>>>>,
-    pub(super) save: Option<Task<Result<Option<String>>>>,
-    /// An animation that is being encoded, and its file's name.
-    pub(super) animation: Option<(String, Animation)>,
-    /// What comes with the built-in model.
-    pub(super) extras: Option<Task<Extras>>,
-    /// An answer of a slow thought is on its way.
-    pub thinking: bool,
-    /// The window has to be opened again.
-    pub close: bool,
-    /// For the clipboard.
-    pub copy: Option<Copy>,
-    theme: Option<ThemePreference>,
-}
-
-/// What goes to the clipboard with the next frame.
-pub enum Copy {
-    /// Text.
-    Text(String),
-    /// A picture.
-    Image(ColorImage),
-}
 
 impl App {
     /// Carries one action out; what cannot be done is said in the message line.
@@ -128,14 +103,14 @@ impl App {
             Action::Dismiss => self.message = None,
             Action::UseCpu => {
                 self.over = true;
-                self.reopen(super::Reopen::On(crate::engine::backend::DeviceChoice::Cpu), None);
+                self.reopen(crate::app::state::handover::Reopen::On(crate::engine::backend::DeviceChoice::Cpu), None);
             }
         }
         Ok(())
     }
 
     /// What a key means now.
-    pub(super) fn key(&self, does: Does) -> Option<Action> {
+    pub(in crate::app) fn key(&self, does: Does) -> Option<Action> {
         let drawn = self.drawn() as isize;
         let grid = self.config.grid() as isize;
         let total = self.stage.main.as_ref().map_or(0, |p| p.tokens.len()) as isize;
@@ -163,8 +138,8 @@ impl App {
             Does::Down => seek(drawn + grid),
             Does::First => seek(0),
             Does::Last => Some(Action::Seek(None)),
-            Does::Lower => threshold(-super::threshold::STEP),
-            Does::Raise => threshold(super::threshold::STEP),
+            Does::Lower => threshold(-crate::app::panels::threshold::STEP),
+            Does::Raise => threshold(crate::app::panels::threshold::STEP),
             Does::Pin => Some(Action::Pin(self.pinned.is_none())),
             Does::Grid => Some(Action::Grid(!self.settings.grid)),
             Does::Heat => Some(Action::Heat(!self.settings.heat)),
@@ -188,7 +163,7 @@ impl App {
         }
     }
 
-    pub(super) fn say(&mut self, text: &str) {
+    pub(in crate::app) fn say(&mut self, text: &str) {
         self.message = Some((text.to_owned(), None));
     }
 
@@ -200,7 +175,7 @@ impl App {
         self.start(request, self.settings.compare)
     }
 
-    pub(super) fn start(&mut self, mut request: Request, compare: bool) -> Result<()> {
+    pub(in crate::app) fn start(&mut self, mut request: Request, compare: bool) -> Result<()> {
         if self.config.dpar.is_none() {
             request.generator = Generator::Baseline;
         }
@@ -240,7 +215,7 @@ impl App {
     }
 
     /// Class and seed of a request become the chosen ones.
-    pub(super) fn adopt(&mut self, request: &Request) {
+    pub(in crate::app) fn adopt(&mut self, request: &Request) {
         // The null class, which stands for a picture of one's own, is nothing to choose.
         if request.class.check(self.config.num_classes() - 1).is_ok() {
             self.class = request.class.clone();
@@ -323,7 +298,7 @@ impl App {
     }
 
     /// Picks up what dialogs have brought.
-    pub(super) fn collect(&mut self) {
+    pub(in crate::app) fn collect(&mut self) {
         match finished(&mut self.tasks.open) {
             Some(Ok(Some((name, bytes)))) => self.act(Action::Image(name, bytes)),
             Some(Err(e)) => self.message = Some((e.to_string(), None)),
@@ -341,7 +316,7 @@ impl App {
     }
 
     /// What only a frame can do: the clipboard, the theme, closing.
-    pub(super) fn settle(&mut self, ctx: &egui::Context) {
+    pub(in crate::app) fn settle(&mut self, ctx: &egui::Context) {
         match self.tasks.copy.take() {
             Some(Copy::Text(text)) => ctx.copy_text(text),
             Some(Copy::Image(image)) => ctx.copy_image(image),

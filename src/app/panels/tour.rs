@@ -2,8 +2,8 @@
 
 use eframe::egui::{self, Color32, CornerRadius, Rect, Stroke, StrokeKind};
 
-use super::action::Action;
-use super::theme;
+use crate::app::input::action::Action;
+use crate::app::panels::theme;
 use crate::controls::Controls;
 
 /// What a stop points at; the panels say where it is on the screen.

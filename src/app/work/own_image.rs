@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use eframe::egui::{self, ColorImage};
 
-use super::action::Action;
-use super::analyst::Own;
-use super::picture::{Picture, Source};
-use super::{App, Model};
 use crate::analysis::keep;
+use crate::app::input::action::Action;
+use crate::app::state::app::App;
+use crate::app::state::app::Model;
+use crate::app::state::picture::{Picture, Source};
+use crate::app::work::analyst::Own;
 use crate::checkpoint::config::Generator;
 use crate::error::{Error, Result};
 use crate::platform::{self, Progress, Task};
@@ -22,7 +23,7 @@ fn no_model() -> Error {
 
 impl App {
     /// Files let go over the window; pictures and links that were pasted.
-    pub(super) fn dropped(&mut self, ctx: &egui::Context, out: &mut Vec<Action>) {
+    pub(in crate::app) fn dropped(&mut self, ctx: &egui::Context, out: &mut Vec<Action>) {
         let files = ctx.input_mut(|i| std::mem::take(&mut i.raw.dropped_files));
         if let Some(file) = files.into_iter().next() {
             self.read_dropped(file);
@@ -44,25 +45,25 @@ impl App {
     }
 
     /// Looks at an image file.
-    pub(super) fn own_image(&mut self, name: &str, bytes: Vec<u8>) -> Result<()> {
+    pub(in crate::app) fn own_image(&mut self, name: &str, bytes: Vec<u8>) -> Result<()> {
         let Model::Ready(studio) = &self.model else { return Err(no_model()) };
         self.analyst.read(studio, name.to_owned(), bytes, &self.wake)
     }
 
     /// Looks at an image from the clipboard.
-    pub(super) fn pasted(&mut self, image: Arc<ColorImage>) -> Result<()> {
+    pub(in crate::app) fn pasted(&mut self, image: Arc<ColorImage>) -> Result<()> {
         let Model::Ready(studio) = &self.model else { return Err(no_model()) };
         self.analyst.paste(studio, image, &self.wake)
     }
 
     /// Looks at another square of the image that is there.
-    pub(super) fn crop(&mut self, center: [f32; 2], zoom: f32) -> Result<()> {
+    pub(in crate::app) fn crop(&mut self, center: [f32; 2], zoom: f32) -> Result<()> {
         let (Model::Ready(studio), Some(own)) = (&self.model, &self.own) else { return Err(no_model()) };
         self.analyst.crop(studio, own, (center, zoom), &self.wake)
     }
 
     /// Shows what the models make of the image, and the image beside it.
-    pub(super) fn show_own(&mut self, own: Own) {
+    pub(in crate::app) fn show_own(&mut self, own: Own) {
         let studio = if let Model::Ready(studio) = &mut self.model { Some(&mut **studio) } else { None };
         self.stage.clear(studio);
         let grid = self.config.grid();
@@ -109,7 +110,7 @@ impl App {
     }
 
     /// Draws what is not kept of the image.
-    pub(super) fn complete(&mut self) -> Result<()> {
+    pub(in crate::app) fn complete(&mut self) -> Result<()> {
         let own = self.own.as_ref().ok_or_else(|| Error::Request("open an image of your own first".into()))?;
         let forced = keep(&own.analysis.codes, self.config.grid(), &self.keep);
         let base = Request::new(&self.config, Generator::Dpar, self.class.clone(), self.settings.seed);
@@ -117,7 +118,7 @@ impl App {
     }
 
     /// Fetches the baseline's weights; the comparison follows when they are there.
-    pub(super) fn fetch_baseline(&mut self) {
+    pub(in crate::app) fn fetch_baseline(&mut self) {
         if self.baseline.is_some() {
             return;
         }
@@ -127,7 +128,7 @@ impl App {
     }
 
     /// Adds the baseline's weights to the model, and compares.
-    pub(super) fn take_baseline(&mut self) -> Result<()> {
+    pub(in crate::app) fn take_baseline(&mut self) -> Result<()> {
         let Some((task, _)) = &self.baseline else { return Ok(()) };
         let Model::Ready(studio) = &mut self.model else { return Ok(()) };
         // Engines being built hold the files; they are done in a moment.

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use image::RgbImage;
 use web_time::{Duration, Instant};
 
-use super::picture::Picture;
-use super::stage::{Slot, Stage};
-use super::studio::{Studio, Wake};
+use crate::app::state::picture::Picture;
+use crate::app::state::playback::{Slot, Stage};
+use crate::app::work::loaded_model::{Studio, Wake};
 use crate::error::Result;
 use crate::platform::Task;
 

@@ -2,10 +2,12 @@
 
 use eframe::egui::{self, Ui};
 
-use super::action::{Action, Export};
-use super::analyst::Own;
-use super::picker::{self, Picker};
-use super::{Facts, theme, threshold};
+use crate::app::input::action::{Action, Export};
+use crate::app::panels::facts::Facts;
+use crate::app::panels::picker::{self, Picker};
+use crate::app::panels::theme;
+use crate::app::panels::threshold;
+use crate::app::work::analyst::Own;
 use crate::patching::Mode;
 use crate::run::prompt;
 

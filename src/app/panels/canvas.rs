@@ -4,9 +4,9 @@ use eframe::egui::{
     self, Color32, CornerRadius, Mesh, Pos2, Rect, Response, Sense, Shape, Stroke, StrokeKind, Ui, pos2, vec2,
 };
 
-use super::picture::Picture;
-use super::theme;
 use crate::analysis::Region;
+use crate::app::panels::theme;
+use crate::app::state::picture::Picture;
 use crate::patching::{Patch, Patches};
 use crate::render::palette;
 

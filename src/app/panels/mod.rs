@@ -1,0 +1,16 @@
+//! What a person sees.
+
+pub mod canvas;
+mod controls;
+pub mod facts;
+mod gather;
+mod inspector;
+mod layout;
+pub mod picker;
+pub mod stats;
+pub mod textures;
+pub mod theme;
+pub mod threshold;
+mod timeline;
+pub mod tour;
+mod windows;

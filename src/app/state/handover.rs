@@ -1,0 +1,112 @@
+//! What outlives a window whose device was lost: the next window shows the same pictures and goes on with the runs.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::analysis::Region;
+use crate::app::state::app::App;
+use crate::app::state::app::Model;
+use crate::app::state::picture::{Picture, Source};
+use crate::app::state::playback::Slot;
+use crate::app::state::settings::Settings;
+use crate::app::work::analyst::Own;
+use crate::checkpoint::ModelFiles;
+use crate::controls::Controls;
+use crate::engine::backend::{Backend, DeviceChoice};
+use crate::error::Error;
+use crate::mix::Mix;
+use crate::run::Session;
+use crate::run::link::{Link, View};
+use crate::run::request::Request;
+
+/// Passed from a window to the one that is opened after it.
+#[derive(Clone, Debug, Default)]
+pub struct Kept(Arc<Mutex<HandoverState>>);
+
+#[derive(Debug, Default)]
+pub struct HandoverState {
+    pub(in crate::app) reopen: Option<Reopen>,
+    pub(in crate::app) carried: Option<Carried>,
+    pub(in crate::app) lost_before: bool,
+    /// The device of the window that is open.
+    pub(in crate::app) backend: Option<Arc<Backend>>,
+    /// A link that goes on with its run, and how many tokens were drawn when it was made.
+    pub(in crate::app) latest: Option<(usize, String)>,
+}
+
+/// Why another window is opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reopen {
+    /// The device was lost.
+    Lost,
+    /// A person wants the model on another device.
+    On(DeviceChoice),
+}
+
+/// What a person would miss.
+#[derive(Debug)]
+pub struct Carried {
+    pub(in crate::app) settings: Settings,
+    pub(in crate::app) controls: Controls,
+    pub(in crate::app) class: Mix,
+    pub(in crate::app) pinned: Option<f32>,
+    pub(in crate::app) seek: Option<usize>,
+    pub(in crate::app) selected: Option<usize>,
+    pub(in crate::app) keep: Region,
+    pub(in crate::app) own: Option<Own>,
+    pub(in crate::app) main: Option<Picture>,
+    pub(in crate::app) other: Option<Picture>,
+    /// Read and checked once.
+    pub(in crate::app) files: Option<Arc<ModelFiles>>,
+    /// Why the window before this one is gone.
+    pub(in crate::app) notice: Option<String>,
+    /// The runs that were under way, each to go on after its last token.
+    pub(in crate::app) requests: Vec<Request>,
+}
+
+impl Carried {
+    /// The model that the window had.
+    pub(in crate::app) fn files(&self) -> Option<Arc<ModelFiles>> {
+        self.files.clone()
+    }
+}
+
+impl Kept {
+    /// Whether and why a new window was asked for; once.
+    pub fn take_reopen(&self) -> Option<Reopen> {
+        self.state(|s| s.reopen.take())
+    }
+
+    /// Whether a window before this one lost its device.
+    pub(in crate::app) fn was_lost(&self) -> bool {
+        self.state(|s| s.lost_before)
+    }
+
+    /// Whether the device of the window was lost.
+    pub fn is_lost(&self) -> bool {
+        self.state(|s| s.backend.as_ref().is_some_and(|b| b.lost().is_some()))
+    }
+
+    /// A link that goes on with the run of a window that came to a sudden end, if there was one.
+    pub fn latest(&self) -> Option<String> {
+        self.state(|s| s.latest.take()).map(|(_, link)| link)
+    }
+
+    pub(in crate::app) fn watch(&self, backend: Arc<Backend>) {
+        self.state(|s| s.backend = Some(backend));
+    }
+
+    pub(in crate::app) fn take(&self) -> Option<Carried> {
+        self.state(|s| s.carried.take())
+    }
+
+    pub(in crate::app) fn keep(&self, reopen: Reopen, carried: Carried) {
+        self.state(|s| {
+            (s.reopen, s.carried) = (Some(reopen), Some(carried));
+            s.lost_before |= reopen == Reopen::Lost;
+        });
+    }
+
+    pub(in crate::app) fn state<T>(&self, work: impl FnOnce(&mut HandoverState) -> T) -> T {
+        work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}

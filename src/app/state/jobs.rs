@@ -1,0 +1,37 @@
+//! Work under way beside the frame.
+
+use eframe::egui::{ColorImage, ThemePreference};
+
+use crate::bundled::Extras;
+use crate::error::Result;
+use crate::platform::Task;
+use crate::render::animation::Animation;
+
+/// A file's name and content.
+pub type NamedFile = (String, Vec<u8>);
+
+/// Work under way beside the frame, and what it leaves for the next one.
+#[derive(Default)]
+pub struct Jobs {
+    pub(in crate::app) open: Option<Task<Result<Option<NamedFile>>>>,
+    pub(in crate::app) save: Option<Task<Result<Option<String>>>>,
+    /// An animation that is being encoded, and its file's name.
+    pub(in crate::app) animation: Option<(String, Animation)>,
+    /// What comes with the built-in model.
+    pub(in crate::app) extras: Option<Task<Extras>>,
+    /// An answer of a slow thought is on its way.
+    pub(in crate::app) thinking: bool,
+    /// The window has to be opened again.
+    pub(in crate::app) close: bool,
+    /// For the clipboard.
+    pub(in crate::app) copy: Option<Copy>,
+    pub(in crate::app) theme: Option<ThemePreference>,
+}
+
+/// What goes to the clipboard with the next frame.
+pub enum Copy {
+    /// Text.
+    Text(String),
+    /// A picture.
+    Image(ColorImage),
+}
