@@ -4,8 +4,8 @@
 //! grid of [`FIELD`] x [`FIELD`], and its look is the middle of the decoded picture: f x f pixels. (Alone on a grid of
 //! 1 x 1 it decodes to noise; an average over the grid is nearer to real pictures by half a decibel, but pale.)
 
+use image::RgbImage;
 use image::imageops;
-use image::{Rgb, RgbImage};
 
 use super::sheet::{Sheet, SheetLayout};
 use crate::checkpoint::config::ModelConfig;

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use dpar::app::panels::canvas::{self, Look};
+use dpar::app::panels::{theme, threshold};
 use dpar::app::state::picture::{Picture, Source};
-use dpar::app::{theme, threshold};
 use dpar::checkpoint::config::Generator;
 use dpar::checkpoint::config::ModelConfig;
 use dpar::patching::StartReason;

@@ -15,7 +15,8 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use dpar::app::input::published::State;
-use dpar::app::{Action, App, Launch, Settings, theme};
+use dpar::app::panels::theme;
+use dpar::app::{Action, App, Launch, Settings};
 use dpar::checkpoint::ModelFiles;
 use dpar::engine::backend::Backend;
 use dpar::platform;

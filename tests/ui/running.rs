@@ -332,7 +332,7 @@ fn bad_input_is_said_and_harms_nothing() {
         Action::Seek(Some(9_999)),
         Action::Crop([f32::NAN, 7.0], -1.0),
         Action::Keep(Region { rows: 3..999, columns: 900..901 }),
-        Action::Attend(Some(dpar::app::work::analyst::Attend { layer: 99, head: Some(99) })),
+        Action::Attend(Some(dpar::app::state::own::Attend { layer: 99, head: Some(99) })),
         Action::StepPatch,
         Action::Resume,
         Action::Stop,
@@ -371,7 +371,7 @@ fn what_can_be_done_has_a_name_for_screen_readers_at_every_size() {
         let mut app = open(launch, Settings::default(), size);
         until(&mut app, "the model is there", |s| s.model.is_some());
         draw(&mut app, 0, 1);
-        act(&mut app, Action::Attend(Some(dpar::app::work::analyst::Attend::default())));
+        act(&mut app, Action::Attend(Some(dpar::app::state::own::Attend::default())));
         act(&mut app, Action::Image("a.png".into(), png(90, 60)));
         until(&mut app, "the image is read", |s| s.source == "own");
         for over in [Action::Keys(true), Action::About(true), Action::Tour(Some(4))] {

@@ -3,7 +3,7 @@
 use eframe::egui::{self, Key, Modifiers, ThemePreference};
 
 use crate::analysis::Region;
-use crate::app::work::analyst::Attend;
+use crate::app::state::own::Attend;
 use crate::checkpoint::config::ModelConfig;
 use crate::controls::Controls;
 use crate::error::{Error, Result};

@@ -1,6 +1,6 @@
 //! Carries actions out. Nothing else changes the app.
 
-use eframe::egui::{self, ColorImage, ThemePreference};
+use eframe::egui::{self, ThemePreference};
 
 use crate::app::input::action::{Action, Does, Export};
 use crate::app::panels::tour;
@@ -10,13 +10,11 @@ use crate::app::state::jobs::Copy;
 use crate::app::state::picture::Source;
 use crate::app::state::playback::{Slot, requests};
 use crate::app::work::decoder;
-use crate::bundled::Extras;
 use crate::checkpoint::config::Generator;
 use crate::controls::Controls;
 use crate::error::{Error, Result};
 use crate::mix::Mix;
 use crate::platform::{self, Task, finished};
-use crate::render::animation::Animation;
 use crate::run::prompt;
 use crate::run::request::Request;
 

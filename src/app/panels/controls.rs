@@ -7,7 +7,7 @@ use crate::app::panels::facts::Facts;
 use crate::app::panels::picker::{self, Picker};
 use crate::app::panels::theme;
 use crate::app::panels::threshold;
-use crate::app::work::analyst::Own;
+use crate::app::state::own::Own;
 use crate::patching::Mode;
 use crate::run::prompt;
 

@@ -3,19 +3,13 @@
 use eframe::egui;
 
 use crate::analysis::Region;
-use crate::app::panels::stats::Figures;
 use crate::app::panels::textures::Textures;
-use crate::app::state::app::App;
-use crate::app::state::app::Model;
-use crate::app::state::picture::{Cost, Picture, Source};
-use crate::app::state::playback::{Slot, Stage};
+use crate::app::state::own::{Attend, Own};
+use crate::app::state::playback::Stage;
 use crate::app::state::settings::Settings;
-use crate::app::work::analyst::{Attend, Own};
-use crate::app::work::decoder;
 use crate::checkpoint::config::ModelConfig;
 use crate::controls::Controls;
 use crate::mix::Mix;
-use crate::patching::Patches;
 
 /// What panels see.
 pub struct Facts<'a> {

@@ -5,8 +5,8 @@ use eframe::egui::{self, Ui};
 use crate::app::input::action::Action;
 use crate::app::panels::facts::Facts;
 use crate::app::panels::theme;
+use crate::app::state::own::Attend;
 use crate::app::state::picture::{Source, why};
-use crate::app::work::analyst::Attend;
 use crate::patching::Patches;
 
 /// Shows the inspected token, or what to do to see one.

@@ -115,7 +115,7 @@ fn about_text(ui: &mut Ui, f: &Facts<'_>, selfcheck: Option<&str>) {
     });
     ui.separator();
     ui.label(egui::RichText::new("Data, licences, attributions").strong());
-    ui.label(theme::small(include_str!("../../NOTICE")));
+    ui.label(theme::small(include_str!("../../../NOTICE")));
 }
 
 /// A message that stays until it is put away.

@@ -3,19 +3,13 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::analysis::Region;
-use crate::app::state::app::App;
-use crate::app::state::app::Model;
-use crate::app::state::picture::{Picture, Source};
-use crate::app::state::playback::Slot;
+use crate::app::state::own::Own;
+use crate::app::state::picture::Picture;
 use crate::app::state::settings::Settings;
-use crate::app::work::analyst::Own;
 use crate::checkpoint::ModelFiles;
 use crate::controls::Controls;
 use crate::engine::backend::{Backend, DeviceChoice};
-use crate::error::Error;
 use crate::mix::Mix;
-use crate::run::Session;
-use crate::run::link::{Link, View};
 use crate::run::request::Request;
 
 /// Passed from a window to the one that is opened after it.
@@ -23,6 +17,7 @@ use crate::run::request::Request;
 pub struct Kept(Arc<Mutex<HandoverState>>);
 
 #[derive(Debug, Default)]
+/// What a window has left.
 pub struct HandoverState {
     pub(in crate::app) reopen: Option<Reopen>,
     pub(in crate::app) carried: Option<Carried>,

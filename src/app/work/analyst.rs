@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use eframe::egui::ColorImage;
-use image::{DynamicImage, RgbImage};
+use image::DynamicImage;
 use web_time::Instant;
 
-use crate::analysis::{Analysis, Analyzer, Crop, read_picture, square};
+use crate::analysis::{Analyzer, Crop, read_picture, square};
 use crate::app::state::own::{Attend, Own};
 use crate::app::state::picture::Picture;
 use crate::app::work::loaded_model::{Studio, Wake};

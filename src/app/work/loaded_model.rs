@@ -3,13 +3,6 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::analysis::Region;
-use crate::app::input::action::Action;
-use crate::app::panels::picker::Picker;
-use crate::app::state::app::App;
-use crate::app::state::app::Model;
-use crate::app::state::handover::Carried;
-use crate::app::work::analyst::Analyst;
 use crate::checkpoint::ModelFiles;
 use crate::checkpoint::config::Generator;
 use crate::engine::Engine;
@@ -17,7 +10,6 @@ use crate::engine::backend::Backend;
 use crate::error::Result;
 use crate::model::Tokenizer;
 use crate::platform::{self, Progress, Task};
-use crate::run::prompt;
 
 /// Wakes the frame when something has arrived.
 pub type Wake = Arc<dyn Fn() + Send + Sync>;
