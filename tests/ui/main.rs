@@ -14,7 +14,7 @@ mod slider;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use dpar::app::input::published::State;
+use dpar::app::input::published::Published;
 use dpar::app::panels::theme;
 use dpar::app::{Action, App, Launch, Settings};
 use dpar::checkpoint::ModelFiles;
@@ -55,7 +55,7 @@ fn tiny() -> Bench {
 
 /// Frames until something is so.
 #[track_caller]
-fn until(app: &mut Bench, what: &str, so: impl Fn(&State) -> bool) -> State {
+fn until(app: &mut Bench, what: &str, so: impl Fn(&Published) -> bool) -> Published {
     let start = Instant::now();
     loop {
         app.step();
@@ -70,7 +70,7 @@ fn until(app: &mut Bench, what: &str, so: impl Fn(&State) -> bool) -> State {
 
 /// Draws a picture to its end, until it is decoded too.
 #[track_caller]
-fn draw(app: &mut Bench, class: usize, seed: u32) -> State {
+fn draw(app: &mut Bench, class: usize, seed: u32) -> Published {
     for action in [Action::Class(class.into()), Action::Seed(seed), Action::Generate] {
         app.state_mut().act(action);
     }
@@ -78,7 +78,7 @@ fn draw(app: &mut Bench, class: usize, seed: u32) -> State {
 }
 
 #[track_caller]
-fn finish(app: &mut Bench) -> State {
+fn finish(app: &mut Bench) -> Published {
     let state = until(app, "the picture is done", |s| s.phase == "done");
     let all = state.tokens;
     let decoded = |app: &Bench| app.state().stage().main.as_ref().is_some_and(|p| p.frames.contains_key(&all));

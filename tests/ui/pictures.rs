@@ -6,7 +6,7 @@ use std::time::Duration;
 use dpar::app::panels::stats::Figures;
 use dpar::app::panels::tour::STOPS;
 use dpar::app::state::picture::{Cost, Picture, Source};
-use dpar::app::state::playback::{Slot, Stage};
+use dpar::app::state::playback::{Playback, Slot};
 use dpar::bundled::sheet::{Sheet, SheetLayout};
 use dpar::bundled::token_swatches::TokenSwatches;
 use dpar::checkpoint::config::Generator;
@@ -59,15 +59,15 @@ fn statistics(picture: &Picture) -> Statistics {
 }
 
 /// A stage that plays a recorded run from a token on, at second 0.
-fn playing(from: usize) -> Stage {
+fn playing(from: usize) -> Playback {
     let config = built_in_config();
     let whole = picture(256, &config);
-    let mut stage = Stage::default();
+    let mut stage = Playback::default();
     stage.play(Slot::Main, whole.clone(), whole.tokens.clone(), statistics(&whole), from, 0.0);
     stage
 }
 
-fn advance(stage: &mut Stage, now: f64, speed: f32) -> usize {
+fn advance(stage: &mut Playback, now: f64, speed: f32) -> usize {
     let wake: dpar::app::Wake = Arc::new(|| ());
     stage.advance(None, &wake, now, speed).unwrap();
     stage.main.as_ref().unwrap().tokens.len()

@@ -5,7 +5,7 @@ use eframe::egui::{self, ThemePreference};
 use crate::app::input::action::{Action, Does, Export};
 use crate::app::panels::tour;
 use crate::app::state::app::App;
-use crate::app::state::app::Model;
+use crate::app::state::app::ModelSlot;
 use crate::app::state::jobs::Copy;
 use crate::app::state::picture::Source;
 use crate::app::state::playback::{Slot, requests};
@@ -93,7 +93,7 @@ impl App {
             Action::About(on) => self.about = on,
             Action::Keys(on) => self.keys = on,
             Action::LoadModel => {
-                if !matches!(self.model, Model::Ready(_)) {
+                if !matches!(self.model, ModelSlot::Ready(_)) {
                     self.message = None;
                     self.load_model();
                 }
@@ -178,7 +178,7 @@ impl App {
             request.generator = Generator::Baseline;
         }
         request.check(&self.config)?;
-        let Model::Ready(studio) = &mut self.model else {
+        let ModelSlot::Ready(studio) = &mut self.model else {
             return Err(Error::Request("the model is not there yet: wait for the download, or try it again".into()));
         };
         let compare = compare && self.config.baseline.is_some() && request.generator == Generator::Dpar;

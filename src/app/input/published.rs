@@ -8,7 +8,7 @@ use serde::Serialize;
 use web_time::{Duration, Instant};
 
 use crate::app::state::app::App;
-use crate::app::state::app::Model;
+use crate::app::state::app::ModelSlot;
 use crate::app::state::picture::Source;
 use crate::app::state::playback::Slot;
 use crate::platform::ProgressStep;
@@ -20,7 +20,7 @@ pub(in crate::app) const PUBLISH: Duration = Duration::from_millis(100);
 /// What is published. Every key is always there; `null` where it is not known.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[allow(missing_docs)]
-pub struct State {
+pub struct Published {
     pub phase: &'static str,
     pub message: Option<String>,
     pub device: String,
@@ -38,7 +38,7 @@ pub struct State {
     pub average_patch_length: f32,
     pub ms_per_token: Option<f64>,
     pub steps_saved: usize,
-    pub view: View,
+    pub view: PublishedView,
     pub compare: Option<Beside>,
     pub ids: Option<Vec<u32>>,
     pub link: String,
@@ -48,7 +48,7 @@ pub struct State {
     pub longest_frame_ms: f64,
     pub regrid_ms: Option<f64>,
     pub attention: bool,
-    pub bench: Option<crate::app::work::bench::Figures>,
+    pub bench: Option<crate::app::work::bench::BenchFigures>,
     pub first_token_ms: Option<f64>,
     pub finished_ms: Option<f64>,
     pub source: &'static str,
@@ -65,7 +65,7 @@ pub struct State {
 /// What is shown.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[allow(missing_docs)]
-pub struct View {
+pub struct PublishedView {
     pub grid: bool,
     pub heat: bool,
     pub theme: &'static str,
@@ -111,25 +111,25 @@ impl App {
     }
 
     /// The app's state, as the page and tests see it.
-    pub fn state(&self) -> State {
+    pub fn state(&self) -> Published {
         let main = self.stage.main.as_ref();
         let figures = main.map(|p| self.figures(Slot::Main, p, &self.patches(p))).unwrap_or_default();
         let phase = match (&self.model, main) {
-            (Model::Failed, _) => "error",
+            (ModelSlot::Failed, _) => "error",
             (_, _) if self.stage.is_live() && self.stage.is_paused() => "paused",
             (_, _) if self.stage.is_live() => "running",
-            (Model::Loading(..), _) if self.stage.is_busy() => "recording",
-            (Model::Loading(..), _) => "loading",
+            (ModelSlot::Loading(..), _) if self.stage.is_busy() => "recording",
+            (ModelSlot::Loading(..), _) => "loading",
             (_, Some(p)) if p.source == Source::Run && p.is_done() => "done",
             (_, Some(_)) if self.stage.is_busy() => "recording",
             _ => "ready",
         };
-        State {
+        Published {
             phase,
             message: self.message.as_ref().map(|(text, _)| text.clone()),
             device: self.backend.name(),
             renderer: self.renderer.to_owned(),
-            model: if let Model::Ready(s) = &self.model { Some(s.files.hash.clone()) } else { None },
+            model: if let ModelSlot::Ready(s) = &self.model { Some(s.files.hash.clone()) } else { None },
             class: prompt::describe(&self.class, &self.config),
             seed: self.settings.seed,
             threshold: self.controls.threshold,
@@ -142,7 +142,7 @@ impl App {
             average_patch_length: figures.average,
             ms_per_token: figures.ms_per_token,
             steps_saved: figures.saved,
-            view: View {
+            view: PublishedView {
                 grid: self.settings.grid,
                 heat: self.settings.heat,
                 theme: match self.settings.theme {
@@ -158,7 +158,7 @@ impl App {
             }),
             ids: main.filter(|p| p.is_done()).map(|p| p.tokens.iter().map(|t| t.id).collect()),
             link: self.link().unwrap_or_default(),
-            progress: if let Model::Loading(_, p) = &self.model { p.get() } else { None },
+            progress: if let ModelSlot::Loading(_, p) = &self.model { p.get() } else { None },
             selfcheck: self.selfcheck.clone(),
             frames: self.clock.frames,
             longest_frame_ms: self.clock.longest_ms,

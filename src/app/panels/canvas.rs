@@ -12,7 +12,7 @@ use crate::render::palette;
 
 /// How long a new patch flashes, in seconds.
 const FLASH: f64 = 0.45;
-/// Cells smaller than this have no outlines of single tokens inside patches.
+/// CanvasCells smaller than this have no outlines of single tokens inside patches.
 const SMALL: f32 = 5.0;
 
 /// What is shown over the picture.
@@ -65,7 +65,7 @@ pub fn show(
     let (rect, response) = ui.allocate_exact_size(vec2(side, side), Sense::click());
     response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Image, true, name));
     let painter = ui.painter_at(rect.expand(2.0));
-    let cells = Cells { rect, cell, grid: picture.grid };
+    let cells = CanvasCells { rect, cell, grid: picture.grid };
     painter.rect_filled(rect, CornerRadius::ZERO, theme::undrawn(ui.visuals()));
     hatch(&painter, &cells, look.drawn, theme::hatching(ui.visuals()));
     let whole = Rect::from_min_max(pos2(0.0, 0.0), pos2(1.0, 1.0));
@@ -102,13 +102,13 @@ pub fn show(
 }
 
 /// Where tokens lie on the screen.
-struct Cells {
+struct CanvasCells {
     rect: Rect,
     cell: f32,
     grid: usize,
 }
 
-impl Cells {
+impl CanvasCells {
     fn of(&self, token: usize) -> Rect {
         let (row, column) = (token / self.grid, token % self.grid);
         let corner = self.rect.min + vec2(column as f32 * self.cell, row as f32 * self.cell);
@@ -133,7 +133,7 @@ impl Cells {
 }
 
 /// Diagonal lines where nothing is drawn yet.
-fn hatch(painter: &egui::Painter, cells: &Cells, drawn: usize, colour: Color32) {
+fn hatch(painter: &egui::Painter, cells: &CanvasCells, drawn: usize, colour: Color32) {
     let rows = drawn / cells.grid..cells.grid;
     for row in rows {
         let first = (row * cells.grid).max(drawn);
@@ -154,7 +154,7 @@ fn hatch(painter: &egui::Painter, cells: &Cells, drawn: usize, colour: Color32) 
 }
 
 /// Outlines of patches, coloured by length: dark outside, coloured inside, so that one stands out on any picture.
-fn outlines(painter: &egui::Painter, cells: &Cells, look: &Look<'_>) {
+fn outlines(painter: &egui::Painter, cells: &CanvasCells, look: &Look<'_>) {
     let longest = if look.longest == 0 { cells.grid } else { look.longest };
     let classes = palette::length_classes(longest);
     let (mut dark, mut bright) = (Mesh::default(), Mesh::default());
@@ -190,7 +190,7 @@ fn frame(mesh: &mut Mesh, r: Rect, width: f32, begins: bool, ends: bool, colour:
 }
 
 /// New patches light up for a moment.
-fn flashes(painter: &egui::Painter, cells: &Cells, picture: &Picture, look: &Look<'_>) {
+fn flashes(painter: &egui::Painter, cells: &CanvasCells, picture: &Picture, look: &Look<'_>) {
     let list = picture.patches.list();
     for (first, born) in &picture.flashes {
         let left = 1.0 - (look.now - born) / FLASH;
@@ -210,7 +210,7 @@ pub fn is_flashing(picture: &Picture, now: f64) -> bool {
 }
 
 /// What is not kept of an own image is dimmed.
-fn dim_outside(painter: &egui::Painter, cells: &Cells, kept: &Region) {
+fn dim_outside(painter: &egui::Painter, cells: &CanvasCells, kept: &Region) {
     let mut mesh = Mesh::default();
     for token in (0..cells.grid * cells.grid).filter(|t| !kept.holds(*t, cells.grid)) {
         mesh.add_colored_rect(cells.of(token), Color32::from_black_alpha(70));
@@ -219,7 +219,7 @@ fn dim_outside(painter: &egui::Painter, cells: &Cells, kept: &Region) {
 }
 
 /// Patches that the inspected patch attends to, the brighter the more; the rest is dimmed.
-fn attention(painter: &egui::Painter, cells: &Cells, patches: &Patches, weights: &[f32]) {
+fn attention(painter: &egui::Painter, cells: &CanvasCells, patches: &Patches, weights: &[f32]) {
     let most = weights.iter().copied().fold(1e-6, f32::max);
     for (patch, weight) in patches.list().iter().zip(weights) {
         let strength = (weight / most).sqrt();

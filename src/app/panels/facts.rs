@@ -5,7 +5,7 @@ use eframe::egui;
 use crate::analysis::Region;
 use crate::app::panels::textures::Textures;
 use crate::app::state::own::{Attend, Own};
-use crate::app::state::playback::Stage;
+use crate::app::state::playback::Playback;
 use crate::app::state::settings::Settings;
 use crate::checkpoint::config::ModelConfig;
 use crate::controls::Controls;
@@ -20,7 +20,7 @@ pub struct Facts<'a> {
     /// What is remembered.
     pub settings: &'a Settings,
     /// Pictures and runs.
-    pub stage: &'a Stage,
+    pub stage: &'a Playback,
     /// The chosen class.
     pub class: &'a Mix,
     /// The pinned threshold, in nats.

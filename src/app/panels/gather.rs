@@ -2,7 +2,7 @@
 
 use crate::app::panels::facts::Facts;
 use crate::app::panels::stats::Figures;
-use crate::app::state::app::{App, Model};
+use crate::app::state::app::{App, ModelSlot};
 use crate::app::state::picture::{Cost, Picture, Source};
 use crate::app::state::playback::Slot;
 use crate::app::work::decoder;
@@ -32,7 +32,7 @@ impl App {
 
     pub(in crate::app) fn facts<'a>(&'a self, device: &'a str) -> Facts<'a> {
         let main = self.stage.main.as_ref();
-        let studio = if let Model::Ready(studio) = &self.model { Some(studio) } else { None };
+        let studio = if let ModelSlot::Ready(studio) = &self.model { Some(studio) } else { None };
         Facts {
             config: &self.config,
             controls: &self.controls,

@@ -14,7 +14,7 @@ use crate::app::panels::timeline;
 use crate::app::panels::tour::Place;
 use crate::app::panels::windows;
 use crate::app::state::app::App;
-use crate::app::state::app::Model;
+use crate::app::state::app::ModelSlot;
 use crate::app::state::picture::{Picture, Source};
 use crate::app::state::playback::Slot;
 use crate::app::state::settings::Settings;
@@ -48,7 +48,7 @@ impl App {
         let flashing = self.stage.main.as_ref().is_some_and(|p| canvas::is_flashing(p, self.now()));
         if self.stage.is_moving() || flashing || self.tasks.thinking {
             ctx.request_repaint();
-        } else if self.seek.is_some() || matches!(self.model, Model::Loading(..)) {
+        } else if self.seek.is_some() || matches!(self.model, ModelSlot::Loading(..)) {
             ctx.request_repaint_after(PUBLISH);
         }
         if self.publish() {
@@ -164,7 +164,7 @@ impl App {
                 }
             });
         });
-        if let Model::Loading(_, progress) = &self.model {
+        if let ModelSlot::Loading(_, progress) = &self.model {
             let step = progress.get();
             let (text, share) = match &step {
                 Some(s) if s.total > 1 => {
@@ -365,8 +365,11 @@ impl App {
     }
 
     pub(in crate::app) fn remembered(&self) -> Settings {
-        let controls =
-            if let Model::Ready(s) = &self.model { Some((s.files.hash.clone(), self.controls.clone())) } else { None };
+        let controls = if let ModelSlot::Ready(s) = &self.model {
+            Some((s.files.hash.clone(), self.controls.clone()))
+        } else {
+            None
+        };
         Settings { controls: controls.or_else(|| self.settings.controls.clone()), ..self.settings.clone() }
     }
 

@@ -14,12 +14,12 @@ use crate::app::panels::tour::Place;
 use crate::app::state::handover::{Carried, Kept};
 use crate::app::state::jobs::Jobs;
 use crate::app::state::own::{Attend, Own};
-use crate::app::state::playback::Stage;
+use crate::app::state::playback::Playback;
 use crate::app::state::settings::Settings;
 use crate::app::work::analyst::Analyst;
-use crate::app::work::bench::{Bench, Figures};
+use crate::app::work::bench::{Bench, BenchFigures};
 use crate::app::work::decoder::Decoder;
-use crate::app::work::loaded_model::{Studio, Wake};
+use crate::app::work::loaded_model::{LoadedModel, Wake};
 use crate::checkpoint::config::ModelConfig;
 use crate::controls::Controls;
 use crate::engine::backend::{Backend, DeviceChoice};
@@ -63,13 +63,13 @@ impl Default for Reopener {
 }
 
 /// Where the model is.
-pub enum Model {
+pub enum ModelSlot {
     /// Being fetched.
-    Loading(Task<Result<Studio>>, Progress),
+    Loading(Task<Result<LoadedModel>>, Progress),
     /// Not there; the message line says why.
     Failed,
     /// Ready.
-    Ready(Box<Studio>),
+    Ready(Box<LoadedModel>),
 }
 
 /// The app.
@@ -82,8 +82,8 @@ pub struct App {
     pub(in crate::app) config: Arc<ModelConfig>,
     pub(in crate::app) backend: Arc<Backend>,
     pub(in crate::app) renderer: &'static str,
-    pub(in crate::app) model: Model,
-    pub(in crate::app) stage: Stage,
+    pub(in crate::app) model: ModelSlot,
+    pub(in crate::app) stage: Playback,
     pub(in crate::app) decoder: Decoder,
     pub(in crate::app) textures: Textures,
     pub(in crate::app) message: Option<(String, Option<(&'static str, Action)>)>,
@@ -120,7 +120,7 @@ pub struct App {
     pub(in crate::app) clock: Clock,
     pub(in crate::app) bench: Option<Bench>,
     /// What the bench has measured.
-    pub(in crate::app) benched: Option<Figures>,
+    pub(in crate::app) benched: Option<BenchFigures>,
     /// Show nothing: the bench measures what the view costs.
     pub(in crate::app) blind: bool,
     pub(in crate::app) published: String,
@@ -168,7 +168,7 @@ impl App {
         let controls = config.controls();
         let message = (!launch.notice.is_empty()).then(|| (launch.notice.clone(), None));
         let mut app = Self {
-            model: Model::Failed,
+            model: ModelSlot::Failed,
             class: remembered_class(&settings, &config),
             textures: Textures::new(&config),
             picker: Picker::new(&config),
@@ -179,7 +179,7 @@ impl App {
             config,
             backend,
             renderer,
-            stage: Stage::default(),
+            stage: Playback::default(),
             decoder: Decoder::default(),
             message,
             seek: None,
@@ -221,7 +221,7 @@ impl App {
     }
 
     /// The pictures, and the runs that fill them.
-    pub fn stage(&self) -> &Stage {
+    pub fn stage(&self) -> &Playback {
         &self.stage
     }
 
@@ -230,10 +230,10 @@ impl App {
         &self.controls
     }
 
-    pub(in crate::app) fn studio(&mut self) -> Option<&mut Studio> {
+    pub(in crate::app) fn studio(&mut self) -> Option<&mut LoadedModel> {
         match &mut self.model {
-            Model::Ready(studio) => Some(studio),
-            Model::Loading(..) | Model::Failed => None,
+            ModelSlot::Ready(studio) => Some(studio),
+            ModelSlot::Loading(..) | ModelSlot::Failed => None,
         }
     }
 

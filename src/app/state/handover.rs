@@ -16,8 +16,8 @@ use crate::run::request::Request;
 #[derive(Clone, Debug, Default)]
 pub struct Kept(Arc<Mutex<HandoverState>>);
 
-#[derive(Debug, Default)]
 /// What a window has left.
+#[derive(Debug, Default)]
 pub struct HandoverState {
     pub(in crate::app) reopen: Option<Reopen>,
     pub(in crate::app) carried: Option<Carried>,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::app::state::picture::{Picture, Source};
-use crate::app::work::loaded_model::{Studio, Wake};
+use crate::app::work::loaded_model::{LoadedModel, Wake};
 use crate::checkpoint::config::Generator;
 use crate::controls::Controls;
 use crate::engine::Engine;
@@ -41,7 +41,7 @@ enum Until {
     Patches(usize),
 }
 
-struct Run {
+struct ActiveRun {
     slot: Slot,
     session: Session,
     held: bool,
@@ -59,12 +59,12 @@ struct Tape {
 
 /// Pictures, and the runs that fill them.
 #[derive(Default)]
-pub struct Stage {
+pub struct Playback {
     /// The picture the app is about.
     pub main: Option<Picture>,
     /// The picture beside it, in a comparison.
     pub other: Option<Picture>,
-    runs: Vec<Run>,
+    runs: Vec<ActiveRun>,
     tapes: Vec<Tape>,
     waiting: Vec<(Slot, Request)>,
     turn: usize,
@@ -75,7 +75,7 @@ pub struct Stage {
     pub frame: Duration,
 }
 
-impl Stage {
+impl Playback {
     /// A picture.
     pub fn picture(&self, slot: Slot) -> Option<&Picture> {
         match slot {
@@ -113,7 +113,7 @@ impl Stage {
     }
 
     /// Ends what goes on and gives the engines back; pictures stay as they are.
-    pub fn clear(&mut self, studio: Option<&mut Studio>) {
+    pub fn clear(&mut self, studio: Option<&mut LoadedModel>) {
         let runs = std::mem::take(&mut self.runs);
         if let Some(studio) = studio {
             for run in runs {
@@ -129,7 +129,7 @@ impl Stage {
     }
 
     /// Draws one picture, or two in turns, as soon as their engines are there.
-    pub fn start(&mut self, studio: &mut Studio, requests: Vec<Request>) {
+    pub fn start(&mut self, studio: &mut LoadedModel, requests: Vec<Request>) {
         self.clear(Some(studio));
         let config = &studio.files.config;
         let slots = [Slot::Main, Slot::Other];
@@ -231,7 +231,7 @@ impl Stage {
     ///
     /// # Errors
     /// [`crate::Error::DeviceLost`] and whatever else ends a run.
-    pub fn advance(&mut self, studio: Option<&mut Studio>, wake: &Wake, now: f64, speed: f32) -> Result<()> {
+    pub fn advance(&mut self, studio: Option<&mut LoadedModel>, wake: &Wake, now: f64, speed: f32) -> Result<()> {
         self.play_on(now, speed);
         let Some(studio) = studio else { return Ok(()) };
         studio.poll()?;
@@ -276,7 +276,7 @@ impl Stage {
     }
 
     /// Starts the sessions whose engines are ready.
-    fn begin(&mut self, studio: &mut Studio, wake: &Wake) -> Result<()> {
+    fn begin(&mut self, studio: &mut LoadedModel, wake: &Wake) -> Result<()> {
         let mut still = Vec::new();
         for (slot, request) in std::mem::take(&mut self.waiting) {
             let Some(engine) = studio.take(request.generator, wake) else {
@@ -288,7 +288,7 @@ impl Stage {
             if self.paused {
                 session.pause();
             }
-            self.runs.push(Run { slot, session, held: true, budget });
+            self.runs.push(ActiveRun { slot, session, held: true, budget });
         }
         self.waiting = still;
         Ok(())

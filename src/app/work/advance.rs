@@ -1,7 +1,7 @@
 //! Everything that happens between frames.
 
 use crate::app::input::action::Action;
-use crate::app::state::app::{App, Model};
+use crate::app::state::app::{App, ModelSlot};
 use crate::app::state::picture::Picture;
 use crate::checkpoint::config::Generator;
 use crate::error::Result;
@@ -13,20 +13,20 @@ impl App {
         if self.over {
             return;
         }
-        if let Model::Loading(task, _) = &self.model
+        if let ModelSlot::Loading(task, _) = &self.model
             && let Some(loaded) = task.take()
         {
             self.loaded(loaded);
         }
         let (now, speed, wake) = (self.now(), self.settings.speed, self.wake.clone());
         let studio = match &mut self.model {
-            Model::Ready(studio) => Some(&mut **studio),
-            Model::Loading(..) | Model::Failed => None,
+            ModelSlot::Ready(studio) => Some(&mut **studio),
+            ModelSlot::Loading(..) | ModelSlot::Failed => None,
         };
         self.stage.frame = std::time::Duration::from_secs_f64(self.clock.frame_ms.max(0.0) / 1000.0);
         let mut outcome = self.stage.advance(studio, &wake, now, speed);
         if outcome.is_ok() {
-            let studio = if let Model::Ready(studio) = &self.model { Some(&**studio) } else { None };
+            let studio = if let ModelSlot::Ready(studio) = &self.model { Some(&**studio) } else { None };
             outcome = self.decoder.advance(&mut self.stage, studio, self.seek, &wake);
         }
         let going_on = self.stage.is_live() && self.launch.kept.was_lost();
@@ -78,7 +78,7 @@ impl App {
     /// What the inspected token's patch attends to, where that is wanted and known.
     pub(in crate::app) fn attention(&mut self) -> Result<Option<Vec<f32>>> {
         let (Some(attend), Some(token)) = (self.attend, self.hovered.or(self.selected)) else { return Ok(None) };
-        let (Model::Ready(studio), Some(picture)) = (&self.model, &self.stage.main) else { return Ok(None) };
+        let (ModelSlot::Ready(studio), Some(picture)) = (&self.model, &self.stage.main) else { return Ok(None) };
         if !picture.is_done() || picture.request.generator != Generator::Dpar {
             return Ok(None);
         }

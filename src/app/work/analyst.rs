@@ -9,7 +9,7 @@ use web_time::Instant;
 use crate::analysis::{Analyzer, Crop, read_picture, square};
 use crate::app::state::own::{Attend, Own};
 use crate::app::state::picture::Picture;
-use crate::app::work::loaded_model::{Studio, Wake};
+use crate::app::work::loaded_model::{LoadedModel, Wake};
 use crate::engine::backend::Backend;
 use crate::engine::merger::{Merged, Merger};
 use crate::engine::selfcheck::{SelfCheck, selfcheck};
@@ -103,7 +103,7 @@ impl Analyst {
     }
 
     /// Starts to look at a file of a person's own.
-    pub fn read(&mut self, studio: &Studio, name: String, bytes: Vec<u8>, wake: &Wake) -> Result<()> {
+    pub fn read(&mut self, studio: &LoadedModel, name: String, bytes: Vec<u8>, wake: &Wake) -> Result<()> {
         self.look(studio, wake, ([0.5, 0.5], 1.0), move || {
             let image = Arc::new(read_picture(&bytes, &name)?);
             Ok((name, image))
@@ -111,7 +111,7 @@ impl Analyst {
     }
 
     /// Starts to look at an image from the clipboard.
-    pub fn paste(&mut self, studio: &Studio, image: Arc<ColorImage>, wake: &Wake) -> Result<()> {
+    pub fn paste(&mut self, studio: &LoadedModel, image: Arc<ColorImage>, wake: &Wake) -> Result<()> {
         self.look(studio, wake, ([0.5, 0.5], 1.0), move || {
             let rgba = image.pixels.iter().flat_map(|p| p.to_srgba_unmultiplied()).collect();
             let [width, height] = image.size.map(|n| n as u32);
@@ -122,12 +122,12 @@ impl Analyst {
     }
 
     /// Cuts another square out of the image that is there.
-    pub fn crop(&mut self, studio: &Studio, own: &Own, crop: ([f32; 2], f32), wake: &Wake) -> Result<()> {
+    pub fn crop(&mut self, studio: &LoadedModel, own: &Own, crop: ([f32; 2], f32), wake: &Wake) -> Result<()> {
         let (name, image) = (own.name.clone(), own.image.clone());
         self.look(studio, wake, crop, move || Ok((name, image)))
     }
 
-    fn look<F>(&mut self, studio: &Studio, wake: &Wake, crop: ([f32; 2], f32), read: F) -> Result<()>
+    fn look<F>(&mut self, studio: &LoadedModel, wake: &Wake, crop: ([f32; 2], f32), read: F) -> Result<()>
     where
         F: FnOnce() -> Result<(String, Arc<DynamicImage>)> + crate::platform::MaybeSend + 'static,
     {
@@ -167,7 +167,7 @@ impl Analyst {
     /// As [`Dpar::attention`].
     pub fn attention(
         &mut self,
-        studio: &Studio,
+        studio: &LoadedModel,
         picture: &Picture,
         patches: &Patches,
         (attend, patch): (Attend, usize),

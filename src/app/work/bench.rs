@@ -20,7 +20,7 @@ const MOVES: usize = 20;
 
 /// What was measured. Times in milliseconds since the app was opened, or as their names say.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct Figures {
+pub struct BenchFigures {
     /// First frame on its way to the screen.
     pub first_paint_ms: Option<f64>,
     /// First token of the recorded run.
@@ -103,12 +103,12 @@ enum Phase {
 pub struct Bench {
     phase: Phase,
     /// What is known so far.
-    pub figures: Figures,
+    pub figures: BenchFigures,
 }
 
 impl Default for Bench {
     fn default() -> Self {
-        Self { phase: Phase::Opening, figures: Figures::default() }
+        Self { phase: Phase::Opening, figures: BenchFigures::default() }
     }
 }
 
@@ -210,7 +210,7 @@ fn median(values: &[f64]) -> Option<f64> {
     sorted.get(sorted.len() / 2).copied()
 }
 
-impl Figures {
+impl BenchFigures {
     /// For people: one line a figure.
     pub fn text(&self) -> String {
         let ms = |v: Option<f64>| v.map_or_else(|| "-".to_owned(), |v| format!("{v:.0} ms"));
@@ -247,7 +247,7 @@ mod tests {
     fn medians_and_missing_figures() {
         assert_eq!(median(&[3.0, 1.0, 2.0]), Some(2.0));
         assert_eq!(median(&[]), None);
-        let text = Figures { token_ms: vec![11.0], token_ms_blind: vec![10.0], ..Figures::default() }.text();
+        let text = BenchFigures { token_ms: vec![11.0], token_ms_blind: vec![10.0], ..BenchFigures::default() }.text();
         assert!(text.contains("+10 %") && text.contains("first paint                 -"), "{text}");
     }
 

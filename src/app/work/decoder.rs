@@ -6,8 +6,8 @@ use image::RgbImage;
 use web_time::{Duration, Instant};
 
 use crate::app::state::picture::Picture;
-use crate::app::state::playback::{Slot, Stage};
-use crate::app::work::loaded_model::{Studio, Wake};
+use crate::app::state::playback::{Playback, Slot};
+use crate::app::work::loaded_model::{LoadedModel, Wake};
 use crate::error::Result;
 use crate::platform::Task;
 
@@ -42,8 +42,8 @@ impl Decoder {
     /// As [`crate::model::Tokenizer::decode_image`].
     pub fn advance(
         &mut self,
-        stage: &mut Stage,
-        studio: Option<&Studio>,
+        stage: &mut Playback,
+        studio: Option<&LoadedModel>,
         seek: Option<usize>,
         wake: &Wake,
     ) -> Result<()> {

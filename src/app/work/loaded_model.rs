@@ -15,7 +15,7 @@ use crate::platform::{self, Progress, Task};
 pub type Wake = Arc<dyn Fn() + Send + Sync>;
 
 /// A model on a device.
-pub struct Studio {
+pub struct LoadedModel {
     /// The model folder.
     pub files: Arc<ModelFiles>,
     /// Where it runs.
@@ -29,7 +29,7 @@ pub struct Studio {
 /// Guidance lanes: always two, so that guidance can be moved while a run goes on.
 const LANES: u32 = 2;
 
-impl Studio {
+impl LoadedModel {
     /// Fetches the model, unless a window before this one has left it, and puts its tokenizer on the device.
     ///
     /// # Errors

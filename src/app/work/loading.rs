@@ -5,10 +5,10 @@ use std::sync::Arc;
 use crate::analysis::Region;
 use crate::app::input::action::Action;
 use crate::app::panels::picker::Picker;
-use crate::app::state::app::{App, Model};
+use crate::app::state::app::{App, ModelSlot};
 use crate::app::state::handover::Carried;
 use crate::app::work::analyst::Analyst;
-use crate::app::work::loaded_model::Studio;
+use crate::app::work::loaded_model::LoadedModel;
 use crate::checkpoint::config::Generator;
 use crate::error::Result;
 use crate::platform::{Progress, Task};
@@ -22,12 +22,12 @@ impl App {
         let task = Task::spawn(move || wake(), {
             let progress = progress.clone();
             let left = self.carried.as_ref().and_then(Carried::files);
-            move || Studio::load(source, left, backend, progress)
+            move || LoadedModel::load(source, left, backend, progress)
         });
-        self.model = Model::Loading(task, progress);
+        self.model = ModelSlot::Loading(task, progress);
     }
 
-    pub(in crate::app) fn loaded(&mut self, loaded: Result<Studio>) {
+    pub(in crate::app) fn loaded(&mut self, loaded: Result<LoadedModel>) {
         match loaded {
             Ok(mut studio) => {
                 let (class, hash) = (prompt::describe(&self.class, &self.config), studio.files.hash.clone());
@@ -44,12 +44,12 @@ impl App {
                 self.keep = Region::first_rows(self.config.grid() / 2, self.config.grid());
                 self.analyst = Analyst::default();
                 self.begin_analyst = true;
-                self.model = Model::Ready(Box::new(studio));
+                self.model = ModelSlot::Ready(Box::new(studio));
                 self.ready();
             }
             Err(e) => {
                 self.message = Some((e.to_string(), Some(("Try again", Action::LoadModel))));
-                self.model = Model::Failed;
+                self.model = ModelSlot::Failed;
             }
         }
     }

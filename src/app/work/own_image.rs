@@ -8,7 +8,7 @@ use eframe::egui::{self, ColorImage};
 use crate::analysis::keep;
 use crate::app::input::action::Action;
 use crate::app::state::app::App;
-use crate::app::state::app::Model;
+use crate::app::state::app::ModelSlot;
 use crate::app::state::own::Own;
 use crate::app::state::picture::{Picture, Source};
 use crate::checkpoint::config::Generator;
@@ -46,25 +46,25 @@ impl App {
 
     /// Looks at an image file.
     pub(in crate::app) fn own_image(&mut self, name: &str, bytes: Vec<u8>) -> Result<()> {
-        let Model::Ready(studio) = &self.model else { return Err(no_model()) };
+        let ModelSlot::Ready(studio) = &self.model else { return Err(no_model()) };
         self.analyst.read(studio, name.to_owned(), bytes, &self.wake)
     }
 
     /// Looks at an image from the clipboard.
     pub(in crate::app) fn pasted(&mut self, image: Arc<ColorImage>) -> Result<()> {
-        let Model::Ready(studio) = &self.model else { return Err(no_model()) };
+        let ModelSlot::Ready(studio) = &self.model else { return Err(no_model()) };
         self.analyst.paste(studio, image, &self.wake)
     }
 
     /// Looks at another square of the image that is there.
     pub(in crate::app) fn crop(&mut self, center: [f32; 2], zoom: f32) -> Result<()> {
-        let (Model::Ready(studio), Some(own)) = (&self.model, &self.own) else { return Err(no_model()) };
+        let (ModelSlot::Ready(studio), Some(own)) = (&self.model, &self.own) else { return Err(no_model()) };
         self.analyst.crop(studio, own, (center, zoom), &self.wake)
     }
 
     /// Shows what the models make of the image, and the image beside it.
     pub(in crate::app) fn show_own(&mut self, own: Own) {
-        let studio = if let Model::Ready(studio) = &mut self.model { Some(&mut **studio) } else { None };
+        let studio = if let ModelSlot::Ready(studio) = &mut self.model { Some(&mut **studio) } else { None };
         self.stage.clear(studio);
         let grid = self.config.grid();
         let rule = self.controls.rule(grid);
@@ -130,7 +130,7 @@ impl App {
     /// Adds the baseline's weights to the model, and compares.
     pub(in crate::app) fn take_baseline(&mut self) -> Result<()> {
         let Some((task, _)) = &self.baseline else { return Ok(()) };
-        let Model::Ready(studio) = &mut self.model else { return Ok(()) };
+        let ModelSlot::Ready(studio) = &mut self.model else { return Ok(()) };
         // Engines being built hold the files; they are done in a moment.
         let Some(files) = Arc::get_mut(&mut studio.files) else {
             (self.wake)();

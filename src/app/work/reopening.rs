@@ -1,6 +1,6 @@
 //! A lost device: everything is kept for the next window, which goes on with it.
 
-use crate::app::state::app::{App, Model};
+use crate::app::state::app::{App, ModelSlot};
 use crate::app::state::handover::{Carried, Reopen};
 use crate::app::state::picture::Source;
 use crate::app::state::playback::Slot;
@@ -51,7 +51,7 @@ impl App {
             own: self.own.take(),
             main: self.stage.main.clone(),
             other: self.stage.other.clone(),
-            files: if let Model::Ready(studio) = &self.model { Some(studio.files.clone()) } else { None },
+            files: if let ModelSlot::Ready(studio) = &self.model { Some(studio.files.clone()) } else { None },
             notice,
             requests,
         };
@@ -77,7 +77,7 @@ impl App {
     /// drawn again, and is the same.
     pub(in crate::app) fn note(&mut self) {
         const EVERY: usize = 8;
-        let Model::Ready(studio) = &self.model else { return };
+        let ModelSlot::Ready(studio) = &self.model else { return };
         let session = self.stage.session(Slot::Main);
         let drawn = session.map(|s| s.tokens().len());
         let noted = self.launch.kept.state(|s| s.latest.as_ref().map(|(n, _)| *n));
@@ -111,7 +111,7 @@ impl App {
         if let Some(notice) = &carried.notice {
             self.say(notice);
         }
-        let Model::Ready(studio) = &mut self.model else { return };
+        let ModelSlot::Ready(studio) = &mut self.model else { return };
         if carried.requests.is_empty() {
             return;
         }

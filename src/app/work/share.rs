@@ -7,7 +7,7 @@ use eframe::egui;
 
 use crate::app::input::action::{Action, Export};
 use crate::app::state::app::App;
-use crate::app::state::app::Model;
+use crate::app::state::app::ModelSlot;
 use crate::app::state::picture::{Picture, Source};
 use crate::app::state::playback::Slot;
 use crate::app::work::bench::{Sight, Wish};
@@ -27,7 +27,7 @@ impl App {
     /// The link that draws the shown picture again, as the `#...` part of an address.
     pub(in crate::app) fn link(&self) -> Option<String> {
         let picture = self.stage.main.as_ref().filter(|p| matches!(p.source, Source::Run | Source::Recorded))?;
-        let hash = if let Model::Ready(studio) = &self.model { studio.files.hash.clone() } else { String::new() };
+        let hash = if let ModelSlot::Ready(studio) = &self.model { studio.files.hash.clone() } else { String::new() };
         let view = View { grid: self.settings.grid, heat: self.settings.heat, compare: self.stage.other.is_some() };
         let link = Link { view: Some(view), token: self.seek, ..Link::of(&picture.request, &hash, &self.config) };
         Some(link.to_string())
@@ -36,7 +36,7 @@ impl App {
     /// Does what a link says: draws its picture, and shows it as its sender saw it.
     pub(in crate::app) fn follow(&mut self, text: &str) -> Result<()> {
         let link = Link::parse(text)?;
-        let hash = if let Model::Ready(studio) = &self.model { studio.files.hash.clone() } else { String::new() };
+        let hash = if let ModelSlot::Ready(studio) = &self.model { studio.files.hash.clone() } else { String::new() };
         let (request, notes) = link.request_for(&self.config, &hash)?;
         if let Some(view) = link.view {
             (self.settings.grid, self.settings.heat) = (view.grid, view.heat);
@@ -45,7 +45,7 @@ impl App {
         self.adopt(&request);
         // Where controls were moved on the way, as they were in the end: then the grid shown is the picture's own.
         self.controls = request.schedule.last().map_or(&request.controls, |(_, controls)| controls).clone();
-        let Model::Ready(_) = &self.model else {
+        let ModelSlot::Ready(_) = &self.model else {
             // Drawn as soon as the model is there.
             self.launch.link = Some(text.to_owned());
             return Ok(());
@@ -126,7 +126,8 @@ impl App {
             now_ms: 1000.0 * self.now(),
             frames: self.clock.frames,
             frame_ms: self.clock.frame_ms,
-            ready: matches!(self.model, Model::Ready(_)) && (self.selfcheck.is_some() || self.backend.gpu().is_none()),
+            ready: matches!(self.model, ModelSlot::Ready(_))
+                && (self.selfcheck.is_some() || self.backend.gpu().is_none()),
             recorded: main.is_some_and(|p| p.source == Source::Recorded && !p.tokens.is_empty()),
             live: self.stage.is_live(),
             tokens: run.map_or(0, |p| p.tokens.len()),
@@ -182,7 +183,7 @@ impl App {
 
     fn trace(&self, picture: &Picture) -> Trace {
         let run = Run::of_tokens(&picture.request, &picture.tokens, &self.config).plain();
-        let model = if let Model::Ready(studio) = &self.model { studio.files.hash.clone() } else { String::new() };
+        let model = if let ModelSlot::Ready(studio) = &self.model { studio.files.hash.clone() } else { String::new() };
         Trace { model, runs: vec![run] }
     }
 

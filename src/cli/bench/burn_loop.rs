@@ -71,7 +71,7 @@ impl BurnLoop {
         }
         let null = self.dpar.config.num_classes;
         let lanes = if cfg == 1.0 { vec![class] } else { vec![class, null] };
-        let mut state = State::new(self, lanes.len());
+        let mut state = LoopState::new(self, lanes.len());
         let mut out = Output { tokens: Vec::new(), entropies: Vec::new(), starts: Vec::new() };
         let mut run = 0; // tokens in the current patch
         for i in 0..tokens_limit.min(self.dpar.config.tokens()) {
@@ -96,7 +96,7 @@ impl BurnLoop {
     }
 
     /// Step 1: the entropy (nats) of token i, after the entropy model has read token i - 1 (its null class for i = 0).
-    fn entropy_step(&self, state: &mut State, i: usize, previous: Option<u32>) -> Result<f32> {
+    fn entropy_step(&self, state: &mut LoopState, i: usize, previous: Option<u32>) -> Result<f32> {
         let m = &self.entropy;
         let mut x = match previous {
             None => m.classes.forward([m.config.num_classes], 1),
@@ -119,7 +119,7 @@ impl BurnLoop {
     }
 
     /// Step 2, first half: the vector of the patch that has just ended, at its own position. Forgets its tokens.
-    fn close_patch(&self, state: &mut State, patch: &Patch) -> (Tensor<3>, Rope) {
+    fn close_patch(&self, state: &mut LoopState, patch: &Patch) -> (Tensor<3>, Rope) {
         let c = &self.dpar.config;
         let mut p: Option<Tensor<3>> = None; // (1, 1, D)
         for (layer, h) in self.dpar.encoder.layers.iter().zip(&mut state.patch) {
@@ -133,7 +133,7 @@ impl BurnLoop {
     }
 
     /// Step 2, second half: the state for the patch that begins.
-    fn patch_step(&self, state: &mut State, (mut x, rope): (Tensor<3>, Rope)) {
+    fn patch_step(&self, state: &mut LoopState, (mut x, rope): (Tensor<3>, Rope)) {
         for (layer, cache) in self.dpar.transformer.layers.iter().zip(&mut state.transformer) {
             x = layer.step(x, &rope, cache);
         }
@@ -141,7 +141,7 @@ impl BurnLoop {
     }
 
     /// Step 3: the logits of token i, (lanes * V).
-    fn decoder_step(&self, state: &mut State, i: usize) -> Result<Vec<f32>> {
+    fn decoder_step(&self, state: &mut LoopState, i: usize) -> Result<Vec<f32>> {
         let mut x = state.h.clone().expand([state.lanes, 1, self.dpar.config.dim]);
         let rope = self.dpar.rope_decoder.narrow(i, 1);
         for (layer, cache) in self.dpar.decoder.layers.iter().zip(&mut state.decoder) {
@@ -152,7 +152,7 @@ impl BurnLoop {
     }
 
     /// Step 4: the encoder's state of the token just drawn.
-    fn encoder_step(&self, state: &mut State, i: usize, token: u32) {
+    fn encoder_step(&self, state: &mut LoopState, i: usize, token: u32) {
         let mut x = self.dpar.tokens.forward([token as usize], 1); // (1, 1, D)
         let rope = self.dpar.rope_encoder.narrow(i, 1);
         for (n, layer) in self.dpar.encoder.layers.iter().enumerate() {
@@ -173,7 +173,7 @@ fn both<'a>(
 }
 
 /// Everything a run carries from token to token.
-struct State {
+struct LoopState {
     lanes: usize,
     entropy: Vec<KvCache>,
     encoder: Vec<KvCache>,
@@ -187,7 +187,7 @@ struct State {
     s: Tensor<3>,
 }
 
-impl State {
+impl LoopState {
     fn new(models: &BurnLoop, lanes: usize) -> Self {
         let (e, d) = (&models.entropy.config, &models.dpar.config);
         let caches = |c: &TransformerConfig, layers: usize, lanes: usize| -> Vec<KvCache> {

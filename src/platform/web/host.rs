@@ -38,7 +38,7 @@ extern "C" {
 }
 
 #[derive(Default)]
-struct Page {
+struct AttachedPage {
     host: Option<Host>,
     wake: Option<eframe::egui::Context>,
     commands: VecDeque<(String, String)>,
@@ -47,12 +47,12 @@ struct Page {
 
 thread_local! {
     // A page has one thread and one app.
-    static PAGE: RefCell<Page> = RefCell::default();
+    static PAGE: RefCell<AttachedPage> = RefCell::default();
 }
 
 /// Makes `host` the page that everything here talks to.
 pub(crate) fn attach(host: &Host) {
-    PAGE.with_borrow_mut(|page| *page = Page { host: Some(host.clone()), ..Page::default() });
+    PAGE.with_borrow_mut(|page| *page = AttachedPage { host: Some(host.clone()), ..AttachedPage::default() });
 }
 
 /// Commands wake this context from now on.
@@ -79,7 +79,7 @@ pub(crate) fn push_picture(name: String, bytes: Vec<u8>) {
     queue(|page| page.pictures.push_back((name, bytes)));
 }
 
-fn queue(push: impl FnOnce(&mut Page)) {
+fn queue(push: impl FnOnce(&mut AttachedPage)) {
     let wake = PAGE.with_borrow_mut(|page| {
         push(page);
         page.wake.clone()

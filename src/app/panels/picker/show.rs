@@ -4,7 +4,7 @@ use eframe::egui::{
     self, Align2, Color32, Event, ImeEvent, Key, Modifiers, Rect, Response, Role, Sense, Ui, WidgetInfo, pos2, vec2,
 };
 
-use super::{Choice, LINE, PICTURES, Picker, Row, mixed};
+use super::rows::{Choice, LINE, PICTURES, Picker, PickerRow, mixed};
 use crate::app::input::action::Action;
 use crate::app::panels::facts::Facts;
 use crate::app::panels::theme;
@@ -140,12 +140,12 @@ fn keys(ui: &Ui) -> Option<Key> {
 fn row(ui: &mut Ui, f: &Facts<'_>, picker: &Picker, n: usize, rect: Rect) -> Option<Choice> {
     let marked = picker.choices.get(picker.marked).copied();
     let (text, inset, class) = match &picker.rows[n] {
-        Row::Note(text) => {
+        PickerRow::Note(text) => {
             let note = egui::Label::new(theme::small(text)).wrap();
             ui.put(rect, note);
             return None;
         }
-        Row::Best(all) => {
+        PickerRow::Best(all) => {
             let mut chosen = None;
             for (place, class) in all.iter().enumerate() {
                 let rect = Rect::from_min_size(rect.min + vec2(PLACE * place as f32, 0.0), vec2(PLACE, PICTURES));
@@ -153,18 +153,18 @@ fn row(ui: &mut Ui, f: &Facts<'_>, picker: &Picker, n: usize, rect: Rect) -> Opt
             }
             return chosen;
         }
-        Row::Typed(mix) => (prompt::describe(mix, f.config), 0.0, None),
-        Row::Group(group) => (f.config.class_name(*group), INSET, Some(*group)),
-        Row::Any(group) => (format!("any {}", f.config.class_name(*group)), INSET, None),
-        Row::Thing(class) => (f.config.class_name(*class), INSET, Some(*class)),
+        PickerRow::Typed(mix) => (prompt::describe(mix, f.config), 0.0, None),
+        PickerRow::Group(group) => (f.config.class_name(*group), INSET, Some(*group)),
+        PickerRow::Any(group) => (format!("any {}", f.config.class_name(*group)), INSET, None),
+        PickerRow::Thing(class) => (f.config.class_name(*class), INSET, Some(*class)),
     };
-    let draggable = matches!(picker.rows[n], Row::Thing(_));
+    let draggable = matches!(picker.rows[n], PickerRow::Thing(_));
     let response = place(ui, rect, (n, 0), draggable);
     let is_chosen = class.is_some() && class == f.class.single();
     paint(ui, &response, rect, marked == Some((n, 0)), is_chosen);
     response.widget_info(|| WidgetInfo::selected(Role::ListBoxOption, true, is_chosen, &text));
     let mut from = rect.min + vec2(4.0 + inset, 0.5 * LINE);
-    if let Row::Group(group) = &picker.rows[n] {
+    if let PickerRow::Group(group) = &picker.rows[n] {
         triangle(ui, rect.min + vec2(0.5 * INSET, 0.5 * LINE), picker.open.contains(group));
     }
     if let Some((texture, uv)) = class.and_then(|class| f.thumbnail(class)) {

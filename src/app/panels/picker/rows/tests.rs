@@ -2,13 +2,13 @@ use super::*;
 use crate::platform::built_in_config;
 
 fn labels(picker: &Picker, config: &ModelConfig) -> Vec<String> {
-    let label = |row: &Row| match row {
-        Row::Note(text) => format!("({text})"),
-        Row::Typed(mix) => format!("= {}", prompt::describe(mix, config)),
-        Row::Best(all) => format!("{} pictures", all.len()),
-        Row::Group(class) => format!("> {}", config.class_name(*class)),
-        Row::Any(class) => format!("any {}", config.class_name(*class)),
-        Row::Thing(class) => config.class_name(*class),
+    let label = |row: &PickerRow| match row {
+        PickerRow::Note(text) => format!("({text})"),
+        PickerRow::Typed(mix) => format!("= {}", prompt::describe(mix, config)),
+        PickerRow::Best(all) => format!("{} pictures", all.len()),
+        PickerRow::Group(class) => format!("> {}", config.class_name(*class)),
+        PickerRow::Any(class) => format!("any {}", config.class_name(*class)),
+        PickerRow::Thing(class) => config.class_name(*class),
     };
     picker.rows.iter().map(label).collect()
 }
@@ -44,7 +44,7 @@ fn a_search_lists_what_fits_and_completes_a_mix() {
     let (picker, config) = searched("ow");
     assert_eq!(labels(&picker, &config)[0], "owl");
     let (picker, config) = searched("2 owl + pan");
-    let panda = picker.rows.iter().position(|r| matches!(r, Row::Thing(c) if config.class_name(*c) == "panda"));
+    let panda = picker.rows.iter().position(|r| matches!(r, PickerRow::Thing(c) if config.class_name(*c) == "panda"));
     let Some(Choice::Take(mix)) = picker.choice((panda.unwrap(), 0), &config) else { panic!("a thing") };
     assert_eq!(prompt::describe(&mix, &config), "2 owl + panda");
     let (picker, config) = searched("owl + 0.3 panda");
@@ -116,7 +116,7 @@ fn any_number_of_classes_without_names_can_be_listed() {
     assert_eq!(picker.rows.len(), 557);
     picker.search = "556".into();
     picker.refresh(&config, 4);
-    assert_eq!(picker.rows, [Row::Thing(556)]);
+    assert_eq!(picker.rows, [PickerRow::Thing(556)]);
 }
 
 #[test]
