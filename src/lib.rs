@@ -1,6 +1,6 @@
 //! DPAR (dynamic patchification for autoregressive image generation, arXiv 2512.21867), running in WGSL.
 //!
-//! The modules read as the data's way; ARCHITECTURE.md walks one token through them.
+//! The modules are the storeys of a house (`tests/house.rs` holds them to it); ARCHITECTURE.md walks one token through them.
 
 pub mod analysis;
 pub mod app;
@@ -18,3 +18,8 @@ pub mod run;
 pub mod shell;
 
 pub use error::{Error, Result};
+
+/// The README's example, compiled and run by `cargo test`.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -18,7 +18,7 @@ const REASON = 13u;      // why token i starts a patch (patching.rs StartReason)
 const DRAWN = 14u;       // x_i
 const TOKENS = 15u;      // T
 
-// Live controls, written between submits. Rust: src/engine/state.rs Controls.
+// Live controls, written between submits. Rust: src/engine/state.rs ControlsUniform.
 struct Controls {
     threshold: f32,
     max_patch_length: u32,
