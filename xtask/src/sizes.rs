@@ -13,7 +13,7 @@ use super::root;
 /// Growth over the recorded size that fails the build.
 const ALLOWED: f64 = 1.05;
 /// What the page without its weights should stay below: bytes raw, bytes with brotli.
-const GOAL: Size = Size { raw: 12_000_000, brotli: 3_500_000 };
+const GOAL: Size = Size { raw: 14_000_000, brotli: 3_500_000 };
 
 /// Bytes of a file, or of several.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
