@@ -12,7 +12,7 @@ use crate::render::palette;
 
 /// How long a new patch flashes, in seconds.
 const FLASH: f64 = 0.45;
-/// CanvasCells smaller than this have no outlines of single tokens inside patches.
+/// Cells smaller than this have no outlines of single tokens inside patches.
 const SMALL: f32 = 5.0;
 
 /// What is shown over the picture.

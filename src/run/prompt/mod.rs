@@ -31,8 +31,8 @@ pub const MAX_TERMS: usize = 16;
 /// The mix that a prompt asks for.
 ///
 /// # Errors
-/// [`Error::Request`] for a name that is not known, with the three nearest; a '+' with nothing beside it; weights that add
-/// up to nothing.
+/// [`Error::Request`] for a name that is not known, with the three nearest; a '+' with nothing beside it; more than
+/// [`MAX_TERMS`] things; weights that add up to nothing.
 pub fn resolve(prompt: &str, config: &ModelConfig) -> Result<Mix> {
     let names = Names::of(config);
     read(prompt, &names, |name| names.find(name))
