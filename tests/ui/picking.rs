@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use dpar::app::{Action, Launch, Settings};
+use dpar::app::{Action, App, Launch, Settings};
 use dpar::checkpoint::ModelFiles;
+use dpar::engine::backend::Backend;
 use eframe::egui::{self, Key, Modifiers};
 use egui_kittest::kittest::Queryable as _;
 
@@ -22,6 +23,32 @@ fn pick(app: &mut Bench) {
 fn write(app: &mut Bench, text: &str) {
     app.get_by_label(SEARCH).type_text(text);
     app.run_steps(2);
+}
+
+#[test]
+fn what_is_chosen_before_the_recording_comes_stays() {
+    let open = |settings: Settings, choose: fn(&mut App)| {
+        egui_kittest::Harness::builder().build_eframe(move |cc| {
+            let mut app = App::with(&cc.egui_ctx, Launch::default(), settings, Backend::cpu(None), "test");
+            choose(&mut app); // before the first frame: nothing has come yet
+            app
+        })
+    };
+    let mut app = open(Settings::default(), |app| {
+        let owl = dpar::platform::built_in_config().classes.iter().position(|name| name == "owl").unwrap();
+        let threshold = dpar::controls::Controls { threshold: 2.5, ..app.controls().clone() };
+        for action in [Action::Class(owl.into()), Action::Seed(77), Action::Controls(threshold)] {
+            app.act(action);
+        }
+    });
+    until(&mut app, "the recording plays", |s| s.source == "recorded");
+    let state = until(&mut app, "the model is there", |s| s.model.is_some());
+    assert_eq!((state.class.as_str(), state.seed, state.threshold), ("owl", 77, 2.5));
+
+    // On an earlier visit, too.
+    let mut app = open(Settings { class: Some("panda".into()), seed: 5, ..Settings::default() }, |_| {});
+    let state = until(&mut app, "the recording plays", |s| s.source == "recorded");
+    assert_eq!((state.class.as_str(), state.seed), ("panda", 5));
 }
 
 #[test]

@@ -36,7 +36,7 @@ impl App {
             Action::Stop => self.stage.stop(),
             Action::StepToken => self.stage.step_token(),
             Action::StepPatch => self.stage.step_patch(),
-            Action::Dice => self.settings.seed = dice(),
+            Action::Dice => return self.perform(Action::Seed(dice())),
             Action::RandomThing => return self.perform(Action::Class(self.things(dice()).0.into())),
             Action::RandomMix => {
                 let (a, b) = self.things(dice());
@@ -45,8 +45,12 @@ impl App {
             Action::Class(class) => {
                 self.class = class;
                 self.settings.class = Some(prompt::describe(&self.class, &self.config));
+                self.touched = true;
             }
-            Action::Seed(seed) => self.settings.seed = seed,
+            Action::Seed(seed) => {
+                self.settings.seed = seed;
+                self.touched = true;
+            }
             Action::Controls(controls) => return self.set_controls(controls),
             Action::Pin(on) => self.pinned = on.then_some(self.controls.threshold),
             Action::Grid(on) => self.settings.grid = on,
@@ -241,6 +245,7 @@ impl App {
         controls.check()?;
         self.stage.set_controls(&controls)?;
         self.controls = controls;
+        self.touched = true;
         Ok(())
     }
 

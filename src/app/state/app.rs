@@ -78,6 +78,8 @@ pub struct App {
     pub(in crate::app) settings: Settings,
     pub(in crate::app) controls: Controls,
     pub(in crate::app) class: Mix,
+    /// Somebody has chosen class, seed or a control: what arrives later leaves them alone.
+    pub(in crate::app) touched: bool,
     pub(in crate::app) pinned: Option<f32>,
     pub(in crate::app) config: Arc<ModelConfig>,
     pub(in crate::app) backend: Arc<Backend>,
@@ -175,6 +177,7 @@ impl App {
             launch,
             settings,
             controls,
+            touched: false,
             pinned: None,
             config,
             backend,

@@ -35,6 +35,7 @@ impl App {
                 self.class =
                     prompt::resolve(&class, &self.config).unwrap_or_else(|_| self.config.default_class().into());
                 self.controls = match self.settings.controls.take() {
+                    _ if self.touched => self.controls.clone(),
                     Some((model, controls)) if model == hash && controls.check().is_ok() => controls,
                     _ => self.config.controls(),
                 };

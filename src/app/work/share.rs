@@ -43,6 +43,7 @@ impl App {
             self.settings.compare = view.compare && self.config.baseline.is_some();
         }
         self.adopt(&request);
+        self.touched = true;
         // Where controls were moved on the way, as they were in the end: then the grid shown is the picture's own.
         self.controls = request.schedule.last().map_or(&request.controls, |(_, controls)| controls).clone();
         let ModelSlot::Ready(_) = &self.model else {
@@ -242,8 +243,11 @@ impl App {
             elapsed: Duration::ZERO,
             stopped: false,
         };
-        self.controls = picture.request.controls.clone();
-        self.adopt(&picture.request);
+        // It may come late, and somebody may have chosen something by then, or on an earlier visit.
+        if !self.touched && self.settings.class.is_none() {
+            self.controls = picture.request.controls.clone();
+            self.adopt(&picture.request);
+        }
         self.stage.play(Slot::Main, picture, tokens, statistics, 0, self.now());
     }
 }
