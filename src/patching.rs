@@ -20,7 +20,12 @@
 //! A patch is *closed* (pooled, and fed to the patch transformer) when the token after its last one is about to be
 //! drawn; its state `s_m` for the *next* patch is then what every token of that next patch is decoded with.
 
+use std::fmt;
+use std::str::FromStr;
+
 use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
 
 /// How patch boundaries are chosen (BLT's patching modes).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,8 +53,25 @@ impl Mode {
     ];
 
     /// The mode's name in configs and on the command line.
-    pub fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         Self::NAMES[self as usize].0
+    }
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Mode {
+    type Err = Error;
+
+    /// By its name.
+    fn from_str(text: &str) -> Result<Self> {
+        Self::NAMES.iter().find(|(name, _)| *name == text).map(|(_, mode)| *mode).ok_or_else(|| {
+            Error::Request(format!("mode \"{text}\" is none of {}", Self::NAMES.map(|(name, _)| name).join(", ")))
+        })
     }
 }
 
@@ -159,6 +181,11 @@ impl Patches {
             *first = true;
         }
         Self { starts, grid: (grid as usize).max(1) }
+    }
+
+    /// One token more; whether it starts a patch. Token 0 does whatever is said of it.
+    pub fn push(&mut self, start: bool) {
+        self.starts.push(start || self.starts.is_empty());
     }
 
     /// Per token: whether it starts a patch. (T)

@@ -9,37 +9,14 @@ mod cli_common;
 use std::fs;
 use std::path::Path;
 
-use cli_common::{TINY, devices, dpar, ok, text};
+use cli_common::{TINY, devices, dpar, generate, names, ok, size, text, trace};
 use dpar::bundled::recording::Recording;
 use dpar::bundled::thumbnails::{Picks, Thumbnails};
 use dpar::bundled::token_swatches::TokenSwatches;
 use dpar::checkpoint::ModelFiles;
 use dpar::patching::{Mode, PatchRule};
-use dpar::run::trace::Trace;
 use serde_json::Value;
 use tempfile::{TempDir, tempdir};
-
-/// Runs `dpar generate` on the small model, with `--json`, and returns the JSON.
-fn generate(dir: &TempDir, device: &str, args: &[&str]) -> Value {
-    let mut all = vec!["generate", "--model", TINY, "--device", device, "--json"];
-    all.extend(args);
-    serde_json::from_str(&ok(dir, &all)).unwrap()
-}
-
-fn trace(dir: &TempDir, name: &str) -> Trace {
-    serde_json::from_slice(&fs::read(dir.path().join(name)).unwrap()).unwrap()
-}
-
-fn size(dir: &TempDir, name: &str) -> (u32, u32) {
-    image::open(dir.path().join(name)).unwrap().to_rgb8().dimensions()
-}
-
-fn names(dir: &TempDir) -> Vec<String> {
-    let mut names: Vec<String> =
-        fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
-    names.sort();
-    names
-}
 
 #[test]
 fn draws_the_same_picture_twice_and_says_what_the_trace_says() {

@@ -48,18 +48,21 @@ fn generate(dir: &TempDir, args: &[&str], code: i32, says: &str) {
 fn numbers() {
     let dir = tempdir().unwrap();
     for (args, says) in [
-        (&["--threshold", "nan"] as &[&str], "threshold NaN is not a finite number"),
-        (&["--threshold", "inf"], "threshold inf is not a finite number"),
-        (&["--threshold=-inf"], "threshold -inf is not a finite number"),
-        (&["--threshold", "1e999"], "threshold inf is not a finite number"),
+        (
+            &["--threshold", "nan"] as &[&str],
+            "invalid value 'nan' for '--threshold <NATS>': it must be a number, for instance 1.5",
+        ),
+        (&["--threshold", "inf"], "must be a number"),
+        (&["--threshold=-inf"], "must be a number"),
+        (&["--threshold", "1e999"], "must be a number"),
         (&["--threshold", "high"], "invalid value 'high' for '--threshold <NATS>'"),
         (&["--temperature", "-1"], "temperature -1 is out of range"),
-        (&["--temperature", "nan"], "temperature NaN is out of range"),
+        (&["--temperature", "nan"], "must be a number"),
         (&["--temperature", "1e-30"], "too small"),
         (&["--top-p", "2"], "top-p 2 is out of range"),
         (&["--top-p", "-0.5"], "top-p -0.5 is out of range"),
-        (&["--top-k", "-1"], "-1 is not in 0..=4294967295"),
-        (&["--cfg", "nan"], "guidance scale NaN is out of range"),
+        (&["--top-k", "-1"], "must be a whole number from 0 to 4294967295"),
+        (&["--cfg", "nan"], "must be a number"),
         (&["--cfg", "1e30"], "out of range"),
         (&["--p-max", "-4"], "invalid value '-4' for '--p-max <N>'"),
         (&["--p-max", "0", "--mode", "static"], "mode static needs a patch length"),
@@ -370,7 +373,10 @@ fn evaluation() {
     eval(&["missing.safetensors"], "missing.safetensors: cannot be read");
     eval(&[concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")], "is not a whole safetensors file");
     eval(&[concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tiny/vq.safetensors")], "has no tensor `classes`");
-    eval(&[held, "--thresholds", "1,nan"], "threshold NaN is not a finite number");
+    eval(
+        &[held, "--thresholds", "1,nan"],
+        "invalid value 'nan' for '--threshold <NATS>': it must be a number, for instance 1.5",
+    );
     eval(&[held, "--limit", "0"], "invalid value '0'");
     eval(&[held, "--sample", "3"], "--out <FILE>");
     eval(&[held, "--sample", "3", "--out", "s", "--shard", "2/2"], "I/N with I from 0 to N - 1");

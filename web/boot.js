@@ -61,7 +61,7 @@ async function fetchProgram() {
 
 /** Runs the app; on WebGL2 and the CPU after all where WebGPU was promised and does not work. */
 async function start(glue, loader, manifest, found) {
-  const mirror = new Mirror(element("mirror"), manifest, {
+  const mirror = new Mirror(element("mirror"), {
     command: (name, value) => running?.command(name, value),
     leave: () => element("app").focus(),
   });

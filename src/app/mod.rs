@@ -2,8 +2,9 @@
 //! nothing of DPAR itself.
 //!
 //! `state/` is what it holds, `work/` what it does beside the frame, `panels/` what a person sees: functions of
-//! [`panels::facts::Facts`] that push [`Action`]s. `input/` is what a person can ask for, and [`App::act`] the only place that
-//! carries it out. So a button, a key, a link, the tour, a screen reader and a test all take the same way.
+//! [`panels::facts::Facts`] that push [`Action`]s. `input/` is what a person can ask for and what can arrive, and the only
+//! place that changes the app: [`App::act`] carries actions out, so that a button, a key, a link, the tour, a screen reader
+//! and a test all take the same way.
 
 pub mod input;
 pub mod panels;
@@ -13,8 +14,9 @@ pub mod work;
 use eframe::egui;
 
 pub use input::action::Action;
-pub use state::app::{App, Launch, Reopener};
+pub use state::app::App;
 pub use state::handover::{Kept, Reopen};
+pub use state::launch::{Launch, Reopener};
 pub use state::settings::Settings;
 pub use work::loaded_model::Wake;
 
@@ -28,7 +30,7 @@ impl eframe::App for App {
     }
 
     fn save(&mut self, storage: &mut dyn eframe::Storage) {
-        self.remembered().remember(storage);
+        self.chosen.remembered(self.model.hash()).remember(storage);
     }
 
     fn persist_egui_memory(&self) -> bool {

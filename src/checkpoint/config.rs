@@ -4,9 +4,13 @@
 //! written by `json.dump` of the training code. [`ModelConfig::parse`] checks every number before anything is
 //! allocated: a config that passes describes tensors whose sizes fit in memory arithmetic everywhere below.
 
+use std::fmt;
+use std::str::FromStr;
+
 use serde::{Deserialize, Serialize};
 
 use crate::controls::{Controls, SamplingConfig};
+use crate::error::{Error, Result};
 use crate::patching::Mode;
 
 /// Which generator to run.
@@ -17,6 +21,25 @@ pub enum Generator {
     Dpar,
     /// The fixed-length baseline (LlamaGen): every layer runs for every token.
     Baseline,
+}
+
+impl fmt::Display for Generator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Dpar => "dpar",
+            Self::Baseline => "baseline",
+        })
+    }
+}
+
+impl FromStr for Generator {
+    type Err = Error;
+
+    /// By its name.
+    fn from_str(text: &str) -> Result<Self> {
+        let named = [Self::Dpar, Self::Baseline].into_iter().find(|generator| generator.to_string() == text);
+        named.ok_or_else(|| Error::Request(format!("generator \"{text}\" is none of dpar, baseline")))
+    }
 }
 
 /// Shape of a token model (entropy model, fixed-length baseline) or, with local layers, of DPAR.

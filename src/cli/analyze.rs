@@ -73,7 +73,7 @@ pub fn run(args: &AnalyzeArgs) -> Result<()> {
     check_outputs(&outputs, Some(&args.image))?;
     let files = load_model(args.place.model.as_deref())?;
     let mut controls = files.config.controls();
-    args.patching.apply(&mut controls);
+    args.patching.0.apply(&mut controls);
     controls.check()?;
     let image = picture::read_square(&args.image, files.config.image_size())?;
     let studio = Studio::new(files, open_backend(&args.place)?)?;

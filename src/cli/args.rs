@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use clap::builder::{PossibleValuesParser, TypedValueParser};
-use clap::{Args, ValueEnum};
-use dpar::controls::Controls;
+use clap::builder::PossibleValuesParser;
+use clap::{Arg, ArgGroup, ArgMatches, Args, Command, FromArgMatches, ValueEnum};
+use dpar::controls::{CONTROLS, Control, ControlGroup, SomeControls};
 use dpar::engine::backend::DeviceChoice;
 use dpar::patching::Mode;
 
@@ -39,58 +39,72 @@ impl From<Device> for DeviceChoice {
 }
 
 /// The patch rule, where it differs from the model's own.
-#[derive(Clone, Debug, Args)]
-#[command(next_help_heading = "Patching")]
-pub struct PatchArgs {
-    /// Entropy in nats above which a token starts a patch: lower means more patches [default: the model's]
-    #[arg(long, value_name = "NATS", allow_negative_numbers = true)]
-    pub threshold: Option<f32>,
-    /// Most tokens a patch holds, 0 for no limit [default: the model's]
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
-    pub p_max: Option<u32>,
-    /// How patches are cut: every token, fixed length, by entropy, or by entropy and row [default: the model's]
-    #[arg(long, value_parser = mode_parser())]
-    pub mode: Option<Mode>,
-}
-
-impl PatchArgs {
-    pub fn apply(&self, controls: &mut Controls) {
-        controls.threshold = self.threshold.unwrap_or(controls.threshold);
-        controls.p_max = self.p_max.unwrap_or(controls.p_max);
-        controls.mode = self.mode.unwrap_or(controls.mode);
-    }
-}
-
-/// The library's own names, so that configs, traces and the command line say the same.
-fn mode_parser() -> impl TypedValueParser<Value = Mode> {
-    PossibleValuesParser::new(Mode::NAMES.map(|(name, _)| name))
-        .map(|name| Mode::NAMES.iter().find(|(n, _)| *n == name).map_or_else(Mode::default, |(_, mode)| *mode))
-}
+#[derive(Clone, Debug, Default)]
+pub struct PatchArgs(pub SomeControls);
 
 /// How tokens are drawn, where it differs from the model's own settings.
-#[derive(Clone, Debug, Args)]
-#[command(next_help_heading = "Sampling")]
-pub struct SamplingArgs {
-    /// Classifier-free guidance: how much the class matters; 1 is off and does less work [default: the model's]
-    #[arg(long, value_name = "F", allow_negative_numbers = true)]
-    pub cfg: Option<f32>,
-    /// Softmax temperature, 0 for the most probable token always [default: the model's]
-    #[arg(long, value_name = "F", allow_negative_numbers = true)]
-    pub temperature: Option<f32>,
-    /// Draw among the N most probable tokens, 0 for all [default: the model's]
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
-    pub top_k: Option<u32>,
-    /// Draw among the most probable tokens that reach this probability, 1 for all [default: the model's]
-    #[arg(long, value_name = "F", allow_negative_numbers = true)]
-    pub top_p: Option<f32>,
+#[derive(Clone, Debug, Default)]
+pub struct SamplingArgs(pub SomeControls);
+
+/// A flag for every control of a group, from the library's own table.
+fn flags(group: ControlGroup, name: &'static str, heading: &'static str, command: Command) -> Command {
+    let flag = |control: &'static Control| {
+        let help = format!("{} [default: the model's]", control.about);
+        let flag =
+            Arg::new(control.name).long(control.flag).help(help).help_heading(heading).allow_negative_numbers(true);
+        match control.value {
+            "" => flag.value_parser(PossibleValuesParser::new(Mode::NAMES.map(|(name, _)| name))),
+            value => flag.value_name(value).value_parser(move |text: &str| {
+                control.parse(text).map(|_| text.to_owned()).map_err(|wanted| format!("it must be {wanted}"))
+            }),
+        }
+    };
+    let args: Vec<Arg> = CONTROLS.iter().filter(|control| control.group == group).map(flag).collect();
+    let group = ArgGroup::new(name).multiple(true).args(args.iter().map(Arg::get_id));
+    command.args(args).group(group)
 }
 
-impl SamplingArgs {
-    pub fn apply(&self, controls: &mut Controls) {
-        let s = &mut controls.sampling;
-        s.cfg_scale = self.cfg.unwrap_or(s.cfg_scale);
-        s.temperature = self.temperature.unwrap_or(s.temperature);
-        s.top_k = self.top_k.map_or(s.top_k, |k| k as usize);
-        s.top_p = self.top_p.unwrap_or(s.top_p);
+/// What was said of a group's controls.
+fn said(group: ControlGroup, matches: &ArgMatches) -> SomeControls {
+    let mut said = SomeControls::default();
+    for control in CONTROLS.iter().filter(|control| control.group == group) {
+        // The flag's parser has read it once: it can be read.
+        let value = matches.get_one::<String>(control.name).and_then(|text| control.parse(text).ok());
+        if let Some(value) = value {
+            said.insert(control, value);
+        }
     }
+    said
 }
+
+macro_rules! from_the_table {
+    ($args:ident, $group:expr, $heading:literal) => {
+        impl FromArgMatches for $args {
+            fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+                Ok(Self(said($group, matches)))
+            }
+
+            fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+                *self = Self(said($group, matches));
+                Ok(())
+            }
+        }
+
+        impl Args for $args {
+            fn group_id() -> Option<clap::Id> {
+                Some(clap::Id::from(stringify!($args)))
+            }
+
+            fn augment_args(command: Command) -> Command {
+                flags($group, stringify!($args), $heading, command)
+            }
+
+            fn augment_args_for_update(command: Command) -> Command {
+                Self::augment_args(command)
+            }
+        }
+    };
+}
+
+from_the_table!(PatchArgs, ControlGroup::Patching, "Patching");
+from_the_table!(SamplingArgs, ControlGroup::Sampling, "Sampling");

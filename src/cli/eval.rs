@@ -109,8 +109,8 @@ pub fn run(args: &EvalArgs) -> Result<()> {
         set = set.spread(limit as usize);
     }
     let mut controls = files.config.controls();
-    args.patching.apply(&mut controls);
-    args.sampling.apply(&mut controls);
+    args.patching.0.apply(&mut controls);
+    args.sampling.0.apply(&mut controls);
     controls.check()?;
     let studio = Studio::new(files, open_backend(&args.place)?)?;
     match (args.sample, &args.out) {

@@ -53,11 +53,11 @@ pub struct GenerateArgs {
           value_parser = clap::value_parser!(u32).range(1..=1024))]
     count: u32,
     /// Draw what a share link asks for: a whole address, or its part from # on
-    #[arg(long, value_name = "URL", conflicts_with_all = ["class", "seed", "baseline", "complete", "threshold", "p_max",
-          "mode", "cfg", "temperature", "top_k", "top_p"])]
+    #[arg(long, value_name = "URL", conflicts_with_all = ["class", "seed", "baseline", "complete",
+          "PatchArgs", "SamplingArgs"])]
     link: Option<String>,
     /// Draw with the fixed-length baseline (one step per token, no patches) instead of DPAR
-    #[arg(long, conflicts_with_all = ["threshold", "p_max", "mode"])]
+    #[arg(long, conflicts_with = "PatchArgs")]
     baseline: bool,
     /// Keep the first rows of this picture (PNG, JPEG, WebP, GIF or BMP) and draw the rest
     #[arg(long, value_name = "IMAGE", requires = "keep_rows")]
@@ -148,8 +148,8 @@ pub fn first_look() -> Result<()> {
         seed: 1,
         count: 1,
         link: None,
-        patching: PatchArgs { threshold: None, p_max: None, mode: None },
-        sampling: SamplingArgs { cfg: None, temperature: None, top_k: None, top_p: None },
+        patching: PatchArgs::default(),
+        sampling: SamplingArgs::default(),
         baseline: false,
         complete: None,
         keep_rows: None,
@@ -249,8 +249,8 @@ fn asked(args: &GenerateArgs, files: &ModelFiles) -> Result<Request> {
     }
     let generator = if args.baseline { Generator::Baseline } else { Generator::Dpar };
     let mut first = Request::new(config, generator, class, args.seed);
-    args.patching.apply(&mut first.controls);
-    args.sampling.apply(&mut first.controls);
+    args.patching.0.apply(&mut first.controls);
+    args.sampling.0.apply(&mut first.controls);
     first.check(config)?;
     Ok(first)
 }

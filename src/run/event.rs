@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::patching::{Patch, StartReason};
+use crate::patching::{Patch, PatchRule, Patches, StartReason};
 
 /// What happened at one position.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,6 +25,21 @@ pub struct Token {
     pub candidates: Vec<(u32, f32)>,
 }
 
+impl Token {
+    /// The tokens of a picture that was read and not drawn: no ranks, no probabilities. Codes and entropies (T).
+    pub fn read(codes: &[u32], entropies: &[f32], rule: &PatchRule) -> Vec<Self> {
+        let (mut run, mut patch) = (0, 0);
+        let token = |(position, (id, entropy)): (usize, (&u32, &f32))| {
+            let starts_patch = rule.start(position as u32, *entropy, run);
+            run = if starts_patch.is_some() { 1 } else { run + 1 };
+            patch += usize::from(starts_patch.is_some() && position > 0);
+            let (rank, probability, candidates) = (0, f32::NAN, Vec::new());
+            Self { position, id: *id, entropy: Some(*entropy), starts_patch, patch, rank, probability, candidates }
+        };
+        codes.iter().zip(entropies).enumerate().map(token).collect()
+    }
+}
+
 /// Figures of a finished run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Statistics {
@@ -41,6 +56,17 @@ pub struct Statistics {
 }
 
 impl Statistics {
+    /// Of a picture that was read, not drawn just now: it took no time.
+    pub fn of_read(patches: &Patches) -> Self {
+        Self {
+            tokens: patches.starts().len(),
+            patches: patches.count(),
+            average_patch_length: patches.average_length(),
+            elapsed: Duration::ZERO,
+            stopped: false,
+        }
+    }
+
     /// Milliseconds a token.
     pub fn ms_per_token(&self) -> f64 {
         self.elapsed.as_secs_f64() * 1000.0 / self.tokens.max(1) as f64

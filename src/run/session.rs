@@ -166,16 +166,16 @@ impl Session {
 
     /// Goes on after [`Session::pause`] or [`Session::run_to`].
     pub fn resume(&mut self) {
-        self.paused = false;
-        self.limit = self.engine.program().tokens;
-        self.last = None;
+        self.run_to(self.engine.program().tokens);
     }
 
     /// Runs on, but only until `position` tokens are drawn (single steps).
     pub fn run_to(&mut self, position: usize) {
         self.paused = false;
         self.limit = position.min(self.engine.program().tokens);
-        self.last = None;
+        if self.tokens.len() == self.submitted {
+            self.last = None; // nothing in flight: the time until now was a pause
+        }
     }
 
     /// Ends the run with what is drawn; [`Event::Done`] follows once the GPU has handed over what it was given.

@@ -1,7 +1,12 @@
 //! How the tests run the `dpar` program.
 #![allow(dead_code, missing_docs)]
+#![allow(clippy::unwrap_used, reason = "a test helper that unwraps fails with the right line")]
+
+use std::fs;
 
 use assert_cmd::Command;
+use dpar::run::trace::Trace;
+use serde_json::Value;
 use tempfile::TempDir;
 
 /// The small model: random weights, 8 x 8 tokens.
@@ -29,4 +34,26 @@ pub fn devices() -> Vec<&'static str> {
 
 pub fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+/// Runs `dpar generate` on the small model, with `--json`, and returns the JSON.
+pub fn generate(dir: &TempDir, device: &str, args: &[&str]) -> Value {
+    let mut all = vec!["generate", "--model", TINY, "--device", device, "--json"];
+    all.extend(args);
+    serde_json::from_str(&ok(dir, &all)).unwrap()
+}
+
+pub fn trace(dir: &TempDir, name: &str) -> Trace {
+    serde_json::from_slice(&fs::read(dir.path().join(name)).unwrap()).unwrap()
+}
+
+pub fn size(dir: &TempDir, name: &str) -> (u32, u32) {
+    image::open(dir.path().join(name)).unwrap().to_rgb8().dimensions()
+}
+
+pub fn names(dir: &TempDir) -> Vec<String> {
+    let mut names: Vec<String> =
+        fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
 }

@@ -10,6 +10,7 @@ mod picking;
 mod pictures;
 mod running;
 mod slider;
+mod turns;
 
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
@@ -81,7 +82,7 @@ fn draw(app: &mut Bench, class: usize, seed: u32) -> Published {
 fn finish(app: &mut Bench) -> Published {
     let state = until(app, "the picture is done", |s| s.phase == "done");
     let all = state.tokens;
-    let decoded = |app: &Bench| app.state().stage().main.as_ref().is_some_and(|p| p.frames.contains_key(&all));
+    let decoded = |app: &Bench| app.state().playback().main.as_ref().is_some_and(|p| p.frames.contains_key(&all));
     let start = Instant::now();
     while !decoded(app) {
         assert!(start.elapsed() < Duration::from_secs(100), "the picture is not decoded: {state:?}");

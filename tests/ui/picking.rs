@@ -43,7 +43,7 @@ fn what_is_chosen_before_the_recording_comes_stays() {
     });
     until(&mut app, "the recording plays", |s| s.source == "recorded");
     let state = until(&mut app, "the model is there", |s| s.model.is_some());
-    assert_eq!((state.class.as_str(), state.seed, state.threshold), ("owl", 77, 2.5));
+    assert_eq!((state.class.as_str(), state.seed, state.controls.threshold), ("owl", 77, 2.5));
 
     // On an earlier visit, too.
     let mut app = open(Settings { class: Some("panda".into()), seed: 5, ..Settings::default() }, |_| {});

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use dpar::app::panels::stats::Figures;
 use dpar::app::panels::tour::STOPS;
-use dpar::app::state::picture::{Cost, Picture, Source};
+use dpar::app::state::figures::{Cost, Figures};
+use dpar::app::state::picture::{Picture, Source};
 use dpar::app::state::playback::{Playback, Slot};
 use dpar::bundled::sheet::{Sheet, SheetLayout};
 use dpar::bundled::token_swatches::TokenSwatches;

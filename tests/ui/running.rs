@@ -1,7 +1,7 @@
 //! The whole app, driven by actions and keys, against what the library computes.
 
 use dpar::analysis::Region;
-use dpar::app::input::action::Export;
+use dpar::app::input::action::{Brought, Export};
 use dpar::app::panels::tour::STOPS;
 use dpar::app::state::picture::Source;
 use dpar::app::{Action, Launch, Settings};
@@ -45,7 +45,7 @@ fn draws_what_the_reference_drew_and_follows_the_threshold() {
     assert!(done.ms_per_token.is_some_and(|ms| ms > 0.0));
 
     // The grid follows the threshold; the picture stays.
-    let entropies = app.state().stage().main.as_ref().unwrap().entropies();
+    let entropies = app.state().playback().main.as_ref().unwrap().entropies();
     for (threshold, p_max, mode) in [
         (3.0, 4, Mode::EntropyRowBoundary),
         (6.5, 0, Mode::Entropy),
@@ -56,7 +56,7 @@ fn draws_what_the_reference_drew_and_follows_the_threshold() {
         act(&mut app, change);
         let expected = app.state().controls().rule(16).patches(&entropies).count();
         let moved = until(&mut app, "the grid follows", |s| s.patches == expected);
-        assert_eq!((&moved.ids, moved.threshold, moved.mode), (&done.ids, threshold, mode.name()));
+        assert_eq!((&moved.ids, moved.controls.threshold, moved.controls.mode), (&done.ids, threshold, mode));
         assert!(moved.regrid_ms.is_some());
     }
 
@@ -90,7 +90,7 @@ fn compares_with_the_baseline_and_shares_the_picture() {
     let both = until(&mut app, "both are done", |s| s.compare.as_ref().is_some_and(|c| c.tokens == 256));
     assert!(both.phase == "done" || both.phase == "running");
     finish(&mut app);
-    let other = app.state().stage().other.as_ref().unwrap();
+    let other = app.state().playback().other.as_ref().unwrap();
     assert!(other.is_done() && other.request.generator == Generator::Baseline);
     let ids: Vec<u32> = other.tokens.iter().map(|t| t.id).collect();
     assert_eq!(ids, library(model(), Request::new(&model().config, Generator::Baseline, 20, 2)));
@@ -141,11 +141,11 @@ fn compares_with_the_baseline_and_shares_the_picture() {
 #[test]
 fn an_image_of_ones_own_is_read_cut_up_and_completed() {
     let mut app = ready();
-    act(&mut app, Action::Image("mine.png".into(), png(300, 200)));
+    act(&mut app, Action::Image(Brought::File("mine.png".into(), png(300, 200))));
     let own = until(&mut app, "the image is read", |s| s.source == "own");
     let ids = own.ids.clone().unwrap();
     assert_eq!(ids.len(), 256);
-    let entropies = app.state().stage().main.as_ref().unwrap().entropies();
+    let entropies = app.state().playback().main.as_ref().unwrap().entropies();
     assert_eq!(own.patches, app.state().controls().rule(16).patches(&entropies).count());
     assert_eq!(own.link, "", "no link can carry an image");
     let change = controls(&app, |l| l.threshold = 1.0);
@@ -247,9 +247,9 @@ fn keys_switch_what_is_shown() {
     press(&mut app, Key::N);
     let now = view(&app);
     assert!(now.grid != grid && now.heat != heat && now.theme != theme);
-    let threshold = app.state().state().threshold;
+    let threshold = app.state().state().controls.threshold;
     press(&mut app, Key::CloseBracket);
-    assert!(app.state().state().threshold > threshold);
+    assert!(app.state().state().controls.threshold > threshold);
     let seed = app.state().state().seed;
     press(&mut app, Key::D);
     assert_ne!(app.state().state().seed, seed);
@@ -286,7 +286,7 @@ fn a_threshold_moved_on_the_way_counts_at_once_and_the_link_repeats_it() {
     act(&mut app, change);
     act(&mut app, Action::Speed(0.0));
     let done = finish(&mut app);
-    let main = app.state().stage().main.clone().unwrap();
+    let main = app.state().playback().main.clone().unwrap();
     assert_eq!(main.source, Source::Run);
     let entropy = |t: &&dpar::run::Token| t.starts_patch == Some(dpar::patching::StartReason::Entropy);
     let last = main.tokens.iter().filter(entropy).map(|t| t.position).max();
@@ -313,12 +313,12 @@ fn bad_input_is_said_and_harms_nothing() {
     assert!(said(&mut app, bad).contains("finite"));
     let bad = controls(&app, |l| l.sampling.temperature = 1e-6);
     assert!(said(&mut app, bad).contains("too small"));
-    assert!(app.state().state().threshold.is_finite());
+    assert!(app.state().state().controls.threshold.is_finite());
     for (name, bytes) in
         [("a.png", b"not a picture".to_vec()), ("cut.png", png(50, 50)[..60].to_vec()), ("empty.jpg", Vec::new())]
     {
         act(&mut app, Action::Dismiss);
-        act(&mut app, Action::Image(name.into(), bytes));
+        act(&mut app, Action::Image(Brought::File(name.into(), bytes)));
         let state = until(&mut app, "the image is refused", |s| s.message.is_some());
         assert!(state.message.unwrap().contains(name));
     }
@@ -360,7 +360,7 @@ fn a_link_or_a_model_that_is_wrong_is_said_at_the_start() {
     let state = until(&mut app, "the model is refused", |s| s.phase == "error");
     assert!(state.message.unwrap().contains("/no/such/folder"));
     assert!(said(&mut app, Action::Generate).contains("the model is not there"));
-    assert!(said(&mut app, Action::Image("a.png".into(), png(9, 9))).contains("the model is not there"));
+    assert!(said(&mut app, Action::Image(Brought::File("a.png".into(), png(9, 9)))).contains("the model is not there"));
     app.step();
 }
 
@@ -372,7 +372,7 @@ fn what_can_be_done_has_a_name_for_screen_readers_at_every_size() {
         until(&mut app, "the model is there", |s| s.model.is_some());
         draw(&mut app, 0, 1);
         act(&mut app, Action::Attend(Some(dpar::app::state::own::Attend::default())));
-        act(&mut app, Action::Image("a.png".into(), png(90, 60)));
+        act(&mut app, Action::Image(Brought::File("a.png".into(), png(90, 60))));
         until(&mut app, "the image is read", |s| s.source == "own");
         for over in [Action::Keys(true), Action::About(true), Action::Tour(Some(4))] {
             act(&mut app, over);

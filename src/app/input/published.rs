@@ -2,23 +2,21 @@
 
 use eframe::egui;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
-use serde::Serialize;
-use web_time::{Duration, Instant};
+use serde::{Serialize, Serializer};
 
+use crate::app::input::command::AppCommand;
+use crate::app::input::lookup;
+use crate::app::panels::threshold;
 use crate::app::state::app::App;
-use crate::app::state::app::ModelSlot;
+use crate::app::state::model_slot::ModelState;
 use crate::app::state::picture::Source;
-use crate::app::state::playback::Slot;
+use crate::controls::{CONTROLS, Controls};
 use crate::platform::ProgressStep;
 use crate::run::prompt;
 
-/// The state is published this often at most.
-pub(in crate::app) const PUBLISH: Duration = Duration::from_millis(100);
-
 /// What is published. Every key is always there; `null` where it is not known.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 #[allow(missing_docs)]
 pub struct Published {
     pub phase: &'static str,
@@ -28,9 +26,13 @@ pub struct Published {
     pub model: Option<String>,
     pub class: String,
     pub seed: u32,
-    pub threshold: f32,
-    pub p_max: u32,
-    pub mode: &'static str,
+    /// By their names in [`CONTROLS`].
+    #[serde(flatten, serialize_with = "by_name")]
+    pub controls: Controls,
+    /// Tokens a second at most; 0 is as fast as it goes.
+    pub speed: f32,
+    /// Where the threshold's slider ends, in nats.
+    pub most_surprise: f32,
     pub token: usize,
     pub tokens: usize,
     pub total: usize,
@@ -50,13 +52,16 @@ pub struct Published {
     pub attention: bool,
     pub bench: Option<crate::app::work::bench::BenchFigures>,
     pub first_token_ms: Option<f64>,
-    pub finished_ms: Option<f64>,
     pub source: &'static str,
     pub inspected: Option<usize>,
     pub decoded: usize,
     pub tour: Option<usize>,
     /// Once for each model.
     pub classes: Option<Vec<String>>,
+    /// What can be asked for, with the classes.
+    pub commands: Option<Vec<AppCommand>>,
+    /// What the figures are called, with the classes: key and words.
+    pub labels: Option<BTreeMap<&'static str, &'static str>>,
     /// Where the parts of the window are: left, top, width, height in points. For tests that use the mouse.
     pub places: BTreeMap<String, [f32; 4]>,
     pub hint: Option<String>,
@@ -68,8 +73,13 @@ pub struct Published {
 pub struct PublishedView {
     pub grid: bool,
     pub heat: bool,
+    pub pinned: bool,
+    /// As the command takes it.
+    pub attend: String,
     pub theme: &'static str,
     pub compare: bool,
+    pub about: bool,
+    pub keys: bool,
 }
 
 /// The picture beside.
@@ -81,30 +91,84 @@ pub struct Beside {
     pub ms_per_token: Option<f64>,
 }
 
+/// What figures and states are called; controls have their names in [`CONTROLS`].
+pub const LABELS: &[(&str, &str)] = &[
+    ("phase", "State"),
+    ("message", "Message"),
+    ("device", "Model runs on"),
+    ("renderer", "Drawn with"),
+    ("model", "Model"),
+    ("class", "Drawing"),
+    ("seed", "Seed"),
+    ("speed", "Tokens a second (0: as fast as it goes)"),
+    ("most_surprise", "Where the threshold's slider ends (nats)"),
+    ("token", "Shown token"),
+    ("tokens", "Tokens drawn"),
+    ("total", "Tokens in all"),
+    ("patches", "Patches (steps of the big network)"),
+    ("average_patch_length", "Tokens per patch"),
+    ("ms_per_token", "Milliseconds per token"),
+    ("steps_saved", "Steps saved"),
+    ("view.grid", "Patch grid shown"),
+    ("view.heat", "Entropy colours shown"),
+    ("view.pinned", "Threshold pinned"),
+    ("view.attend", "Attention shown"),
+    ("view.theme", "Theme"),
+    ("view.compare", "Comparison shown"),
+    ("view.about", "About is open"),
+    ("view.keys", "The sheet of keys is open"),
+    ("compare", "Baseline"),
+    ("compare.tokens", "Baseline: tokens drawn"),
+    ("compare.patches", "Baseline: steps"),
+    ("compare.ms_per_token", "Baseline: milliseconds per token"),
+    ("ids", "Token ids"),
+    ("link", "Link"),
+    ("progress", "Loading"),
+    ("progress.phase", "Loading"),
+    ("progress.done", "Loaded (bytes)"),
+    ("progress.total", "To load (bytes)"),
+    ("selfcheck", "Self-check"),
+    ("frames", "Frames drawn"),
+    ("longest_frame_ms", "Longest frame (ms)"),
+    ("regrid_ms", "From the slider to the new grid (ms)"),
+    ("attention", "Attention known"),
+    ("bench", "Bench"),
+    ("first_token_ms", "From opening to the first token (ms)"),
+    ("source", "Where the picture comes from"),
+    ("inspected", "Token in the inspector"),
+    ("decoded", "Partial pictures decoded"),
+    ("tour", "Stop of the tour"),
+    ("hint", "Hint"),
+    ("classes", "Classes"),
+    ("commands", "Commands"),
+    ("labels", "Labels"),
+    ("places", "Places"),
+];
+
+fn by_name<S: Serializer>(controls: &Controls, to: S) -> Result<S::Ok, S::Error> {
+    to.collect_map(CONTROLS.iter().map(|control| (control.name, control.get(controls))))
+}
+
 impl App {
     /// Publishes what has changed; whether more is to come.
     pub(in crate::app) fn publish(&mut self) -> bool {
-        if self.clock.publish.is_some_and(|at| at.elapsed() < PUBLISH) {
+        if self.publisher.is_early() {
             return true;
         }
         let mut state = self.state();
-        // A model may name thousands: said once, not with every frame.
-        if !self.told.as_ref().is_some_and(|told| Arc::ptr_eq(told, &self.config)) {
-            state.classes = Some(self.config.classes.clone());
-            self.told = Some(self.config.clone());
+        if self.publisher.is_new(&self.model.config) {
+            state.classes = Some(self.model.config.classes.clone());
+            state.commands = Some(lookup::all().collect());
+            let controls = CONTROLS.iter().map(|control| (control.name, control.label));
+            state.labels = Some(LABELS.iter().copied().chain(controls).collect());
         }
         match serde_json::to_string(&state) {
-            Ok(json) if json != self.published => {
-                crate::platform::publish(&json);
-                // A recording is not this person's picture: the address stays what they opened.
-                if state.source == "run" && self.linked != state.link {
-                    crate::platform::set_link(&state.link);
-                    self.linked = state.link;
+            // A recording is not this person's picture: the address stays what they opened.
+            Ok(json) => {
+                if self.publisher.tell(json) && state.source == "run" {
+                    self.publisher.link(state.link);
                 }
-                self.published = json;
-                self.clock.publish = Some(Instant::now());
             }
-            Ok(_) => {}
             Err(e) => log::warn!("the state cannot be published: {e}"),
         }
         false
@@ -112,77 +176,90 @@ impl App {
 
     /// The app's state, as the page and tests see it.
     pub fn state(&self) -> Published {
-        let main = self.stage.main.as_ref();
-        let figures = main.map(|p| self.figures(Slot::Main, p, &self.patches(p))).unwrap_or_default();
-        let phase = match (&self.model, main) {
-            (ModelSlot::Failed, _) => "error",
-            (_, _) if self.stage.is_live() && self.stage.is_paused() => "paused",
-            (_, _) if self.stage.is_live() => "running",
-            (ModelSlot::Loading(..), _) if self.stage.is_busy() => "recording",
-            (ModelSlot::Loading(..), _) => "loading",
-            (_, Some(p)) if p.source == Source::Run && p.is_done() => "done",
-            (_, Some(_)) if self.stage.is_busy() => "recording",
-            _ => "ready",
-        };
+        let f = self.facts();
+        let main = f.main.as_ref();
+        let figures = main.map(|shown| shown.figures.clone()).unwrap_or_default();
+        let picture = main.map(|shown| shown.picture);
         Published {
-            phase,
-            message: self.message.as_ref().map(|(text, _)| text.clone()),
-            device: self.backend.name(),
-            renderer: self.renderer.to_owned(),
-            model: if let ModelSlot::Ready(s) = &self.model { Some(s.files.hash.clone()) } else { None },
-            class: prompt::describe(&self.class, &self.config),
-            seed: self.settings.seed,
-            threshold: self.controls.threshold,
-            p_max: self.controls.p_max,
-            mode: self.controls.mode.name(),
+            phase: self.phase(),
+            message: f.message.map(|message| message.text.clone()),
+            device: f.device.clone(),
+            renderer: f.renderer.to_owned(),
+            model: f.hash.map(str::to_owned),
+            class: prompt::describe(f.class, f.config),
+            seed: f.settings.seed,
+            controls: f.controls.clone(),
+            speed: f.settings.speed,
+            most_surprise: threshold::range(f.config.vocab()),
             token: figures.tokens,
-            tokens: main.map_or(0, |p| p.tokens.len()),
-            total: self.config.tokens(),
+            tokens: picture.map_or(0, |p| p.tokens.len()),
+            total: f.config.tokens(),
             patches: figures.patches,
             average_patch_length: figures.average,
             ms_per_token: figures.ms_per_token,
             steps_saved: figures.saved,
             view: PublishedView {
-                grid: self.settings.grid,
-                heat: self.settings.heat,
-                theme: match self.settings.theme {
+                grid: f.settings.grid,
+                heat: f.settings.heat,
+                pinned: f.pinned.is_some(),
+                attend: f.attend.map_or_else(|| "off".to_owned(), |attend| attend.to_string()),
+                theme: match f.settings.theme {
                     egui::ThemePreference::Light => "light",
                     egui::ThemePreference::Dark => "dark",
                     egui::ThemePreference::System => "system",
                 },
-                compare: self.settings.compare,
+                compare: f.settings.compare,
+                about: f.about,
+                keys: f.keys,
             },
-            compare: self.stage.other.as_ref().map(|p| {
-                let f = self.figures(Slot::Other, p, &p.patches);
-                Beside { tokens: f.tokens, patches: f.patches, ms_per_token: f.ms_per_token }
+            compare: f.other.as_ref().map(|shown| Beside {
+                tokens: shown.figures.tokens,
+                patches: shown.figures.patches,
+                ms_per_token: shown.figures.ms_per_token,
             }),
-            ids: main.filter(|p| p.is_done()).map(|p| p.tokens.iter().map(|t| t.id).collect()),
+            ids: picture.filter(|p| p.is_done()).map(|p| p.tokens.iter().map(|t| t.id).collect()),
             link: self.link().unwrap_or_default(),
-            progress: if let ModelSlot::Loading(_, p) = &self.model { p.get() } else { None },
-            selfcheck: self.selfcheck.clone(),
+            progress: f.fetching.clone().flatten(),
+            selfcheck: f.selfcheck.map(str::to_owned),
             frames: self.clock.frames,
             longest_frame_ms: self.clock.longest_ms,
             regrid_ms: self.analyst.regrid_ms,
-            attention: self.attention.is_some(),
-            bench: self.benched.clone(),
+            attention: f.attention.is_some(),
+            bench: self.bench.figures.clone(),
             first_token_ms: self.clock.first_token_ms,
-            finished_ms: self.clock.finished_ms,
-            source: match main.map(|p| &p.source) {
+            source: match picture.map(|p| &p.source) {
                 Some(Source::Recorded) => "recorded",
                 Some(Source::Run) => "run",
                 Some(Source::Own(_) | Source::Original) => "own",
                 None => "none",
             },
-            inspected: self.hovered.or(self.selected),
-            decoded: main.map_or(0, |p| p.frames.len()),
-            tour: self.tour,
+            inspected: f.inspected,
+            decoded: picture.map_or(0, |p| p.frames.len()),
+            tour: f.tour,
             classes: None,
-            places: self
+            commands: None,
+            labels: None,
+            places: f
                 .places
                 .iter()
                 .map(|(p, r)| (format!("{p:?}").to_lowercase(), [r.min.x, r.min.y, r.width(), r.height()]))
                 .collect(),
             hint: (!self.launch.notice.is_empty()).then(|| self.launch.notice.clone()),
+        }
+    }
+
+    /// What goes on.
+    fn phase(&self) -> &'static str {
+        let runs = &self.playback;
+        match (&self.model.state, &runs.main) {
+            (ModelState::Failed, _) => "error",
+            (_, _) if runs.is_live() && runs.is_paused() => "paused",
+            (_, _) if runs.is_live() => "running",
+            (ModelState::Loading(..), _) if runs.is_busy() => "recording",
+            (ModelState::Loading(..), _) => "loading",
+            (_, Some(p)) if p.source == Source::Run && p.is_done() => "done",
+            (_, Some(_)) if runs.is_busy() => "recording",
+            _ => "ready",
         }
     }
 }

@@ -28,7 +28,7 @@ pub fn what(ui: &mut Ui, f: &Facts<'_>, picker: &mut Picker, out: &mut Vec<Actio
 
 /// Generate, pause, steps, stop.
 pub fn transport(ui: &mut Ui, f: &Facts<'_>, out: &mut Vec<Action>) {
-    let busy = f.stage.is_live();
+    let busy = f.playback.is_live();
     ui.horizontal_wrapped(|ui| {
         let label = egui::RichText::new("Generate").strong();
         let generate = egui::Button::new(label).fill(ui.visuals().selection.bg_fill);
@@ -36,8 +36,8 @@ pub fn transport(ui: &mut Ui, f: &Facts<'_>, out: &mut Vec<Action>) {
         if answer.on_disabled_hover_text("The model is still being fetched").clicked() {
             out.push(Action::Generate);
         }
-        let moving = f.stage.is_busy();
-        let (text, action) = if f.stage.is_paused() { ("Go on", Action::Resume) } else { ("Pause", Action::Pause) };
+        let moving = f.playback.is_busy();
+        let (text, action) = if f.playback.is_paused() { ("Go on", Action::Resume) } else { ("Pause", Action::Pause) };
         if ui.add_enabled(moving, egui::Button::new(text)).on_hover_text("Space").clicked() {
             out.push(action);
         }
@@ -70,7 +70,7 @@ pub fn transport(ui: &mut Ui, f: &Facts<'_>, out: &mut Vec<Action>) {
 }
 
 /// The threshold with its histogram, P_max and mode.
-pub fn patching(ui: &mut Ui, f: &Facts<'_>, entropies: &[f32], out: &mut Vec<Action>) {
+pub fn patching(ui: &mut Ui, f: &Facts<'_>, out: &mut Vec<Action>) {
     let defaults = f.config.controls();
     let mut controls = f.controls.clone();
     ui.horizontal(|ui| {
@@ -85,7 +85,8 @@ pub fn patching(ui: &mut Ui, f: &Facts<'_>, entropies: &[f32], out: &mut Vec<Act
             out.push(Action::Pin(!pinned));
         }
     });
-    threshold::slider(ui, &mut controls.threshold, f.pinned, defaults.threshold, f.config.vocab(), entropies)
+    let entropies = f.main.as_ref().map(|shown| shown.picture.entropies()).unwrap_or_default();
+    threshold::slider(ui, &mut controls.threshold, f.pinned, defaults.threshold, f.config.vocab(), &entropies)
         .on_hover_text("How uncertain the entropy model is about every token of this picture. Drag the line.");
     ui.horizontal(|ui| {
         let mut limit = controls.p_max;
@@ -204,7 +205,7 @@ pub fn own(ui: &mut Ui, f: &Facts<'_>, out: &mut Vec<Action>) {
             out.push(Action::OpenImage);
         }
     });
-    if let (Some(own), true) = (f.image, f.own) {
+    if let Some(own) = f.own {
         crop(ui, f, own, out);
         let grid = f.config.grid();
         let mut keep = f.keep.clone();

@@ -1,15 +1,39 @@
 //! What panels see of the app: plain data and references, read once a frame.
 
+use std::borrow::Cow;
+
 use eframe::egui;
 
 use crate::analysis::Region;
 use crate::app::panels::textures::Textures;
+use crate::app::panels::tour::Place;
+use crate::app::state::figures::Figures;
+use crate::app::state::message::Message;
 use crate::app::state::own::{Attend, Own};
-use crate::app::state::playback::Playback;
+use crate::app::state::picture::Picture;
+use crate::app::state::playback::{Playback, Slot};
 use crate::app::state::settings::Settings;
 use crate::checkpoint::config::ModelConfig;
 use crate::controls::Controls;
 use crate::mix::Mix;
+use crate::patching::Patches;
+use crate::platform::ProgressStep;
+
+/// A picture as it is shown now.
+pub struct ShownPicture<'a> {
+    /// Which of the two it is.
+    pub slot: Slot,
+    /// The picture.
+    pub picture: &'a Picture,
+    /// Its patches; under a moved threshold those that it would have.
+    pub patches: Cow<'a, Patches>,
+    /// Tokens shown: up to the cursor, or all that are drawn.
+    pub drawn: usize,
+    /// What they came to.
+    pub figures: Figures,
+    /// What stands over it.
+    pub title: String,
+}
 
 /// What panels see.
 pub struct Facts<'a> {
@@ -20,47 +44,79 @@ pub struct Facts<'a> {
     /// What is remembered.
     pub settings: &'a Settings,
     /// Pictures and runs.
-    pub stage: &'a Playback,
+    pub playback: &'a Playback,
+    /// The picture the app is about.
+    pub main: Option<ShownPicture<'a>>,
+    /// Beside it: the baseline's, or one's own image itself.
+    pub other: Option<ShownPicture<'a>>,
+    /// The same picture under the pinned threshold, where nothing else is beside it.
+    pub pinned_grid: Option<ShownPicture<'a>>,
     /// The chosen class.
     pub class: &'a Mix,
     /// The pinned threshold, in nats.
     pub pinned: Option<f32>,
-    /// Tokens shown: the cursor, or all that are drawn.
-    pub drawn: usize,
     /// The token in the inspector.
     pub inspected: Option<usize>,
+    /// The token that was kept there.
+    pub selected: Option<usize>,
+    /// The token under the pointer.
+    pub hovered: Option<usize>,
     /// Whether the threshold was moved away from the picture's own.
     pub moved: bool,
     /// Whether the model is ready.
     pub ready: bool,
+    /// How far its fetching is, where it is being fetched; nothing is known at first.
+    pub fetching: Option<Option<ProgressStep>>,
+    /// The same of the baseline's weights.
+    pub fetching_baseline: Option<ProgressStep>,
     /// Whether the picture is finished and decoded.
     pub finished: bool,
     /// Whether a link can draw the picture again.
     pub linkable: bool,
-    /// Whether the picture is a person's own.
-    pub own: bool,
-    /// What is known of it.
-    pub image: Option<&'a Own>,
+    /// A person's own image, where one is looked at.
+    pub own: Option<&'a Own>,
     /// What of it is kept.
     pub keep: &'a Region,
     /// Whether an image is being looked at.
     pub looking: bool,
-    /// Whether attention is shown, and whose.
+    /// Whose attention is shown.
     pub attend: Option<Attend>,
+    /// What the inspected patch attends to, where that is known: a weight a patch.
+    pub attention: Option<&'a [f32]>,
+    /// What is said, and what can be done about it.
+    pub message: Option<&'a Message>,
+    /// The tour's stop.
+    pub tour: Option<usize>,
+    /// What this is lies open.
+    pub about: bool,
+    /// The sheet of keys lies open.
+    pub keys: bool,
+    /// Where the parts of the window were, a frame ago.
+    pub places: &'a [(Place, egui::Rect)],
     /// Where the model runs.
-    pub device: &'a str,
+    pub device: String,
     /// Why it is not a GPU, where one would have been welcome.
     pub fallback: Option<&'a str>,
     /// What draws the window.
     pub renderer: &'a str,
+    /// The self-test's verdict.
+    pub selfcheck: Option<&'a str>,
     /// Where the model came from.
     pub source: &'a str,
     /// The model's hash.
     pub hash: Option<&'a str>,
-    pub(in crate::app) textures: &'a Textures,
+    /// Seconds since the app was opened.
+    pub now: f64,
+    /// What of the pictures is on the GPU that paints.
+    pub textures: &'a Textures,
 }
 
 impl Facts<'_> {
+    /// Tokens shown of the picture the app is about.
+    pub fn drawn(&self) -> usize {
+        self.main.as_ref().map_or(0, |shown| shown.drawn)
+    }
+
     /// A class's thumbnail: texture and place in it.
     pub fn thumbnail(&self, class: usize) -> Option<(egui::TextureId, egui::Rect)> {
         self.textures.thumbnail(class)

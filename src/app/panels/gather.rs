@@ -1,63 +1,111 @@
-//! From the app to what panels see of it.
+//! From the app to what panels see of it: once a frame.
 
-use crate::app::panels::facts::Facts;
-use crate::app::panels::stats::Figures;
-use crate::app::state::app::{App, ModelSlot};
-use crate::app::state::picture::{Cost, Picture, Source};
+use std::borrow::Cow;
+
+use crate::app::panels::facts::{Facts, ShownPicture};
+use crate::app::state::app::App;
+use crate::app::state::figures::{Cost, Figures};
+use crate::app::state::picture::{Picture, Source};
 use crate::app::state::playback::Slot;
 use crate::app::work::decoder;
+use crate::controls::Controls;
 use crate::patching::Patches;
+use crate::run::prompt;
 
 impl App {
-    /// Tokens shown: the cursor, or all that are drawn.
-    pub(in crate::app) fn drawn(&self) -> usize {
-        self.stage.main.as_ref().map_or(0, |p| self.drawn_of(p))
+    /// What panels, the published state and files see of the app.
+    pub(in crate::app) fn facts(&self) -> Facts<'_> {
+        let main = self.playback.main.as_ref().map(|p| self.shown(Slot::Main, p, self.patches(p)));
+        let other = self.playback.other.as_ref().map(|p| self.shown(Slot::Other, p, Cow::Borrowed(&p.patches)));
+        let picture = self.playback.main.as_ref();
+        let model = self.model.ready();
+        Facts {
+            config: &self.model.config,
+            controls: &self.chosen.controls,
+            settings: &self.chosen.settings,
+            playback: &self.playback,
+            pinned_grid: if other.is_none() { self.pinned_grid() } else { None },
+            main,
+            other,
+            class: &self.chosen.class,
+            pinned: self.chosen.pinned,
+            inspected: self.ui.inspected(),
+            selected: self.ui.selected,
+            hovered: self.ui.hovered,
+            moved: self.moved(),
+            ready: model.is_some(),
+            fetching: self.model.progress(),
+            fetching_baseline: self.model.baseline.as_ref().and_then(|(_, progress)| progress.get()),
+            finished: picture.is_some_and(|p| p.is_done() && decoder::finished(p).is_some()),
+            linkable: picture.is_some_and(|p| matches!(p.source, Source::Run | Source::Recorded)),
+            own: self.own.image.as_ref(),
+            keep: &self.own.keep,
+            looking: self.analyst.is_looking(),
+            attend: self.ui.attend,
+            attention: self.analyst.row.as_deref(),
+            message: self.ui.message.as_ref(),
+            tour: self.ui.tour,
+            about: self.ui.about,
+            keys: self.ui.keys,
+            places: &self.ui.places,
+            device: self.machine.backend.name(),
+            fallback: self.machine.backend.fallback.as_deref(),
+            renderer: self.machine.renderer,
+            selfcheck: self.analyst.selfcheck.as_deref(),
+            source: model.map_or("built-in model", |model| model.files.source.as_str()),
+            hash: self.model.hash(),
+            now: self.clock.now(),
+            textures: &self.ui.textures,
+        }
     }
 
-    pub(in crate::app) fn drawn_of(&self, picture: &Picture) -> usize {
-        self.seek.unwrap_or(usize::MAX).min(picture.tokens.len())
-    }
-
-    pub(in crate::app) fn figures(&self, slot: Slot, picture: &Picture, patches: &Patches) -> Figures {
-        let drawn = self.seek.unwrap_or(usize::MAX).min(picture.tokens.len());
-        let cost = Cost::of(&self.config, picture.request.generator);
+    fn shown<'a>(&self, slot: Slot, picture: &'a Picture, patches: Cow<'a, Patches>) -> ShownPicture<'a> {
+        let drawn = self.ui.drawn(picture);
+        let cost = Cost::of(&self.model.config, picture.request.generator);
         let measured = picture.source == Source::Run;
-        let ms = match (&picture.statistics, self.stage.session(slot)) {
+        let ms = match (&picture.statistics, self.playback.session(slot)) {
             (Some(s), _) if measured => Some(s.ms_per_token()),
             (_, Some(session)) => session.ms_per_token(),
             _ => None,
         };
-        Figures::of(picture, patches, drawn, cost, ms)
+        let figures = Figures::of(picture, &patches, drawn, cost, ms);
+        let title = self.title(slot, picture, &figures);
+        ShownPicture { slot, picture, patches, drawn, figures, title }
     }
 
-    pub(in crate::app) fn facts<'a>(&'a self, device: &'a str) -> Facts<'a> {
-        let main = self.stage.main.as_ref();
-        let studio = if let ModelSlot::Ready(studio) = &self.model { Some(studio) } else { None };
-        Facts {
-            config: &self.config,
-            controls: &self.controls,
-            settings: &self.settings,
-            stage: &self.stage,
-            class: &self.class,
-            pinned: self.pinned,
-            drawn: self.drawn(),
-            inspected: self.hovered.or(self.selected),
-            moved: self.moved(),
-            ready: studio.is_some(),
-            finished: main.is_some_and(|p| p.is_done() && decoder::finished(p).is_some()),
-            linkable: main
-                .is_some_and(|p| p.source != Source::Own(String::new()) && !matches!(p.source, Source::Own(_))),
-            own: self.own.is_some(),
-            image: self.own.as_ref(),
-            keep: &self.keep,
-            looking: self.analyst.is_looking(),
-            attend: self.attend,
-            device,
-            fallback: self.backend.fallback.as_deref(),
-            renderer: self.renderer,
-            source: studio.map_or("built-in model", |s| s.files.source.as_str()),
-            hash: studio.map(|s| s.files.hash.as_str()),
-            textures: &self.textures,
-        }
+    fn title(&self, slot: Slot, picture: &Picture, figures: &Figures) -> String {
+        let name = || prompt::describe(&picture.request.class, &self.model.config);
+        let name = match &picture.source {
+            Source::Original => return "your image".to_owned(),
+            _ if slot == Slot::Other => return format!("baseline: {} steps", picture.tokens.len()),
+            Source::Own(name) => name.rsplit(['/', '\\']).next().unwrap_or(name).to_owned(),
+            Source::Recorded => format!("{}, recorded", name()),
+            Source::Run => format!("{}, seed {}", name(), picture.request.seed),
+        };
+        format!("{name}: {} patches for {} tokens", figures.patches, figures.tokens)
+    }
+
+    fn pinned_grid(&self) -> Option<ShownPicture<'_>> {
+        let picture = self.playback.main.as_ref().filter(|p| p.is_done())?;
+        let threshold = self.chosen.pinned?;
+        let rule = Controls { threshold, ..self.chosen.controls.clone() }.rule(picture.grid);
+        let mut shown = self.shown(Slot::Main, picture, Cow::Owned(picture.patches_under(&rule)));
+        shown.title = format!("pinned at {threshold:.2} nats: {} patches", shown.patches.count());
+        Some(shown)
+    }
+
+    /// The patches to show for a picture: those of the moved threshold where its tokens are all there, else its own. The
+    /// merge kernel finds them; until it has, the grid stays as it was.
+    pub(in crate::app) fn patches<'a>(&'a self, picture: &'a Picture) -> Cow<'a, Patches> {
+        let merged = if self.moved() { self.analyst.merged(picture) } else { None };
+        Cow::Borrowed(merged.unwrap_or(&picture.patches))
+    }
+
+    /// Whether the finished picture was drawn under other controls than those now set.
+    pub(in crate::app) fn moved(&self) -> bool {
+        self.playback.main.as_ref().is_some_and(|p| {
+            let (a, b) = (p.last_controls(), &self.chosen.controls);
+            p.is_done() && (a.threshold, a.p_max, a.mode) != (b.threshold, b.p_max, b.mode)
+        })
     }
 }

@@ -3,16 +3,15 @@
 use eframe::egui::{self, Ui};
 
 use crate::app::input::action::Action;
-use crate::app::panels::facts::Facts;
+use crate::app::panels::facts::{Facts, ShownPicture};
 use crate::app::panels::theme;
 use crate::app::state::own::Attend;
 use crate::app::state::picture::{Source, why};
-use crate::patching::Patches;
 
 /// Shows the inspected token, or what to do to see one.
-pub fn show(ui: &mut Ui, f: &Facts<'_>, patches: &Patches, out: &mut Vec<Action>) {
+pub fn show(ui: &mut Ui, f: &Facts<'_>, shown: &ShownPicture<'_>, out: &mut Vec<Action>) {
     attention(ui, f, out);
-    let Some(picture) = &f.stage.main else { return };
+    let (picture, patches) = (shown.picture, &shown.patches);
     let Some(token) = f.inspected.and_then(|t| picture.tokens.get(t)) else {
         ui.label(theme::small(
             "Point at a token of the picture to see what the models thought of it; click to keep it here.",

@@ -3,6 +3,7 @@
 pub mod canvas;
 mod controls;
 pub mod facts;
+mod frame;
 mod gather;
 mod inspector;
 mod layout;

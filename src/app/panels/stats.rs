@@ -2,50 +2,10 @@
 
 use eframe::egui::{self, Ui};
 
-use crate::app::panels::facts::Facts;
+use crate::app::panels::facts::{Facts, ShownPicture};
 use crate::app::panels::theme;
-use crate::app::state::picture::{Cost, Picture};
+use crate::app::state::figures::Figures;
 use crate::checkpoint::config::Generator;
-use crate::patching::Patches;
-
-/// Figures of a picture at one moment.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Figures {
-    /// Tokens drawn.
-    pub tokens: usize,
-    /// Patches they make up.
-    pub patches: usize,
-    /// Average patch length.
-    pub average: f32,
-    /// Steps of the patch transformer saved: tokens - patches.
-    pub saved: usize,
-    /// Layer-steps, if the model's shape is known.
-    pub layer_steps: Option<usize>,
-    /// Milliseconds a token.
-    pub ms_per_token: Option<f64>,
-}
-
-impl Figures {
-    /// Of the first `drawn` tokens of a picture under `patches`.
-    pub fn of(
-        picture: &Picture,
-        patches: &Patches,
-        drawn: usize,
-        cost: Option<Cost>,
-        ms_per_token: Option<f64>,
-    ) -> Self {
-        let drawn = drawn.min(picture.tokens.len());
-        let count = patches.starts().iter().take(drawn).filter(|s| **s).count();
-        Self {
-            tokens: drawn,
-            patches: count,
-            average: drawn as f32 / count.max(1) as f32,
-            saved: drawn - count,
-            layer_steps: cost.map(|c| c.steps(drawn, count)),
-            ms_per_token,
-        }
-    }
-}
 
 /// The headline: steps instead of tokens.
 pub fn headline(ui: &mut Ui, figures: &Figures) {
@@ -67,7 +27,8 @@ fn meter(ui: &mut Ui, spent: usize, of: usize) {
 }
 
 /// The details.
-pub fn details(ui: &mut Ui, f: &Facts<'_>, figures: &Figures, picture: &Picture) {
+pub fn details(ui: &mut Ui, f: &Facts<'_>, shown: &ShownPicture<'_>) {
+    let (figures, picture) = (&shown.figures, shown.picture);
     egui::Grid::new(("figures", picture.id)).num_columns(2).spacing([12.0, 3.0]).show(ui, |ui| {
         let mut line = |name: &str, about: &str, value: String| {
             ui.label(theme::small(name)).on_hover_text(about);
@@ -86,6 +47,6 @@ pub fn details(ui: &mut Ui, f: &Facts<'_>, figures: &Figures, picture: &Picture)
         if let Some(ms) = figures.ms_per_token {
             line("time", "measured while it was drawn, pauses left out", format!("{ms:.1} ms a token"));
         }
-        line("runs on", "where the model runs", f.device.to_owned());
+        line("runs on", "where the model runs", f.device.clone());
     });
 }

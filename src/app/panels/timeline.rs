@@ -4,35 +4,37 @@ use eframe::egui::{self, Color32, Stroke, Ui};
 use egui_plot::{HLine, Line, LineStyle, Plot, PlotPoints, Points, VLine};
 
 use crate::app::input::action::Action;
-use crate::app::panels::facts::Facts;
+use crate::app::panels::facts::{Facts, ShownPicture};
 use crate::app::panels::theme;
-use crate::patching::Patches;
 
 /// The scrubber and, where there is room, the curve.
-pub fn show(ui: &mut Ui, f: &Facts<'_>, patches: &Patches, height: f32, out: &mut Vec<Action>) {
-    let Some(picture) = &f.stage.main else { return };
+pub fn show(ui: &mut Ui, f: &Facts<'_>, shown: &ShownPicture<'_>, height: f32, out: &mut Vec<Action>) {
+    let picture = shown.picture;
     let drawn = picture.tokens.len();
     ui.horizontal(|ui| {
-        let (text, about) =
-            if f.stage.is_moving() { ("Pause", "Hold (Space)") } else { ("Play", "Go on, or play from here (Space)") };
+        let (text, about) = if f.playback.is_moving() {
+            ("Pause", "Hold (Space)")
+        } else {
+            ("Play", "Go on, or play from here (Space)")
+        };
         if ui.button(text).on_hover_text(about).clicked() {
-            out.push(if f.stage.is_moving() {
+            out.push(if f.playback.is_moving() {
                 Action::Pause
-            } else if f.stage.is_paused() {
+            } else if f.playback.is_paused() {
                 Action::Resume
             } else {
                 Action::Play
             });
         }
-        let mut at = f.drawn;
+        let mut at = shown.drawn;
         ui.spacing_mut().slider_width = (ui.available_width() - 130.0).max(80.0);
         let slider = egui::Slider::new(&mut at, 0..=drawn.max(1)).show_value(false).trailing_fill(true);
         let answer = ui.add_enabled(drawn > 0, slider).on_hover_text("Scrub through the run (arrow keys, Home, End)");
-        answer.widget_info(|| egui::WidgetInfo::slider(true, f.drawn as f64, "token shown"));
+        answer.widget_info(|| egui::WidgetInfo::slider(true, shown.drawn as f64, "token shown"));
         if answer.changed() {
             out.push(Action::Seek((at < drawn).then_some(at)));
         }
-        ui.label(format!("token {} of {}", f.drawn, picture.total()));
+        ui.label(format!("token {} of {}", shown.drawn, picture.total()));
     });
     if height < 60.0 {
         return;
@@ -40,7 +42,7 @@ pub fn show(ui: &mut Ui, f: &Facts<'_>, patches: &Patches, height: f32, out: &mu
     let entropies: Vec<[f64; 2]> =
         picture.tokens.iter().filter_map(|t| t.entropy.map(|e| [t.position as f64, f64::from(e)])).collect();
     let most = f64::from((f.config.vocab() as f32).ln());
-    let starts: Vec<[f64; 2]> = patches.list().iter().filter_map(|p| entropies.get(p.first).copied()).collect();
+    let starts: Vec<[f64; 2]> = shown.patches.list().iter().filter_map(|p| entropies.get(p.first).copied()).collect();
     let curve = ui.visuals().weak_text_color();
     let response = Plot::new("entropies")
         .height(height)
@@ -66,8 +68,8 @@ pub fn show(ui: &mut Ui, f: &Facts<'_>, patches: &Patches, height: f32, out: &mu
             if let Some(pinned) = f.pinned {
                 plot.hline(HLine::new("pinned", f64::from(pinned)).stroke(Stroke::new(1.5, theme::PINNED)));
             }
-            if f.drawn < picture.total() {
-                plot.vline(VLine::new("shown", f.drawn as f64).stroke(Stroke::new(1.0, theme::CURRENT)));
+            if shown.drawn < picture.total() {
+                plot.vline(VLine::new("shown", shown.drawn as f64).stroke(Stroke::new(1.0, theme::CURRENT)));
             }
             if let Some(token) = f.inspected {
                 plot.vline(VLine::new("inspected", token as f64).style(LineStyle::dashed_loose()));

@@ -2,14 +2,15 @@
 
 use eframe::egui::{self, Rect, Ui};
 
-use crate::app::input::action::{Action, KEYS};
+use crate::app::input::action::Action;
+use crate::app::input::commands::COMMANDS;
 use crate::app::panels::facts::Facts;
 use crate::app::panels::theme;
-use crate::app::panels::tour;
-use crate::app::state::app::App;
+use crate::app::panels::tour::{self, Place};
+use crate::app::state::message::Message;
 
 /// The keys.
-pub fn keys(ctx: &egui::Context, out: &mut Vec<Action>) {
+fn keys(ctx: &egui::Context, out: &mut Vec<Action>) {
     let mut open = true;
     egui::Window::new("Keys")
         .open(&mut open)
@@ -20,9 +21,9 @@ pub fn keys(ctx: &egui::Context, out: &mut Vec<Action>) {
             let room = (ui.ctx().content_rect().height() - 120.0).max(100.0);
             egui::ScrollArea::vertical().max_height(room).min_scrolled_height(room).show(ui, |ui| {
                 egui::Grid::new("keys").num_columns(2).spacing([18.0, 4.0]).striped(true).show(ui, |ui| {
-                    for k in KEYS {
+                    for (k, about) in COMMANDS.iter().flat_map(|c| c.keys.iter().map(|k| (k, c.about))) {
                         ui.label(egui::RichText::new(k.label).monospace().strong());
-                        ui.label(k.about);
+                        ui.label(about);
                         ui.end_row();
                     }
                     ui.label(egui::RichText::new("Tab").monospace().strong());
@@ -42,7 +43,7 @@ pub fn keys(ctx: &egui::Context, out: &mut Vec<Action>) {
 }
 
 /// What this is, whose work it is, and where it runs.
-pub fn about(ctx: &egui::Context, f: &Facts<'_>, selfcheck: Option<&str>, out: &mut Vec<Action>) {
+fn about(ctx: &egui::Context, f: &Facts<'_>, out: &mut Vec<Action>) {
     let mut open = true;
     let width = (ctx.content_rect().width() - 48.0).min(540.0);
     egui::Window::new("About")
@@ -53,17 +54,14 @@ pub fn about(ctx: &egui::Context, f: &Facts<'_>, selfcheck: Option<&str>, out: &
         .anchor(egui::Align2::CENTER_CENTER, [0.0, 0.0])
         .show(ctx, |ui| {
             let room = (ui.ctx().content_rect().height() - 120.0).max(100.0);
-            egui::ScrollArea::vertical()
-                .max_height(room)
-                .min_scrolled_height(room)
-                .show(ui, |ui| about_text(ui, f, selfcheck));
+            egui::ScrollArea::vertical().max_height(room).min_scrolled_height(room).show(ui, |ui| about_text(ui, f));
         });
     if !open {
         out.push(Action::About(false));
     }
 }
 
-fn about_text(ui: &mut Ui, f: &Facts<'_>, selfcheck: Option<&str>) {
+fn about_text(ui: &mut Ui, f: &Facts<'_>) {
     ui.label(egui::RichText::new("DPAR: dynamic patchification for autoregressive image generation").strong());
     ui.label(
         "An image model of this kind draws token after token, like a language model writes. Most tokens of a picture are \
@@ -80,12 +78,12 @@ fn about_text(ui: &mut Ui, f: &Facts<'_>, selfcheck: Option<&str>) {
         };
         let c = f.config;
         line("version", env!("CARGO_PKG_VERSION").into());
-        line("runs on", f.device.into());
+        line("runs on", f.device.clone());
         if let Some(why) = f.fallback {
             line("why no GPU", why.into());
         }
         line("window drawn with", f.renderer.into());
-        line("self-test", selfcheck.unwrap_or("not run yet").into());
+        line("self-test", f.selfcheck.unwrap_or("not run yet").into());
         line("model", format!("{} ({})", f.source, f.hash.unwrap_or("not loaded")));
         line(
             "pictures",
@@ -119,16 +117,16 @@ fn about_text(ui: &mut Ui, f: &Facts<'_>, selfcheck: Option<&str>) {
 }
 
 /// A message that stays until it is put away.
-pub fn message(ui: &mut Ui, text: &str, action: Option<(&str, Action)>, out: &mut Vec<Action>) {
+pub fn message(ui: &mut Ui, message: &Message, out: &mut Vec<Action>) {
     egui::Frame::new().fill(ui.visuals().warn_fg_color.gamma_multiply(0.22)).inner_margin(6.0).corner_radius(4.0).show(
         ui,
         |ui| {
             ui.horizontal_wrapped(|ui| {
-                ui.label(egui::RichText::new(text).color(ui.visuals().strong_text_color()));
-                if let Some((label, action)) = action
-                    && ui.button(label).clicked()
+                ui.label(egui::RichText::new(&message.text).color(ui.visuals().strong_text_color()));
+                if let Some((label, action)) = &message.offer
+                    && ui.button(*label).clicked()
                 {
-                    out.push(action);
+                    out.push(action.clone());
                 }
                 if ui.button("OK").on_hover_text("Put this away (Esc)").clicked() {
                     out.push(Action::Dismiss);
@@ -138,34 +136,30 @@ pub fn message(ui: &mut Ui, text: &str, action: Option<(&str, Action)>, out: &mu
     );
 }
 
-impl App {
-    /// What lies over everything: tour, keys, about.
-    pub(in crate::app) fn overlays(&mut self, ctx: &egui::Context, out: &mut Vec<Action>) {
-        if self.keys {
-            keys(ctx, out);
-        }
-        if self.about {
-            let device = self.backend.name();
-            about(ctx, &self.facts(&device), self.selfcheck.as_deref(), out);
-        }
-        if let Some(stop) = self.tour {
-            let place = tour::STOPS.get(stop).map(|s| s.place);
-            let target = self.places.iter().find(|(p, _)| Some(*p) == place).map(|(_, rect)| *rect);
-            let screen = ctx.content_rect();
-            tour::show(ctx, stop, target.map(|r| r.intersect(screen)).filter(Rect::is_positive), out);
-        }
-        if ctx.input(|i| !i.raw.hovered_files.is_empty()) {
-            let painter = ctx.layer_painter(egui::LayerId::new(egui::Order::Foreground, egui::Id::unique("drop")));
-            let screen = ctx.content_rect();
-            painter.rect_filled(screen, 0.0, egui::Color32::from_black_alpha(160));
-            let font = egui::FontId::proportional(22.0);
-            painter.text(
-                screen.center(),
-                egui::Align2::CENTER_CENTER,
-                "Let go to see this picture's patches",
-                font,
-                egui::Color32::WHITE,
-            );
-        }
+/// What lies over everything: tour, keys, about. `places`: where the parts of the window are.
+pub fn show(ctx: &egui::Context, f: &Facts<'_>, places: &[(Place, Rect)], out: &mut Vec<Action>) {
+    if f.keys {
+        keys(ctx, out);
+    }
+    if f.about {
+        about(ctx, f, out);
+    }
+    if let Some(stop) = f.tour {
+        let place = tour::STOPS.get(stop).map(|s| s.place);
+        let target = places.iter().find(|(p, _)| Some(*p) == place).map(|(_, rect)| *rect);
+        let screen = ctx.content_rect();
+        tour::show(ctx, stop, target.map(|r| r.intersect(screen)).filter(Rect::is_positive), out);
+    }
+    if ctx.input(|i| !i.raw.hovered_files.is_empty()) {
+        let painter = ctx.layer_painter(egui::LayerId::new(egui::Order::Foreground, egui::Id::unique("drop")));
+        let screen = ctx.content_rect();
+        painter.rect_filled(screen, 0.0, egui::Color32::from_black_alpha(160));
+        painter.text(
+            screen.center(),
+            egui::Align2::CENTER_CENTER,
+            "Let go to see this picture's patches",
+            egui::FontId::proportional(22.0),
+            egui::Color32::WHITE,
+        );
     }
 }

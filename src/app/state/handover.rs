@@ -2,14 +2,11 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::analysis::Region;
-use crate::app::state::own::Own;
+use crate::app::state::chosen::Chosen;
+use crate::app::state::own::OwnPicture;
 use crate::app::state::picture::Picture;
-use crate::app::state::settings::Settings;
 use crate::checkpoint::ModelFiles;
-use crate::controls::Controls;
 use crate::engine::backend::{Backend, DeviceChoice};
-use crate::mix::Mix;
 use crate::run::request::Request;
 
 /// Passed from a window to the one that is opened after it.
@@ -40,14 +37,10 @@ pub enum Reopen {
 /// What a person would miss.
 #[derive(Debug)]
 pub struct Carried {
-    pub(in crate::app) settings: Settings,
-    pub(in crate::app) controls: Controls,
-    pub(in crate::app) class: Mix,
-    pub(in crate::app) pinned: Option<f32>,
+    pub(in crate::app) chosen: Chosen,
     pub(in crate::app) seek: Option<usize>,
     pub(in crate::app) selected: Option<usize>,
-    pub(in crate::app) keep: Region,
-    pub(in crate::app) own: Option<Own>,
+    pub(in crate::app) own: OwnPicture,
     pub(in crate::app) main: Option<Picture>,
     pub(in crate::app) other: Option<Picture>,
     /// Read and checked once.

@@ -2,6 +2,7 @@
 
 use eframe::egui::{ColorImage, ThemePreference};
 
+use crate::app::work::decoder::Decoder;
 use crate::bundled::Extras;
 use crate::error::Result;
 use crate::platform::Task;
@@ -13,6 +14,7 @@ pub type NamedFile = (String, Vec<u8>);
 /// Work under way beside the frame, and what it leaves for the next one.
 #[derive(Default)]
 pub struct Jobs {
+    pub(in crate::app) decoder: Decoder,
     pub(in crate::app) open: Option<Task<Result<Option<NamedFile>>>>,
     pub(in crate::app) save: Option<Task<Result<Option<String>>>>,
     /// An animation that is being encoded, and its file's name.

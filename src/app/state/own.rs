@@ -1,10 +1,11 @@
 //! A person's own image, and whose attention is looked at.
 
+use std::fmt;
 use std::sync::Arc;
 
 use image::{DynamicImage, RgbImage};
 
-use crate::analysis::Analysis;
+use crate::analysis::{Analysis, Region};
 
 /// Which part of the patch transformer is looked at.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -13,6 +14,16 @@ pub struct Attend {
     pub layer: usize,
     /// Head, from 0; `None` is the average of all.
     pub head: Option<usize>,
+}
+
+/// As the command takes it: `2`, `2.0`.
+impl fmt::Display for Attend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.head {
+            Some(head) => write!(f, "{}.{head}", self.layer),
+            None => write!(f, "{}", self.layer),
+        }
+    }
 }
 
 /// A person's image.
@@ -28,4 +39,19 @@ pub struct Own {
     pub square: Arc<RgbImage>,
     /// What they make of it.
     pub analysis: Arc<Analysis>,
+}
+
+/// A person's image, where one is looked at.
+#[derive(Clone, Debug)]
+pub struct OwnPicture {
+    /// The image.
+    pub image: Option<Own>,
+    /// What of it is kept when the model draws the rest.
+    pub keep: Region,
+}
+
+impl Default for OwnPicture {
+    fn default() -> Self {
+        Self { image: None, keep: Region::first_rows(0, 0) }
+    }
 }

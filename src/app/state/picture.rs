@@ -8,8 +8,7 @@ use eframe::egui::{Color32, ColorImage};
 use image::RgbImage;
 
 use crate::bundled::token_swatches::TokenSwatches;
-use crate::checkpoint::config::Generator;
-use crate::checkpoint::config::{ModelConfig, TransformerConfig};
+use crate::checkpoint::config::ModelConfig;
 use crate::controls::Controls;
 use crate::patching::{PatchRule, Patches, StartReason};
 use crate::run::request::Request;
@@ -80,6 +79,17 @@ impl Picture {
         self.statistics.is_some()
     }
 
+    /// Only the first of these tokens, as when they had just been drawn; decoded pictures stay.
+    pub fn restart(&mut self, tokens: &[Token]) {
+        self.tokens.clear();
+        self.flashes.clear();
+        self.patches = Patches::from_starts(Vec::new(), self.grid as u32);
+        self.statistics = None;
+        for token in tokens {
+            self.push(token.clone(), f64::NEG_INFINITY);
+        }
+    }
+
     /// Takes an event of its run, `now` in seconds.
     pub fn accept(&mut self, event: Event, now: f64) {
         match event {
@@ -95,9 +105,8 @@ impl Picture {
             self.flashes.retain(|(_, born)| now - born < 1.0);
             self.flashes.push((token.position, now));
         }
+        self.patches.push(token.starts_patch.is_some());
         self.tokens.push(token);
-        let starts = self.tokens.iter().map(|t| t.starts_patch.is_some()).collect();
-        self.patches = Patches::from_starts(starts, self.grid as u32);
     }
 
     /// Adds a decoded picture of the first `tokens` tokens.
@@ -177,36 +186,6 @@ impl Picture {
             }
         }
         image
-    }
-}
-
-/// What runs cost, counted in layers: one layer on one token or patch is one step.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Cost {
-    /// Layers that run for every token (entropy model, patch encoder, patch decoder; or the whole baseline).
-    pub per_token: usize,
-    /// Layers that run for every patch (the patch transformer).
-    pub per_patch: usize,
-}
-
-impl Cost {
-    /// Of one of a model folder's generators, if it has it.
-    pub fn of(config: &ModelConfig, generator: Generator) -> Option<Self> {
-        let layers = |c: &TransformerConfig| c.n_layer;
-        match generator {
-            Generator::Baseline => config.baseline.as_ref().map(|c| Self { per_token: layers(c), per_patch: 0 }),
-            Generator::Dpar => config.dpar.as_ref().map(|c| Self {
-                per_token: config.entropy.as_ref().map_or(0, layers)
-                    + c.n_local_encoder_layers
-                    + c.n_local_decoder_layers,
-                per_patch: c.n_layer,
-            }),
-        }
-    }
-
-    /// Layer-steps of so many tokens in so many patches.
-    pub fn steps(self, tokens: usize, patches: usize) -> usize {
-        self.per_token * tokens + self.per_patch * patches
     }
 }
 

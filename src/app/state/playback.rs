@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::app::state::picture::{Picture, Source};
+use crate::app::state::turns::{Standing, Standings, Turns};
 use crate::app::work::loaded_model::{LoadedModel, Wake};
 use crate::checkpoint::config::Generator;
 use crate::controls::Controls;
@@ -20,9 +21,6 @@ const CPU_BUDGET: [Duration; 2] = [Duration::from_millis(24), Duration::from_mil
 /// How long a submit may take while tokens are only repeated (after a lost device): nobody wants to watch that again, and
 /// the cost of a frame is best shared by many of them.
 const REPEAT_BUDGET: Duration = Duration::from_millis(250);
-/// Tokens a run draws before it is the other's turn: short enough to watch, long enough to keep a GPU busy. Taking turns
-/// (and not sharing the device) is what makes the times of the two comparable.
-const TURN: usize = 16;
 
 /// Which picture a run fills.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,18 +31,12 @@ pub enum Slot {
     Other,
 }
 
-/// How far to go before holding.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Until {
-    End,
-    Tokens(usize),
-    Patches(usize),
-}
+/// As [`Standings`] has them.
+const SLOTS: [Slot; 2] = [Slot::Main, Slot::Other];
 
 struct ActiveRun {
     slot: Slot,
     session: Session,
-    held: bool,
     /// Least and most.
     budget: [Duration; 2],
 }
@@ -67,10 +59,7 @@ pub struct Playback {
     runs: Vec<ActiveRun>,
     tapes: Vec<Tape>,
     waiting: Vec<(Slot, Request)>,
-    turn: usize,
-    paused: bool,
-    until: Option<Until>,
-    pace: Option<(f64, usize)>,
+    turns: Turns,
     /// How long the last frame took.
     pub frame: Duration,
 }
@@ -104,37 +93,34 @@ impl Playback {
 
     /// Whether it is held.
     pub fn is_paused(&self) -> bool {
-        self.paused
+        self.turns.is_paused()
     }
 
     /// Whether frames are wanted as fast as they come.
     pub fn is_moving(&self) -> bool {
-        self.is_busy() && !self.paused
+        self.is_busy() && !self.turns.is_paused()
     }
 
     /// Ends what goes on and gives the engines back; pictures stay as they are.
-    pub fn clear(&mut self, studio: Option<&mut LoadedModel>) {
+    pub fn clear(&mut self, model: Option<&mut LoadedModel>) {
         let runs = std::mem::take(&mut self.runs);
-        if let Some(studio) = studio {
+        if let Some(model) = model {
             for run in runs {
                 let generator = run.session.request().generator;
-                studio.give(generator, run.session.into_engine());
+                model.give(generator, run.session.into_engine());
             }
         }
         self.tapes.clear();
         self.waiting.clear();
-        self.paused = false;
-        self.until = None;
-        self.pace = None;
+        self.turns = Turns::default();
     }
 
     /// Draws one picture, or two in turns, as soon as their engines are there.
-    pub fn start(&mut self, studio: &mut LoadedModel, requests: Vec<Request>) {
-        self.clear(Some(studio));
-        let config = &studio.files.config;
-        let slots = [Slot::Main, Slot::Other];
+    pub fn start(&mut self, model: &mut LoadedModel, requests: Vec<Request>) {
+        self.clear(Some(model));
+        let config = &model.files.config;
         self.other = None;
-        for (slot, request) in slots.into_iter().zip(requests) {
+        for (slot, request) in SLOTS.into_iter().zip(requests) {
             let picture = Picture::new(Source::Run, request.clone(), config);
             match slot {
                 Slot::Main => self.main = Some(picture),
@@ -142,7 +128,6 @@ impl Playback {
             }
             self.waiting.push((slot, request));
         }
-        self.turn = 0;
     }
 
     /// Plays a recorded run into a picture.
@@ -155,44 +140,61 @@ impl Playback {
         from: usize,
         now: f64,
     ) {
-        picture.tokens.clear();
-        picture.flashes.clear();
-        picture.statistics = None;
-        for token in &tokens[..from.min(tokens.len())] {
-            picture.push(token.clone(), f64::NEG_INFINITY);
-        }
+        picture.restart(&tokens[..from.min(tokens.len())]);
         match slot {
             Slot::Main => self.main = Some(picture),
             Slot::Other => self.other = Some(picture),
         }
         let tokens = tokens.into_iter().skip(from);
         self.tapes.push(Tape { slot, tokens, statistics, due: now });
-        self.paused = false;
+        self.turns = Turns::default();
     }
 
     /// Holds.
     pub fn pause(&mut self) {
-        self.paused = true;
-        for run in &mut self.runs {
-            run.session.pause();
-        }
+        self.turns.pause();
     }
 
     /// Goes on.
     pub fn resume(&mut self) {
-        self.set_until(Until::End);
+        self.turns.resume();
     }
 
-    /// Goes on for one token.
+    /// Goes on for one token, of a recorded run too.
     pub fn step_token(&mut self) {
         let drawn = self.main.as_ref().map_or(0, |p| p.tokens.len());
-        self.set_until(Until::Tokens(drawn + 1));
+        self.turns.step_token(&self.standings());
+        self.wind(|main| main.tokens.len() > drawn);
     }
 
-    /// Goes on until the next patch begins.
+    /// Goes on until the next patch begins, of a recorded run too.
     pub fn step_patch(&mut self) {
         let patches = self.main.as_ref().map_or(0, |p| p.patches.count());
-        self.set_until(Until::Patches(patches + 1));
+        self.turns.step_patch(&self.standings());
+        self.wind(|main| main.patches.count() > patches);
+    }
+
+    /// Recorded runs go on, token by token, until the main picture is `there`; then they are held.
+    fn wind(&mut self, there: impl Fn(&Picture) -> bool) {
+        if self.tapes.is_empty() {
+            return;
+        }
+        self.turns.pause();
+        let mut tapes = std::mem::take(&mut self.tapes);
+        while self.main.as_ref().is_some_and(|main| !there(main)) && !tapes.is_empty() {
+            tapes.retain_mut(|tape| self.next_of(tape, f64::NEG_INFINITY));
+        }
+        self.tapes = tapes;
+    }
+
+    /// Plays the next token of a tape; whether there was one.
+    fn next_of(&mut self, tape: &mut Tape, now: f64) -> bool {
+        let Some(picture) = self.picture_mut(tape.slot) else { return false };
+        match tape.tokens.next() {
+            Some(token) => picture.push(token, now),
+            None => picture.statistics = Some(tape.statistics.clone()),
+        }
+        picture.statistics.is_none()
     }
 
     /// Ends the runs with what is drawn; of a recorded run all is known, so it is shown to its end.
@@ -207,8 +209,7 @@ impl Playback {
             run.session.stop();
         }
         self.waiting.clear();
-        self.paused = false;
-        self.until = None;
+        self.turns.resume();
     }
 
     /// Passes moved controls to the runs; from the next submit on they count.
@@ -231,157 +232,85 @@ impl Playback {
     ///
     /// # Errors
     /// [`crate::Error::DeviceLost`] and whatever else ends a run.
-    pub fn advance(&mut self, studio: Option<&mut LoadedModel>, wake: &Wake, now: f64, speed: f32) -> Result<()> {
+    pub fn advance(&mut self, model: Option<&mut LoadedModel>, wake: &Wake, now: f64, speed: f32) -> Result<()> {
         self.play_on(now, speed);
-        let Some(studio) = studio else { return Ok(()) };
-        studio.poll()?;
-        self.begin(studio, wake)?;
-        if self.runs.is_empty() {
-            return Ok(());
-        }
-        self.turn %= self.runs.len();
-        self.pace(now, speed);
-        let sole = self.runs.len() == 1;
-        let run = &mut self.runs[self.turn];
-        let drawn = run.session.tokens().len();
-        if run.held && !self.paused {
-            let goal = self.until_of(self.turn, drawn, sole);
-            let run = &mut self.runs[self.turn];
-            run.session.run_to(goal);
-            run.held = false;
-        }
-        let run = &mut self.runs[self.turn];
-        let repeated = run.session.request().forced.get(drawn).is_some_and(Option::is_some);
-        let budget = if repeated { REPEAT_BUDGET } else { self.frame.clamp(run.budget[0], run.budget[1]) };
-        run.session.set_budget(budget);
-        let events = run.session.step()?;
-        let (slot, done) = (run.slot, run.session.is_done());
-        let drawn_now = run.session.tokens().len();
-        for event in events {
-            if let Some(picture) = self.picture_mut(slot) {
-                picture.accept(event, now);
+        let Some(model) = model else { return Ok(()) };
+        model.poll()?;
+        self.begin(model, wake)?;
+        let grant = self.turns.next(&self.standings(), now, speed);
+        let mut runs = std::mem::take(&mut self.runs);
+        let mut outcome = Ok(());
+        for run in &mut runs {
+            match grant.filter(|grant| SLOTS[grant.run] == run.slot) {
+                Some(grant) => run.session.run_to(grant.to),
+                None => run.session.pause(),
+            }
+            let drawn = run.session.tokens().len();
+            let repeated = run.session.request().forced.get(drawn).is_some_and(Option::is_some);
+            let budget = if repeated { REPEAT_BUDGET } else { self.frame.clamp(run.budget[0], run.budget[1]) };
+            run.session.set_budget(budget);
+            // What was in flight comes in, also where it is not this run's turn any more.
+            match (run.session.step(), self.picture_mut(run.slot)) {
+                (Ok(events), Some(picture)) => events.into_iter().for_each(|event| picture.accept(event, now)),
+                (Ok(_), None) => {}
+                (Err(e), _) => outcome = Err(e),
             }
         }
-        if done {
-            let run = self.runs.remove(self.turn);
-            let changes = run.session.changes().to_vec();
-            if let Some(picture) = self.picture_mut(slot) {
-                picture.request.schedule = changes;
+        for run in runs {
+            if !run.session.is_done() {
+                self.runs.push(run);
+                continue;
             }
-            studio.give(run.session.request().generator, run.session.into_engine());
-        } else {
-            self.hold_or_pass(drawn_now, sole);
+            if let Some(picture) = self.picture_mut(run.slot) {
+                picture.request.schedule = run.session.changes().to_vec();
+            }
+            model.give(run.session.request().generator, run.session.into_engine());
         }
-        Ok(())
+        outcome
+    }
+
+    /// Where the runs stand.
+    fn standings(&self) -> Standings {
+        SLOTS.map(|slot| {
+            let (run, picture) = (self.session(slot)?, self.picture(slot)?);
+            let (patches, total) = (picture.patches.count(), picture.total());
+            Some(Standing { drawn: run.tokens().len(), patches, total })
+        })
     }
 
     /// Starts the sessions whose engines are ready.
-    fn begin(&mut self, studio: &mut LoadedModel, wake: &Wake) -> Result<()> {
+    fn begin(&mut self, model: &mut LoadedModel, wake: &Wake) -> Result<()> {
         let mut still = Vec::new();
         for (slot, request) in std::mem::take(&mut self.waiting) {
-            let Some(engine) = studio.take(request.generator, wake) else {
+            let Some(engine) = model.take(request.generator, wake) else {
                 still.push((slot, request));
                 continue;
             };
             let budget = if matches!(engine, Engine::Cpu(_)) { CPU_BUDGET } else { GPU_BUDGET };
-            let mut session = Session::new(engine, &studio.files.config, request)?.with_budget(budget[0]);
-            if self.paused {
-                session.pause();
-            }
-            self.runs.push(ActiveRun { slot, session, held: true, budget });
+            let session = Session::new(engine, &model.files.config, request)?.with_budget(budget[0]);
+            self.runs.push(ActiveRun { slot, session, budget });
         }
         self.waiting = still;
         Ok(())
     }
 
-    fn set_until(&mut self, until: Until) {
-        self.paused = false;
-        self.until = Some(until);
-        self.pace = None;
-        for run in &mut self.runs {
-            run.held = true;
-        }
-    }
-
-    /// Up to which token the run at `turn` may go now.
-    fn until_of(&self, turn: usize, drawn: usize, sole: bool) -> usize {
-        let slot = self.runs[turn].slot;
-        let total = self.picture(slot).map_or(usize::MAX, Picture::total);
-        let turn_ends = if sole { total } else { drawn + TURN };
-        let limit = match self.until {
-            Some(Until::Tokens(n)) => n.max(drawn),
-            Some(Until::Patches(_)) => drawn + 1,
-            Some(Until::End) | None => total,
-        };
-        let paced = self.pace.map_or(total, |(_, n)| n.max(drawn));
-        turn_ends.min(limit).min(paced).min(total)
-    }
-
-    /// With a limited speed: how many tokens may be there by now.
-    fn pace(&mut self, now: f64, speed: f32) {
-        if speed <= 0.0 || self.paused {
-            self.pace = None;
-            return;
-        }
-        let drawn = self.runs.iter().map(|r| r.session.tokens().len()).min().unwrap_or(0);
-        let due = match self.pace {
-            Some((due, allowed)) if now < due || allowed > drawn => return,
-            Some((due, _)) => (due + f64::from(1.0 / speed)).max(now - 0.1),
-            None => now + f64::from(1.0 / speed),
-        };
-        self.pace = Some((due, drawn + 1));
-        for run in &mut self.runs {
-            run.held = true;
-        }
-    }
-
-    /// After a step: goes on to the other run when this one's turn is over, and holds where it was asked to.
-    fn hold_or_pass(&mut self, drawn: usize, sole: bool) {
-        let reached = match self.until {
-            Some(Until::Tokens(n)) => drawn >= n,
-            Some(Until::Patches(n)) => self.main.as_ref().is_some_and(|p| p.patches.count() >= n),
-            Some(Until::End) | None => false,
-        };
-        if reached && self.runs[self.turn].slot == Slot::Main {
-            self.pause();
-            self.until = None;
-            return;
-        }
-        let run = &mut self.runs[self.turn];
-        if matches!(self.until, Some(Until::Patches(_))) {
-            run.held = true;
-        }
-        if !sole && drawn.is_multiple_of(TURN) && drawn > 0 && !run.held {
-            run.held = true;
-            self.turn += 1;
-        }
-    }
-
     /// Plays tapes at a speed that shows a picture in a few seconds.
     fn play_on(&mut self, now: f64, speed: f32) {
         const SECONDS: f64 = 9.0;
-        if self.paused {
+        if self.turns.is_paused() {
             self.tapes.iter_mut().for_each(|t| t.due = now);
             return;
         }
         let tapes = std::mem::take(&mut self.tapes);
         for mut tape in tapes {
-            let Some(picture) = self.picture_mut(tape.slot) else { continue };
-            let each = if speed > 0.0 { f64::from(1.0 / speed) } else { SECONDS / picture.total() as f64 };
-            let mut over = false;
-            while tape.due <= now {
+            let total = self.picture(tape.slot).map_or(1, Picture::total);
+            let each = if speed > 0.0 { f64::from(1.0 / speed) } else { SECONDS / total as f64 };
+            let mut more = true;
+            while more && tape.due <= now {
                 tape.due = (tape.due + each).max(now - 0.25);
-                match tape.tokens.next() {
-                    Some(token) => picture.push(token, now),
-                    None => {
-                        over = true;
-                        break;
-                    }
-                }
+                more = self.next_of(&mut tape, now);
             }
-            if over {
-                picture.statistics = Some(tape.statistics);
-            } else {
+            if more {
                 self.tapes.push(tape);
             }
         }

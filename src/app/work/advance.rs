@@ -1,104 +1,119 @@
 //! Everything that happens between frames.
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use eframe::egui;
+
 use crate::app::input::action::Action;
-use crate::app::state::app::{App, ModelSlot};
+use crate::app::input::arrive::Arrival;
+use crate::app::state::app::App;
+use crate::app::state::model_slot::ModelState;
 use crate::app::state::picture::Picture;
 use crate::checkpoint::config::Generator;
 use crate::error::Result;
-use crate::patching::Patches;
+use crate::platform::finished;
 
 impl App {
     /// Everything that happens between frames.
-    pub(in crate::app) fn advance(&mut self) {
-        if self.over {
+    pub(in crate::app) fn advance(&mut self, ctx: &egui::Context) {
+        if self.machine.over {
             return;
         }
-        if let ModelSlot::Loading(task, _) = &self.model
-            && let Some(loaded) = task.take()
-        {
-            self.loaded(loaded);
+        for arrival in self.arrivals() {
+            self.arrive(arrival, ctx);
         }
-        let (now, speed, wake) = (self.now(), self.settings.speed, self.wake.clone());
-        let studio = match &mut self.model {
-            ModelSlot::Ready(studio) => Some(&mut **studio),
-            ModelSlot::Loading(..) | ModelSlot::Failed => None,
-        };
-        self.stage.frame = std::time::Duration::from_secs_f64(self.clock.frame_ms.max(0.0) / 1000.0);
-        let mut outcome = self.stage.advance(studio, &wake, now, speed);
-        if outcome.is_ok() {
-            let studio = if let ModelSlot::Ready(studio) = &self.model { Some(&**studio) } else { None };
-            outcome = self.decoder.advance(&mut self.stage, studio, self.seek, &wake);
-        }
-        let going_on = self.stage.is_live() && self.launch.kept.was_lost();
-        if self.begin_analyst && !going_on {
-            self.begin_analyst = false;
-            self.analyst.begin(&self.backend, &self.wake);
-        }
+        let drawn = self.draw();
         self.lose_device(false);
         self.note();
-        if let Err(e) = outcome.and_then(|()| self.backend.lost().map_or(Ok(()), Err)) {
+        let lost = || self.machine.backend.lost().map_or(Ok(()), Err);
+        if let Err(e) = drawn.and_then(|()| lost()) {
             self.failed(&e);
         }
         if let Err(e) = self.think() {
             self.failed(&e);
         }
-        self.collect();
-        if self.after.is_some() && !self.stage.is_busy() && self.stage.main.as_ref().is_some_and(Picture::is_done) {
-            let at = self.after.take();
-            self.act(Action::Seek(at));
+        if let Err(e) = self.animate() {
+            self.jobs.animation = None;
+            self.ui.say(e);
         }
-        let first = self.stage.is_live() && self.stage.main.as_ref().is_some_and(|p| !p.tokens.is_empty());
+        self.reach_the_cursor();
+        let first = self.playback.is_live() && self.playback.main.as_ref().is_some_and(|p| !p.tokens.is_empty());
         if first && self.clock.first_token_ms.is_none() {
-            self.clock.first_token_ms = Some(1000.0 * now);
+            self.clock.first_token_ms = Some(1000.0 * self.clock.now());
         }
     }
 
-    /// The slow thoughts: the grid under a moved threshold, attention, the self-test's verdict, an own image.
-    pub(in crate::app) fn think(&mut self) -> Result<()> {
-        let moved = self.moved();
-        let rule = moved.then(|| self.controls.rule(self.config.grid()));
-        let finished = self.stage.main.as_ref().filter(|p| p.is_done() && p.entropies().len() == p.tokens.len());
-        self.tasks.thinking = self.analyst.merge(finished, rule)?;
-        if let Some((ok, verdict)) = self.analyst.verdict() {
-            if !ok {
-                self.message = Some((verdict.clone(), Some(("Use the CPU", Action::UseCpu))));
-            }
-            self.selfcheck = Some(verdict);
+    /// What has come since the last frame.
+    fn arrivals(&mut self) -> Vec<Arrival> {
+        let model = if let ModelState::Loading(task, _) = &self.model.state { task.take() } else { None };
+        let baseline = self.baseline();
+        [
+            model.map(Arrival::Model),
+            finished(&mut self.jobs.extras).map(|extras| Arrival::Extras(Box::new(extras))),
+            self.analyst.verdict().map(|(ok, verdict)| Arrival::Checked(ok, verdict)),
+            self.analyst.own().map(Arrival::Own),
+            baseline.map(Arrival::Baseline),
+            finished(&mut self.jobs.open).map(Arrival::File),
+            finished(&mut self.jobs.save).map(Arrival::Saved),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
+    }
+
+    /// The baseline's weights, as soon as they can be added to the model.
+    fn baseline(&mut self) -> Option<Result<Vec<u8>>> {
+        let (task, _) = self.model.baseline.as_ref()?;
+        let ModelState::Ready(model) = &mut self.model.state else { return None };
+        if Arc::get_mut(&mut model.files).is_none() {
+            // Engines being built hold the files; they are done in a moment.
+            (self.machine.wake)();
+            return None;
         }
-        if let Some(own) = self.analyst.own() {
-            match own {
-                Ok(own) => self.show_own(own),
-                Err(e) => self.message = Some((e.to_string(), None)),
-            }
+        task.take()
+    }
+
+    /// Runs go on, and what they have drawn is decoded.
+    fn draw(&mut self) -> Result<()> {
+        let (now, speed) = (self.clock.now(), self.chosen.settings.speed);
+        self.playback.frame = Duration::from_secs_f64(self.clock.frame_ms.max(0.0) / 1000.0);
+        self.playback.advance(self.model.ready_mut(), &self.machine.wake, now, speed)?;
+        let (seek, wake) = (self.ui.seek, &self.machine.wake);
+        self.jobs.decoder.advance(&mut self.playback, self.model.ready(), seek, wake)
+    }
+
+    /// The slow thoughts: the grid under a moved threshold, attention, the self-test.
+    fn think(&mut self) -> Result<()> {
+        // A run that goes on after a lost device comes first.
+        if !(self.playback.is_live() && self.launch.kept.was_lost()) {
+            self.analyst.begin(&self.machine.backend, &self.machine.wake);
         }
-        self.attention = self.attention()?;
-        self.take_baseline()
+        let rule = self.moved().then(|| self.chosen.controls.rule(self.model.config.grid()));
+        let picture = self.playback.main.as_ref();
+        let finished = picture.filter(|p| p.is_done() && p.entropies().len() == p.tokens.len());
+        self.jobs.thinking = self.analyst.merge(finished, rule)?;
+        self.analyst.row = self.attention()?;
+        Ok(())
     }
 
     /// What the inspected token's patch attends to, where that is wanted and known.
-    pub(in crate::app) fn attention(&mut self) -> Result<Option<Vec<f32>>> {
-        let (Some(attend), Some(token)) = (self.attend, self.hovered.or(self.selected)) else { return Ok(None) };
-        let (ModelSlot::Ready(studio), Some(picture)) = (&self.model, &self.stage.main) else { return Ok(None) };
+    fn attention(&mut self) -> Result<Option<Vec<f32>>> {
+        let (Some(attend), Some(token)) = (self.ui.attend, self.ui.inspected()) else { return Ok(None) };
+        let (Some(model), Some(picture)) = (self.model.ready(), &self.playback.main) else { return Ok(None) };
         if !picture.is_done() || picture.request.generator != Generator::Dpar {
             return Ok(None);
         }
-        let patches = self.patches(picture);
+        let patches = self.patches(picture).into_owned();
         let Some(patch) = patches.ids().get(token).copied() else { return Ok(None) };
-        self.analyst.attention(studio, picture, &patches, (attend, patch), &self.wake)
+        self.analyst.attention(model, picture, &patches, (attend, patch), &self.machine.wake)
     }
 
-    /// The patches to show for a picture: those of the moved threshold where its tokens are all there, else its own. The
-    /// merge kernel finds them; until it has, the grid stays as it was.
-    pub(in crate::app) fn patches(&self, picture: &Picture) -> Patches {
-        let merged = if self.moved() { self.analyst.merged(picture) } else { None };
-        merged.unwrap_or_else(|| picture.patches.clone())
-    }
-
-    /// Whether the finished picture was drawn under other controls than those now set.
-    pub(in crate::app) fn moved(&self) -> bool {
-        self.stage.main.as_ref().is_some_and(|p| {
-            let (a, b) = (p.last_controls(), &self.controls);
-            p.is_done() && (a.threshold, a.p_max, a.mode) != (b.threshold, b.p_max, b.mode)
-        })
+    /// The run is over: the cursor goes where a link has wanted it.
+    fn reach_the_cursor(&mut self) {
+        let over = !self.playback.is_busy() && self.playback.main.as_ref().is_some_and(Picture::is_done);
+        if over && let Some(at) = self.ui.seek_after.take() {
+            self.act(Action::Seek(Some(at)));
+        }
     }
 }

@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 
-use eframe::egui::ColorImage;
 use image::DynamicImage;
 use web_time::Instant;
 
 use crate::analysis::{Analyzer, Crop, read_picture, square};
+use crate::app::input::action::Brought;
 use crate::app::state::own::{Attend, Own};
 use crate::app::state::picture::Picture;
 use crate::app::work::loaded_model::{LoadedModel, Wake};
 use crate::engine::backend::Backend;
-use crate::engine::merger::{Merged, Merger};
+use crate::engine::merger::Merger;
 use crate::engine::selfcheck::{SelfCheck, selfcheck};
 use crate::error::{Error, Result};
 use crate::model::Dpar;
@@ -31,7 +31,7 @@ pub struct Analyst {
     opening: Option<Task<Result<Merger>>>,
     image: Option<u64>,
     asked: Option<(PatchRule, Instant)>,
-    merged: Option<(u64, Merged)>,
+    merged: Option<(u64, Patches)>,
     /// Milliseconds from the slider's event to the new grid, the last time.
     pub regrid_ms: Option<f64>,
     own: Option<Task<Result<Own>>>,
@@ -40,11 +40,43 @@ pub struct Analyst {
     map: Option<(MapKey, AttentionMap)>,
     mapping: Option<(MapKey, Task<Result<Mapped>>)>,
     check: Option<Task<Result<SelfCheck>>>,
+    /// The self-test's verdict, in a sentence.
+    pub selfcheck: Option<String>,
+    /// What the inspected patch attends to, where that is known: a weight a patch.
+    pub row: Option<Vec<f32>>,
+    /// It has not begun yet.
+    waits: bool,
+}
+
+/// An image by name, and which square of it: centre (shares of width and height) and zoom.
+pub struct Readable {
+    /// Its name.
+    pub name: String,
+    /// The image.
+    pub image: Arc<DynamicImage>,
+    /// Centre and zoom.
+    pub crop: ([f32; 2], f32),
+}
+
+/// What to look at.
+pub enum LookAt {
+    /// What somebody has brought, its middle.
+    Brought(Brought),
+    /// The image that is there, another square of it.
+    Again(Readable),
 }
 
 impl Analyst {
-    /// Opens the merge kernel and checks the GPU against the CPU.
+    /// Of a new model: begins when it is told to.
+    pub fn waiting() -> Self {
+        Self { waits: true, ..Self::default() }
+    }
+
+    /// Opens the merge kernel and checks the GPU against the CPU; once.
     pub fn begin(&mut self, backend: &Arc<Backend>, wake: &Wake) {
+        if !std::mem::take(&mut self.waits) {
+            return;
+        }
         let (to, wake2) = (backend.clone(), wake.clone());
         self.opening = Some(Task::spawn(move || wake2(), async move || Merger::new(&to).await));
         if backend.gpu().is_some() {
@@ -92,56 +124,32 @@ impl Analyst {
                 self.regrid_ms = Some(at.elapsed().as_secs_f64() * 1000.0);
                 let _ = asked;
             }
-            self.merged = Some((image, merged));
+            self.merged = Some((image, merged.patches()));
         }
         Ok(merger.is_busy())
     }
 
     /// The newest grid that the merge kernel has found for a picture.
-    pub fn merged(&self, picture: &Picture) -> Option<Patches> {
-        self.merged.as_ref().filter(|(id, _)| *id == picture.id).map(|(_, merged)| merged.patches())
+    pub fn merged(&self, picture: &Picture) -> Option<&Patches> {
+        self.merged.as_ref().filter(|(id, _)| *id == picture.id).map(|(_, patches)| patches)
     }
 
-    /// Starts to look at a file of a person's own.
-    pub fn read(&mut self, studio: &LoadedModel, name: String, bytes: Vec<u8>, wake: &Wake) -> Result<()> {
-        self.look(studio, wake, ([0.5, 0.5], 1.0), move || {
-            let image = Arc::new(read_picture(&bytes, &name)?);
-            Ok((name, image))
-        })
-    }
-
-    /// Starts to look at an image from the clipboard.
-    pub fn paste(&mut self, studio: &LoadedModel, image: Arc<ColorImage>, wake: &Wake) -> Result<()> {
-        self.look(studio, wake, ([0.5, 0.5], 1.0), move || {
-            let rgba = image.pixels.iter().flat_map(|p| p.to_srgba_unmultiplied()).collect();
-            let [width, height] = image.size.map(|n| n as u32);
-            let image = image::RgbaImage::from_raw(width, height, rgba).filter(|i| i.width() * i.height() > 0);
-            let bad = || Error::Image { file: "clipboard".into(), problem: "holds no picture".into() };
-            Ok(("from the clipboard".to_owned(), Arc::new(DynamicImage::ImageRgba8(image.ok_or_else(bad)?))))
-        })
-    }
-
-    /// Cuts another square out of the image that is there.
-    pub fn crop(&mut self, studio: &LoadedModel, own: &Own, crop: ([f32; 2], f32), wake: &Wake) -> Result<()> {
-        let (name, image) = (own.name.clone(), own.image.clone());
-        self.look(studio, wake, crop, move || Ok((name, image)))
-    }
-
-    fn look<F>(&mut self, studio: &LoadedModel, wake: &Wake, crop: ([f32; 2], f32), read: F) -> Result<()>
-    where
-        F: FnOnce() -> Result<(String, Arc<DynamicImage>)> + crate::platform::MaybeSend + 'static,
-    {
+    /// Starts to look at an image, in whatever form it has come.
+    ///
+    /// # Errors
+    /// As [`Backend::tensor_device`] and [`Analyzer::new`].
+    pub fn look(&mut self, model: &LoadedModel, what: LookAt, wake: &Wake) -> Result<()> {
         let analyzer = match &self.analyzer {
             Some(analyzer) => analyzer.clone(),
             None => {
-                let device = studio.backend.tensor_device()?;
-                let tokenizer = (*studio.tokenizer).clone();
-                self.analyzer.insert(Arc::new(Analyzer::new(&studio.files, tokenizer, &device)?)).clone()
+                let device = model.backend.tensor_device()?;
+                let tokenizer = (*model.tokenizer).clone();
+                self.analyzer.insert(Arc::new(Analyzer::new(&model.files, tokenizer, &device)?)).clone()
             }
         };
         let wake = wake.clone();
         let work = async move || {
-            let (name, image) = read()?;
+            let Readable { name, image, crop } = what.read()?;
             let part = Crop::around(image.width(), image.height(), crop.0, crop.1);
             let square = Arc::new(square(&image, Some(part), analyzer.side() as u32));
             let analysis = Arc::new(analyzer.analyse(&square).await?);
@@ -167,7 +175,7 @@ impl Analyst {
     /// As [`Dpar::attention`].
     pub fn attention(
         &mut self,
-        studio: &LoadedModel,
+        model: &LoadedModel,
         picture: &Picture,
         patches: &Patches,
         (attend, patch): (Attend, usize),
@@ -189,7 +197,7 @@ impl Analyst {
             return Ok(Some(row.into_iter().skip(1).collect()));
         }
         if self.mapping.is_none() {
-            let (files, dpar, device) = (studio.files.clone(), self.dpar.clone(), studio.backend.tensor_device()?);
+            let (files, dpar, device) = (model.files.clone(), self.dpar.clone(), model.backend.tensor_device()?);
             let (tokens, class): (Vec<u32>, _) =
                 (picture.tokens.iter().map(|t| t.id).collect(), picture.request.class.clone());
             let (patches, wake) = (patches.clone(), wake.clone());
@@ -209,5 +217,26 @@ impl Analyst {
             self.mapping = Some((key, Task::spawn(move || wake(), work)));
         }
         Ok(None)
+    }
+}
+
+impl LookAt {
+    fn read(self) -> Result<Readable> {
+        let crop = ([0.5, 0.5], 1.0);
+        match self {
+            Self::Brought(Brought::File(name, bytes)) => {
+                let image = Arc::new(read_picture(&bytes, &name)?);
+                Ok(Readable { name, image, crop })
+            }
+            Self::Brought(Brought::Pixels(image)) => {
+                let rgba = image.pixels.iter().flat_map(|p| p.to_srgba_unmultiplied()).collect();
+                let [width, height] = image.size.map(|n| n as u32);
+                let image = image::RgbaImage::from_raw(width, height, rgba).filter(|i| i.width() * i.height() > 0);
+                let bad = || Error::Image { file: "clipboard".into(), problem: "holds no picture".into() };
+                let image = Arc::new(DynamicImage::ImageRgba8(image.ok_or_else(bad)?));
+                Ok(Readable { name: "from the clipboard".to_owned(), image, crop })
+            }
+            Self::Again(readable) => Ok(readable),
+        }
     }
 }

@@ -106,6 +106,24 @@ pub struct Bench {
     pub figures: BenchFigures,
 }
 
+/// The bench, where the app was opened for it.
+#[derive(Default)]
+pub struct BenchRun {
+    /// Under way.
+    pub run: Option<Bench>,
+    /// What it has measured.
+    pub figures: Option<BenchFigures>,
+    /// Show nothing: it measures what the view costs.
+    pub blind: bool,
+}
+
+impl BenchRun {
+    /// Under way if it is wanted.
+    pub fn new(wanted: bool) -> Self {
+        Self { run: wanted.then(Bench::default), ..Self::default() }
+    }
+}
+
 impl Default for Bench {
     fn default() -> Self {
         Self { phase: Phase::Opening, figures: BenchFigures::default() }

@@ -42,8 +42,8 @@ impl Decoder {
     /// As [`crate::model::Tokenizer::decode_image`].
     pub fn advance(
         &mut self,
-        stage: &mut Playback,
-        studio: Option<&LoadedModel>,
+        playback: &mut Playback,
+        model: Option<&LoadedModel>,
         seek: Option<usize>,
         wake: &Wake,
     ) -> Result<()> {
@@ -53,20 +53,20 @@ impl Decoder {
             let (picture, slot, tokens) = (job.picture, job.slot, job.tokens);
             self.job = None;
             let image = result?;
-            if let Some(to) = stage.picture_mut(slot).filter(|p| p.id == picture) {
+            if let Some(to) = playback.picture_mut(slot).filter(|p| p.id == picture) {
                 to.frame(tokens, &image);
             }
         }
         let rested = self.rested(seek);
-        let Some(studio) = studio.filter(|_| self.job.is_none()) else { return Ok(()) };
+        let Some(model) = model.filter(|_| self.job.is_none()) else { return Ok(()) };
         let wanted = [Slot::Main, Slot::Other]
             .into_iter()
-            .filter_map(|slot| Some((slot, self.wanted(stage.picture(slot)?, seek, rested)?)))
+            .filter_map(|slot| Some((slot, self.wanted(playback.picture(slot)?, seek, rested)?)))
             .next();
         if let Some((slot, tokens)) = wanted
-            && let Some(picture) = stage.picture(slot)
+            && let Some(picture) = playback.picture(slot)
         {
-            let (tokenizer, codes, grid) = (studio.tokenizer.clone(), picture.codes(tokens), picture.grid);
+            let (tokenizer, codes, grid) = (model.tokenizer.clone(), picture.codes(tokens), picture.grid);
             let (picture, wake) = (picture.id, wake.clone());
             let task = Task::spawn(move || wake(), async move || tokenizer.decode_image(&codes, grid).await);
             self.job = Some(Job { picture, slot, tokens, started: Instant::now(), task });

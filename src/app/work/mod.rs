@@ -3,9 +3,10 @@
 mod advance;
 pub mod analyst;
 pub mod bench;
+mod brought;
 pub mod decoder;
 pub mod loaded_model;
 mod loading;
-mod own_image;
+mod measuring;
 mod reopening;
 mod share;

@@ -1,6 +1,6 @@
 //! A lost device: everything is kept for the next window, which goes on with it.
 
-use crate::app::state::app::{App, ModelSlot};
+use crate::app::state::app::App;
 use crate::app::state::handover::{Carried, Reopen};
 use crate::app::state::picture::Source;
 use crate::app::state::playback::Slot;
@@ -13,19 +13,19 @@ impl App {
     /// A run failed: says so, and where the device was lost goes on with a new one.
     pub(in crate::app) fn failed(&mut self, e: &Error) {
         if matches!(e, Error::DeviceLost(_)) {
-            self.over = true;
+            self.machine.over = true;
             self.reopen(Reopen::Lost, Some(format!("The window was opened again: {e}")));
         } else {
-            self.stage.clear(None);
-            self.message = Some((e.to_string(), None));
+            self.playback.clear(None);
+            self.ui.say(e);
         }
     }
 
     /// For tests of what happens then.
     pub(in crate::app) fn lose_device(&mut self, painting: bool) {
-        let drawn = self.stage.main.as_ref().map_or(0, |p| p.tokens.len());
-        if let Some(gpu) = self.backend.gpu()
-            && self.stage.is_live()
+        let drawn = self.playback.main.as_ref().map_or(0, |p| p.tokens.len());
+        if let Some(gpu) = self.machine.backend.gpu()
+            && self.playback.is_live()
             && self.launch.lose_device_at.is_some_and(|(at, when)| drawn >= at && when == painting)
         {
             self.launch.lose_device_at = None;
@@ -35,35 +35,31 @@ impl App {
 
     /// Keeps everything for the next window, and closes this one.
     pub(in crate::app) fn reopen(&mut self, why: Reopen, notice: Option<String>) {
-        let requests = if self.stage.is_live() {
+        let requests = if self.playback.is_live() {
             [Slot::Main, Slot::Other].map(|slot| self.rest(slot)).into_iter().flatten().collect()
         } else {
             Vec::new()
         };
         let carried = Carried {
-            settings: self.remembered(),
-            controls: self.controls.clone(),
-            class: self.class.clone(),
-            pinned: self.pinned,
-            seek: self.seek,
-            selected: self.selected,
-            keep: self.keep.clone(),
-            own: self.own.take(),
-            main: self.stage.main.clone(),
-            other: self.stage.other.clone(),
-            files: if let ModelSlot::Ready(studio) = &self.model { Some(studio.files.clone()) } else { None },
+            chosen: self.chosen.clone(),
+            seek: self.ui.seek,
+            selected: self.ui.selected,
+            own: std::mem::take(&mut self.own),
+            main: self.playback.main.clone(),
+            other: self.playback.other.clone(),
+            files: self.model.ready().map(|model| model.files.clone()),
             notice,
             requests,
         };
         self.launch.kept.keep(why, carried);
-        self.stage.clear(None);
-        self.tasks.close = true;
+        self.playback.clear(None);
+        self.jobs.close = true;
     }
 
     /// The request that brings a picture's run to its end; all of it given where it is there already.
     fn rest(&self, slot: Slot) -> Option<Request> {
-        let picture = self.stage.picture(slot).filter(|p| p.source == Source::Run)?;
-        Some(match self.stage.session(slot) {
+        let picture = self.playback.picture(slot).filter(|p| p.source == Source::Run)?;
+        Some(match self.playback.session(slot) {
             Some(session) => Session::continuation(session),
             None => {
                 let mut forced: Vec<Option<u32>> = picture.tokens.iter().map(|t| Some(t.id)).collect();
@@ -77,15 +73,18 @@ impl App {
     /// drawn again, and is the same.
     pub(in crate::app) fn note(&mut self) {
         const EVERY: usize = 8;
-        let ModelSlot::Ready(studio) = &self.model else { return };
-        let session = self.stage.session(Slot::Main);
+        let Some(model) = self.model.ready() else { return };
+        let session = self.playback.session(Slot::Main);
         let drawn = session.map(|s| s.tokens().len());
         let noted = self.launch.kept.state(|s| s.latest.as_ref().map(|(n, _)| *n));
         match (session, drawn, noted) {
             (Some(session), Some(n), noted) if noted.is_none_or(|had| n < had || n >= had + EVERY) => {
-                let view =
-                    View { grid: self.settings.grid, heat: self.settings.heat, compare: self.stage.other.is_some() };
-                let link = Link::of(&session.continuation(), &studio.files.hash, &self.config);
+                let view = View {
+                    grid: self.chosen.settings.grid,
+                    heat: self.chosen.settings.heat,
+                    compare: self.playback.other.is_some(),
+                };
+                let link = Link::of(&session.continuation(), &model.files.hash, &self.model.config);
                 let link = Link { view: Some(view), ..link }.to_string();
                 self.launch.kept.state(|s| s.latest = Some((n, link)));
             }
@@ -97,28 +96,26 @@ impl App {
     /// Shows the pictures of the window before this one, while the model is loaded again.
     pub(in crate::app) fn take_over(&mut self) {
         let Some(carried) = self.launch.kept.take() else { return };
-        self.settings = carried.settings.clone();
-        self.class = carried.class.clone();
-        (self.stage.main, self.stage.other) = (carried.main.clone(), carried.other.clone());
-        self.carried = Some(carried);
+        self.chosen = carried.chosen.clone();
+        (self.playback.main, self.playback.other) = (carried.main.clone(), carried.other.clone());
+        self.model.carried = Some(carried);
     }
 
     /// The model is there again: what was under way goes on.
     pub(in crate::app) fn go_on(&mut self, carried: Carried) {
-        (self.controls, self.class) = (carried.controls, carried.class);
-        (self.pinned, self.seek, self.selected) = (carried.pinned, carried.seek, carried.selected);
-        (self.keep, self.own) = (carried.keep, carried.own);
+        (self.chosen, self.own) = (carried.chosen, carried.own);
+        (self.ui.seek, self.ui.selected) = (carried.seek, carried.selected);
         if let Some(notice) = &carried.notice {
-            self.say(notice);
+            self.ui.say(notice);
         }
-        let ModelSlot::Ready(studio) = &mut self.model else { return };
+        let Some(model) = self.model.ready_mut() else { return };
         if carried.requests.is_empty() {
             return;
         }
-        self.stage.start(studio, carried.requests);
+        self.playback.start(model, carried.requests);
         // What had been decoded is right as long as its tokens are given.
         for (slot, before) in [(Slot::Main, carried.main), (Slot::Other, carried.other)] {
-            if let (Some(picture), Some(before)) = (self.stage.picture_mut(slot), before) {
+            if let (Some(picture), Some(before)) = (self.playback.picture_mut(slot), before) {
                 picture.frames = before.frames;
             }
         }

@@ -30,9 +30,8 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::checkpoint::config::Generator;
 use crate::checkpoint::config::ModelConfig;
-use crate::controls::Controls;
+use crate::controls::SomeControls;
 use crate::error::{Error, Result};
-use crate::patching::Mode;
 use crate::run::prompt;
 use crate::run::request::Request;
 use crate::run::trace::Run;
@@ -53,9 +52,9 @@ pub struct Link {
     /// Seed.
     pub seed: Option<u32>,
     /// Controls at the start.
-    pub settings: LinkControls,
+    pub settings: SomeControls,
     /// Controls that change on the way: the position from which they count (ascending), and what changes there.
-    pub changes: Vec<(usize, LinkControls)>,
+    pub changes: Vec<(usize, SomeControls)>,
     /// Per position: a token that is given, or `None` to draw it.
     pub given: Vec<Option<u32>>,
     /// What the viewer shows.
@@ -64,25 +63,6 @@ pub struct Link {
     pub token: Option<usize>,
     /// What was not understood and left out, each as one sentence: a newer program may have written it.
     pub warnings: Vec<String>,
-}
-
-/// [`Controls`], as far as a link says.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct LinkControls {
-    /// How boundaries are chosen.
-    pub mode: Option<Mode>,
-    /// Entropy threshold in nats.
-    pub threshold: Option<f32>,
-    /// P_max; 0 is unlimited.
-    pub p_max: Option<u32>,
-    /// Guidance; 1 is off.
-    pub cfg_scale: Option<f32>,
-    /// Softmax temperature; 0 is greedy.
-    pub temperature: Option<f32>,
-    /// 0 is off.
-    pub top_k: Option<u32>,
-    /// 1 is off.
-    pub top_p: Option<f32>,
 }
 
 /// What the viewer shows over and beside the picture.
@@ -96,81 +76,14 @@ pub struct View {
     pub compare: bool,
 }
 
-impl LinkControls {
-    /// Everything `controls` says.
-    pub fn of(controls: &Controls) -> Self {
-        let s = &controls.sampling;
-        Self {
-            mode: Some(controls.mode),
-            threshold: Some(controls.threshold),
-            p_max: Some(controls.p_max),
-            cfg_scale: Some(s.cfg_scale),
-            temperature: Some(s.temperature),
-            // More than the codebook has is all of it, however much more.
-            top_k: Some(u32::try_from(s.top_k).unwrap_or(u32::MAX)),
-            top_p: Some(s.top_p),
-        }
-    }
-
-    /// What `controls` says otherwise than `before`.
-    fn difference(before: &Controls, controls: &Controls) -> Self {
-        fn changed<T: PartialEq>(before: Option<T>, now: Option<T>) -> Option<T> {
-            now.filter(|now| before.as_ref() != Some(now))
-        }
-        let (a, b) = (Self::of(before), Self::of(controls));
-        Self {
-            mode: changed(a.mode, b.mode),
-            threshold: changed(a.threshold, b.threshold),
-            p_max: changed(a.p_max, b.p_max),
-            cfg_scale: changed(a.cfg_scale, b.cfg_scale),
-            temperature: changed(a.temperature, b.temperature),
-            top_k: changed(a.top_k, b.top_k),
-            top_p: changed(a.top_p, b.top_p),
-        }
-    }
-
-    /// Sets in `controls` what the link says.
-    pub fn apply(&self, controls: &mut Controls) {
-        controls.mode = self.mode.unwrap_or(controls.mode);
-        controls.threshold = self.threshold.unwrap_or(controls.threshold);
-        controls.p_max = self.p_max.unwrap_or(controls.p_max);
-        let s = &mut controls.sampling;
-        s.cfg_scale = self.cfg_scale.unwrap_or(s.cfg_scale);
-        s.temperature = self.temperature.unwrap_or(s.temperature);
-        s.top_k = self.top_k.map_or(s.top_k, |k| k as usize);
-        s.top_p = self.top_p.unwrap_or(s.top_p);
-    }
-
-    /// What it says, as (key, value).
-    fn pairs(&self) -> Vec<(&'static str, String)> {
-        let whole = |n: Option<u32>| n.map(|n| n.to_string());
-        let all = [
-            ("t", self.threshold.map(number)),
-            ("pmax", whole(self.p_max)),
-            ("mode", self.mode.map(|m| m.name().to_owned())),
-            ("cfg", self.cfg_scale.map(number)),
-            ("temp", self.temperature.map(number)),
-            ("topk", whole(self.top_k)),
-            ("topp", self.top_p.map(number)),
-        ];
-        all.into_iter().filter_map(|(key, value)| value.map(|v| (key, v))).collect()
-    }
-}
-
-/// The shortest text that reads back as the same float: `5.2`, `2`, `1e-7`.
-fn number(value: f32) -> String {
-    let (plain, short) = (value.to_string(), format!("{value:e}"));
-    if plain.len() <= 12 { plain } else { short }
-}
-
 impl Link {
     /// The link that draws `request` again, changes on the way included, with the model of this hash.
     pub fn of(request: &Request, model: &str, config: &ModelConfig) -> Self {
         let mut before = &request.controls;
         let mut changes = Vec::new();
         for (at, controls) in &request.schedule {
-            let difference = LinkControls::difference(before, controls);
-            if difference != LinkControls::default() {
+            let difference = SomeControls::difference(before, controls);
+            if difference != SomeControls::default() {
                 changes.push((*at, difference));
             }
             before = controls;
@@ -181,7 +94,7 @@ impl Link {
             generator: request.generator,
             class: Some(prompt::describe(&request.class, config)),
             seed: Some(request.seed),
-            settings: LinkControls::of(&request.controls),
+            settings: SomeControls::of(&request.controls),
             changes,
             given: request.forced[..last].to_vec(),
             ..Self::default()
@@ -268,8 +181,8 @@ impl fmt::Display for Link {
             let _ = write!(text, "{}{key}={value}", if text.is_empty() { '#' } else { '&' });
         };
         let escaped = |value: &str| utf8_percent_encode(value, ESCAPED).to_string();
-        if self.generator == Generator::Baseline {
-            add("gen", "baseline");
+        if self.generator != Generator::default() {
+            add("gen", &self.generator.to_string());
         }
         if let Some(class) = &self.class {
             add("class", &escaped(class));
@@ -277,8 +190,8 @@ impl fmt::Display for Link {
         if let Some(seed) = self.seed {
             add("seed", &seed.to_string());
         }
-        for (key, value) in self.settings.pairs() {
-            add(key, &escaped(&value));
+        for (control, value) in self.settings.iter() {
+            add(control.link, &escaped(&value.to_string()));
         }
         if !self.changes.is_empty() {
             add("changes", &changes(&self.changes));
@@ -302,9 +215,9 @@ impl fmt::Display for Link {
 }
 
 /// `20:t=6,pmax=0;30:cfg=3`
-fn changes(changes: &[(usize, LinkControls)]) -> String {
-    let one = |(at, settings): &(usize, LinkControls)| {
-        let pairs: Vec<String> = settings.pairs().into_iter().map(|(key, value)| format!("{key}={value}")).collect();
+fn changes(changes: &[(usize, SomeControls)]) -> String {
+    let one = |(at, settings): &(usize, SomeControls)| {
+        let pairs: Vec<String> = settings.iter().map(|(control, value)| format!("{}={value}", control.link)).collect();
         format!("{at}:{}", pairs.join(","))
     };
     changes.iter().map(one).collect::<Vec<_>>().join(";")

@@ -5,10 +5,9 @@ use std::collections::BTreeSet;
 
 use percent_encoding::percent_decode_str;
 
-use super::{Link, LinkControls, View};
-use crate::checkpoint::config::Generator;
+use super::{Link, View};
+use crate::controls::{CONTROLS, SomeControls};
 use crate::error::{Error, Result};
-use crate::patching::Mode;
 use crate::run::prompt;
 
 /// The longest link that is read, in bytes: several times what a picture of 4,096 given tokens needs.
@@ -63,17 +62,11 @@ fn read(text: &str) -> Result<Link, String> {
 
 impl Link {
     fn set(&mut self, key: &str, value: &str) -> Result<(), String> {
-        if self.settings.set(key, value)? {
+        if control(&mut self.settings, key, value)? {
             return Ok(());
         }
         match key {
-            "gen" => {
-                self.generator = match value {
-                    "dpar" => Generator::Dpar,
-                    "baseline" => Generator::Baseline,
-                    _ => return Err(bad(key, value, "dpar or baseline")),
-                }
-            }
+            "gen" => self.generator = value.parse().map_err(|_| bad(key, value, "dpar or baseline"))?,
             "class" if value.is_empty() || value.len() > prompt::MAX_BYTES => {
                 return Err(bad(key, value, "the name or number of a class, or a mix like owl + panda"));
             }
@@ -111,19 +104,19 @@ impl Link {
         view
     }
 
-    fn changes(&mut self, value: &str) -> Result<Vec<(usize, LinkControls)>, String> {
+    fn changes(&mut self, value: &str) -> Result<Vec<(usize, SomeControls)>, String> {
         let wrong = |part: &str| bad("changes", part, "like 20:t=6,pmax=4 (a position, then what changes there)");
-        let mut changes: Vec<(usize, LinkControls)> = Vec::new();
+        let mut changes: Vec<(usize, SomeControls)> = Vec::new();
         for part in value.split(';').filter(|part| !part.is_empty()) {
             let (at, pairs) = part.split_once(':').ok_or_else(|| wrong(part))?;
             let at = at.trim().parse().ok().filter(|at| *at < MAX_TOKENS).ok_or_else(|| wrong(part))?;
             if changes.last().is_some_and(|(before, _)| *before > at) {
                 return Err(bad("changes", part, "after the position of the change before it"));
             }
-            let mut settings = LinkControls::default();
+            let mut settings = SomeControls::default();
             for pair in pairs.split(',') {
                 let (key, value) = pair.split_once('=').ok_or_else(|| wrong(part))?;
-                if !settings.set(key.trim(), value.trim())? {
+                if !control(&mut settings, key.trim(), value.trim())? {
                     self.unknown(&format!("changes={pair}"));
                 }
             }
@@ -133,24 +126,11 @@ impl Link {
     }
 }
 
-impl LinkControls {
-    /// Takes a key that it knows.
-    fn set(&mut self, key: &str, value: &str) -> Result<bool, String> {
-        match key {
-            "t" => self.threshold = Some(float(key, value)?),
-            "pmax" => self.p_max = Some(whole(key, value)?),
-            "mode" => {
-                let mode = Mode::NAMES.iter().find(|(name, _)| *name == value).map(|(_, mode)| *mode);
-                self.mode = Some(mode.ok_or_else(|| bad(key, value, &Mode::NAMES.map(|(name, _)| name).join(", ")))?);
-            }
-            "cfg" => self.cfg_scale = Some(float(key, value)?),
-            "temp" => self.temperature = Some(float(key, value)?),
-            "topk" => self.top_k = Some(whole(key, value)?),
-            "topp" => self.top_p = Some(float(key, value)?),
-            _ => return Ok(false),
-        }
-        Ok(true)
-    }
+/// Takes a key that is a control's.
+fn control(settings: &mut SomeControls, key: &str, value: &str) -> Result<bool, String> {
+    let Some(control) = CONTROLS.iter().find(|control| control.link == key) else { return Ok(false) };
+    settings.insert(control, control.parse(value).map_err(|wanted| bad(key, value, &wanted))?);
+    Ok(true)
 }
 
 fn given(value: &str) -> Result<Vec<Option<u32>>, String> {
@@ -177,11 +157,6 @@ fn given(value: &str) -> Result<Vec<Option<u32>>, String> {
 
 fn whole(key: &str, value: &str) -> Result<u32, String> {
     value.parse().map_err(|_| bad(key, value, &format!("a whole number from 0 to {}", u32::MAX)))
-}
-
-fn float(key: &str, value: &str) -> Result<f32, String> {
-    let number = value.parse().ok().filter(|v: &f32| v.is_finite());
-    number.ok_or_else(|| bad(key, value, "a number, for instance 1.5"))
 }
 
 fn decoded<'a>(key: &str, value: &'a str) -> Result<Cow<'a, str>, String> {

@@ -3,8 +3,9 @@ use proptest::option;
 use proptest::prelude::*;
 
 use super::*;
-use crate::controls::SamplingConfig;
+use crate::controls::{Controls, SamplingConfig};
 use crate::mix::Mix;
+use crate::patching::Mode;
 
 fn built_in() -> ModelConfig {
     ModelConfig::parse(include_bytes!("../../../assets/model/config.json"), "config.json").unwrap()

@@ -1,0 +1,150 @@
+//! Takes in what was waited for: the model, files, a person's image as the models see it.
+
+use std::sync::Arc;
+
+use eframe::egui;
+
+use crate::analysis::Region;
+use crate::app::input::action::{Action, Brought};
+use crate::app::state::app::App;
+use crate::app::state::jobs::NamedFile;
+use crate::app::state::model_slot::ModelState;
+use crate::app::state::own::Own;
+use crate::app::state::picture::{Picture, Source};
+use crate::app::state::playback::Slot;
+use crate::app::work::analyst::Analyst;
+use crate::app::work::loaded_model::LoadedModel;
+use crate::bundled::Extras;
+use crate::bundled::recording::Recording;
+use crate::checkpoint::config::Generator;
+use crate::error::Result;
+use crate::run::request::Request;
+use crate::run::{Statistics, Token};
+
+/// Something that was waited for.
+pub(in crate::app) enum Arrival {
+    /// The model.
+    Model(Result<LoadedModel>),
+    /// What comes with the built-in model.
+    Extras(Box<Extras>),
+    /// The baseline's weights.
+    Baseline(Result<Vec<u8>>),
+    /// A file that somebody has chosen or let go over the window.
+    File(Result<Option<NamedFile>>),
+    /// Where a file was saved.
+    Saved(Result<Option<String>>),
+    /// What the models make of a person's image.
+    Own(Result<Own>),
+    /// Whether GPU and CPU agree, and the sentence.
+    Checked(bool, String),
+}
+
+impl App {
+    /// Takes something in; what went wrong is said.
+    pub(in crate::app) fn arrive(&mut self, arrival: Arrival, ctx: &egui::Context) {
+        match arrival {
+            Arrival::Model(Ok(model)) => self.model_is_there(model),
+            Arrival::Model(Err(e)) => {
+                self.ui.offer(e, "Try again", Action::LoadModel);
+                self.model.state = ModelState::Failed;
+            }
+            Arrival::Extras(extras) => self.show_extras(*extras, ctx),
+            Arrival::Baseline(bytes) => self.add_baseline(bytes),
+            Arrival::File(Ok(Some((name, bytes)))) => self.act(Action::Image(Brought::File(name, bytes))),
+            Arrival::Saved(Ok(Some(path))) => self.ui.say(format!("saved {path}")),
+            Arrival::File(Ok(None)) | Arrival::Saved(Ok(None)) => {} // somebody has thought better of it
+            Arrival::Own(Ok(own)) => self.show_own(own),
+            Arrival::File(Err(e)) | Arrival::Saved(Err(e)) | Arrival::Own(Err(e)) => self.ui.say(e),
+            Arrival::Checked(ok, verdict) => {
+                if !ok {
+                    self.ui.offer(&verdict, "Use the CPU", Action::UseCpu);
+                }
+                self.analyst.selfcheck = Some(verdict);
+            }
+        }
+    }
+
+    /// The model is there: what was waiting for it happens now.
+    fn model_is_there(&mut self, mut model: LoadedModel) {
+        let config = Arc::new(model.files.config.clone());
+        self.chosen.change_model(&self.model.config, &config, &model.files.hash);
+        self.ui.change_model(&config);
+        self.own.keep = Region::first_rows(config.grid() / 2, config.grid());
+        self.analyst = Analyst::waiting();
+        model.prepare(Generator::Dpar, &self.machine.wake);
+        self.model.config = config;
+        self.model.state = ModelState::Ready(Box::new(model));
+        let link = self.launch.link.take();
+        if let Some(carried) = self.model.carried.take() {
+            self.go_on(carried);
+        } else if let Some(link) = link {
+            self.act(Action::Link(link));
+        }
+    }
+
+    /// Shows what has come, and plays the recorded run if nothing else goes on.
+    fn show_extras(&mut self, extras: Extras, ctx: &egui::Context) {
+        if let Some(swatches) = extras.swatches {
+            self.ui.textures.set_looks(ctx, swatches);
+        }
+        if let Some(thumbnails) = extras.thumbnails {
+            self.ui.textures.set_thumbnails(ctx, &thumbnails);
+        }
+        if let Some(recording) = extras.recording.filter(|_| self.playback.main.is_none() && !self.playback.is_busy()) {
+            self.play_recording(&recording);
+        }
+    }
+
+    fn play_recording(&mut self, recording: &Recording) {
+        let grid = recording.config.grid();
+        let recorded = &recording.dpar;
+        let mut picture = Picture::new(Source::Recorded, recorded.run.request(), &recording.config);
+        for frame in &recorded.frames {
+            picture.frame(frame.tokens, &frame.image);
+        }
+        let tokens = recorded.run.tokens_detailed(grid);
+        let statistics = Statistics::of_read(&recorded.run.patches(grid));
+        self.chosen.offer(&picture.request, &self.model.config);
+        self.playback.play(Slot::Main, picture, tokens, statistics, 0, self.clock.now());
+    }
+
+    /// Adds the baseline's weights to the model, and compares.
+    fn add_baseline(&mut self, bytes: Result<Vec<u8>>) {
+        self.model.baseline = None;
+        // Nothing else holds the files now: the weights were asked for only then.
+        let files = self.model.ready_mut().and_then(|model| Arc::get_mut(&mut model.files));
+        let Some(files) = files else { return };
+        match bytes.and_then(|bytes| files.add_baseline(bytes)) {
+            Ok(()) => self.act(Action::Redraw),
+            Err(e) => {
+                self.chosen.settings.compare = false;
+                self.ui.offer(e, "Try again", Action::Compare(true));
+            }
+        }
+    }
+
+    /// Shows what the models make of a person's image, and the image beside it.
+    fn show_own(&mut self, own: Own) {
+        self.playback.clear(self.model.ready_mut());
+        let config = &self.model.config;
+        let rule = self.chosen.controls.rule(config.grid());
+        let request = Request {
+            controls: self.chosen.controls.clone(),
+            ..Request::new(config, Generator::Dpar, config.num_classes(), self.chosen.settings.seed)
+        };
+        let mut picture = Picture::new(Source::Own(own.name.clone()), request, config);
+        for token in Token::read(&own.analysis.codes, &own.analysis.entropies, &rule) {
+            picture.push(token, f64::NEG_INFINITY);
+        }
+        picture.frame(picture.tokens.len(), &own.analysis.reconstruction);
+        picture.statistics = Some(Statistics::of_read(&picture.patches));
+        let mut original = Picture::new(Source::Original, picture.request.clone(), config);
+        original.request.generator = Generator::Baseline; // no patches on it
+        original.tokens.clone_from(&picture.tokens);
+        original.statistics.clone_from(&picture.statistics);
+        original.frame(picture.tokens.len(), &own.square);
+        (self.playback.main, self.playback.other) = (Some(picture), Some(original));
+        self.ui.look_at_all();
+        self.own.image = Some(own);
+    }
+}

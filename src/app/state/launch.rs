@@ -1,0 +1,39 @@
+//! How the app is opened, and opened again.
+
+use eframe::egui;
+
+use crate::app::state::handover::Kept;
+use crate::engine::backend::DeviceChoice;
+
+/// How the app is opened.
+#[derive(Clone, Debug, Default)]
+pub struct Launch {
+    /// A link to follow at once.
+    pub link: Option<String>,
+    /// Where the model runs.
+    pub device: DeviceChoice,
+    /// A model folder; `None` is the one that comes with the app.
+    pub model: Option<String>,
+    /// Said at once, where something is not as hoped for (no GPU).
+    pub notice: String,
+    /// Measure, print, close.
+    pub bench: bool,
+    /// What outlives the window.
+    pub kept: Kept,
+    /// How the app is opened again.
+    pub reopen: Reopener,
+    /// For tests: the device is lost when so many tokens are drawn, before the frame or (`true`) just before it is
+    /// painted, which is more than egui's renderer survives.
+    pub lose_device_at: Option<(usize, bool)>,
+}
+
+/// Opens the app again where its device was lost: a window closes, and whoever has opened it opens the next; a page starts it
+/// anew on the same canvas.
+#[derive(Clone, Copy, Debug)]
+pub struct Reopener(pub fn(&egui::Context));
+
+impl Default for Reopener {
+    fn default() -> Self {
+        Self(|ctx| ctx.send_viewport_cmd(egui::ViewportCommand::Close))
+    }
+}

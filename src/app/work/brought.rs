@@ -1,0 +1,25 @@
+//! What somebody brings to the window: a file let go over it, a picture or a link from the clipboard.
+
+use eframe::egui::{self, Event};
+
+use crate::app::input::action::{Action, Brought};
+use crate::app::state::app::App;
+use crate::platform::{self, Task};
+
+impl App {
+    /// Files let go over the window; pictures and links that were pasted.
+    pub(in crate::app) fn dropped(&mut self, ctx: &egui::Context) -> Vec<Action> {
+        let files = ctx.input_mut(|i| std::mem::take(&mut i.raw.dropped_files));
+        if let Some(file) = files.into_iter().next() {
+            let wake = self.machine.wake.clone();
+            self.jobs.open = Some(Task::spawn(move || wake(), move || platform::read_dropped(file)));
+        }
+        let typing = ctx.text_edit_focused();
+        let asked = |event: &Event| match event {
+            Event::PasteImage(image) => Some(Action::Image(Brought::Pixels(image.clone()))),
+            Event::Paste(text) if !typing && text.contains("seed=") => Some(Action::Link(text.clone())),
+            _ => None,
+        };
+        ctx.input(|i| i.events.iter().filter_map(asked).collect())
+    }
+}
