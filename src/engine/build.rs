@@ -251,9 +251,8 @@ impl<'a> ProgramBuilder<'a> {
         Ok(Program {
             buffers: self.b.buffers,
             steps: self.b.steps,
-            ports: Ports { state, classes, forced, records, entropies, logits },
+            ports: Ports { state, classes, forced, records, logits },
             tokens: self.tokens,
-            vocab: config.vocab_size,
             lanes: lanes as usize,
             class_table,
             class_width,

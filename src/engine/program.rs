@@ -146,8 +146,6 @@ pub struct Ports {
     pub forced: BufferId,
     /// `records` (T, RECORD_WORDS).
     pub records: BufferId,
-    /// Entropies (T), nats.
-    pub entropies: BufferId,
     /// Logits of the main model (lane, V).
     pub logits: BufferId,
 }
@@ -163,8 +161,6 @@ pub struct Program {
     pub ports: Ports,
     /// Tokens of an image, T.
     pub tokens: usize,
-    /// Codebook entries, V.
-    pub vocab: usize,
     /// Guidance lanes: 1, or 2 (class and null).
     pub lanes: usize,
     /// Class embeddings (C + 1, width), width padded: a session copies rows of it into `ports.classes`.
@@ -179,14 +175,12 @@ impl Program {
     /// Loose steps without a model, all ports on the first buffer: for tests and measurements.
     pub fn loose(b: Builder) -> Self {
         let first = BufferId(0);
-        let ports =
-            Ports { state: first, classes: first, forced: first, records: first, entropies: first, logits: first };
+        let ports = Ports { state: first, classes: first, forced: first, records: first, logits: first };
         Self {
             buffers: b.buffers,
             steps: b.steps,
             ports,
             tokens: 1,
-            vocab: 1,
             lanes: 1,
             class_table: Vec::new(),
             class_width: 1,
