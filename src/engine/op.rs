@@ -89,9 +89,14 @@ pub struct Op {
 impl Op {
     /// What is bound, put into the shader's order.
     pub fn bind<B: Copy>(&self, named: &[(Binding, B)]) -> Vec<B> {
-        debug_assert_eq!(named.len(), self.storage.len(), "{}", self.name);
         let of = |binding| named.iter().find(|(name, _)| name == binding).map(|(_, buffer)| *buffer);
-        self.storage.iter().filter_map(of).collect()
+        let bound: Vec<B> = self.storage.iter().filter_map(of).collect();
+        debug_assert!(
+            bound.len() == self.storage.len() && bound.len() == named.len(),
+            "{}: a binding without a buffer, or the reverse",
+            self.name
+        );
+        bound
     }
 }
 
