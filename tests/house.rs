@@ -274,9 +274,9 @@ fn a_type_has_a_name_of_its_own() {
     let twice: Vec<String> = places
         .into_iter()
         .filter(|(name, places)| {
-            // Every op has its own Params; what a computer and a browser offer is spelled alike.
+            // Every op has its own Params and Args; what a computer and a browser offer is spelled alike.
             let platform = places.iter().all(|place| place.starts_with("platform"));
-            places.len() > 1 && name != "Params" && !platform
+            places.len() > 1 && !["Params", "Args"].contains(&name.as_str()) && !platform
         })
         .map(|(name, places)| format!("{name}: {}", places.into_iter().collect::<Vec<_>>().join(", ")))
         .collect();

@@ -116,7 +116,7 @@ fn a_threshold_moved_on_the_way_counts_from_the_next_submit_and_replays() {
         assert_eq!(session.changes(), [(20, controls)]);
 
         // The trace repeats it, changes included.
-        let run = Run::of(&session, &place.files.config);
+        let run = Run::detailed(&session, &place.files.config).plain();
         let trace = Trace { model: place.files.hash.clone(), runs: vec![run] };
         let json = serde_json::to_vec(&trace).unwrap();
         let read = Trace::parse(&json, "trace.json", &place.files.config).unwrap();
@@ -124,7 +124,7 @@ fn a_threshold_moved_on_the_way_counts_from_the_next_submit_and_replays() {
         let again = place.draw(read.runs[0].request());
         assert_eq!(ids(&again), ids(&session));
         assert_eq!(again.patches(), session.patches());
-        assert_eq!(Run::of(&again, &place.files.config), read.runs[0]);
+        assert_eq!(Run::detailed(&again, &place.files.config).plain(), read.runs[0]);
     }
 }
 

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // tests
 
 use dpar::engine::Tier;
-use dpar::engine::op::{Access, Flags, Op, PARAM_WORDS};
+use dpar::engine::op::{Access, Flags, Op, PARAM_WORDS, Shape};
 use dpar::engine::ops::ALL;
 use dpar::engine::pipelines::constants;
 use dpar::engine::state::{CANDIDATES, ControlsUniform, RECORD_WORDS, word};
@@ -25,19 +25,20 @@ fn every_shader_is_valid_without_optional_features() {
 }
 
 #[test]
-fn every_shader_file_belongs_to_an_op_and_the_reverse() {
-    let stems = |folder: &str, ending: &str| {
+fn an_op_has_a_shader_a_twin_and_a_test_of_one_stem() {
+    let stems = |folder: &str, ending: &str, others: &[&str]| {
         let files = std::fs::read_dir(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)).unwrap();
         let names = files.map(|f| f.unwrap().file_name().into_string().unwrap());
         let mut stems: Vec<String> = names.filter_map(|n| n.strip_suffix(ending).map(str::to_owned)).collect();
-        stems.retain(|s| s != "mod");
+        stems.retain(|s| !others.contains(&s.as_str()));
         stems.sort();
         stems
     };
     let mut ops: Vec<String> = ALL.iter().map(|op| op.name.to_owned()).collect();
     ops.sort();
-    assert_eq!(stems("shaders", ".wgsl"), ops);
-    assert_eq!(stems("src/engine/ops", ".rs"), ops);
+    assert_eq!(stems("shaders", ".wgsl", &[]), ops);
+    assert_eq!(stems("src/engine/ops", ".rs", &["mod"]), ops);
+    assert_eq!(stems("tests/gpu_vs_cpu", ".rs", &["main", "harness"]), ops);
 }
 
 #[test]
@@ -49,13 +50,30 @@ fn bindings_are_the_ops_and_within_webgpus_default_limits() {
             let Some(binding) = &global.binding else { continue };
             if let naga::AddressSpace::Storage { access } = global.space {
                 let writes = access.contains(naga::StorageAccess::STORE);
-                found.push((binding.binding as usize - 2, if writes { Access::Write } else { Access::Read }));
+                let name = global.name.as_deref().unwrap();
+                found.push((binding.binding, name, if writes { Access::Write } else { Access::Read }));
             }
         }
         found.sort_by_key(|f| f.0);
-        let expected: Vec<(usize, Access)> = op.storage.iter().copied().enumerate().collect();
+        let expected: Vec<_> = (2..).zip(op.storage).map(|(at, b)| (at, b.name, b.access)).collect();
         assert_eq!(found, expected, "{}", op.name);
         assert!(op.storage.len() <= 8, "{}: WebGPU guarantees 8 storage buffers a stage", op.name);
+    }
+}
+
+/// The workgroup size among them: every shape but one thread has one to set.
+#[test]
+fn override_constants_are_the_ops() {
+    for op in ALL {
+        let module = parse(op);
+        let mut found: Vec<&str> = module.overrides.iter().filter_map(|(_, o)| o.name.as_deref()).collect();
+        let mut expected: Vec<&str> = constants(op, Tier::GPU, Flags::lanes(2)).iter().map(|c| c.0).collect();
+        found.sort_unstable();
+        expected.sort_unstable();
+        assert_eq!(found, expected, "{}", op.name);
+        assert_eq!(op.shape == Shape::Thread, !found.contains(&"WG"), "{}", op.name);
+        let size = module.entry_points[0].workgroup_size;
+        assert!(op.shape != Shape::Thread || size == [1, 1, 1], "{}: {size:?}", op.name);
     }
 }
 

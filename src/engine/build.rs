@@ -4,10 +4,9 @@
 //! starts a patch: close the one before (pool, cross-attention) and one patch-transformer step; patch decoder; draw.
 //! The paper encodes x_i at the end of step i; doing it at the start of step i + 1 is the same and needs no draw yet.
 
-use super::layers::{ProgramBuilder, Row, Stack};
-use super::op::Flags;
+use super::layers::{Cached, Model, ProgramBuilder, Projection, Scope, Stack, Stream};
 use super::ops::{boundary, decoder_input, entropy, patch_input, pool, record, sample};
-use super::program::{BufferId, Builder, Ports, Program, Section, Work};
+use super::program::{BufferId, Builder, Ports, Program, Row, Section};
 use super::rope;
 use super::state::{DRAW, word};
 use super::weights::{Layout, padded};
@@ -22,8 +21,7 @@ use crate::error::{Error, Result};
 pub fn build(files: &ModelFiles, generator: Generator, layout: Layout) -> Result<Program> {
     let mut b = Builder::default();
     let state = b.state();
-    let dummy = b.zeros("dummy", 4);
-    let p = ProgramBuilder { b, layout, tokens: files.config.tokens(), state, dummy, files };
+    let p = ProgramBuilder { b, layout, tokens: files.config.tokens(), state, files };
     match generator {
         Generator::Dpar => p.dpar(),
         Generator::Baseline => p.baseline(),
@@ -40,187 +38,212 @@ fn missing(files: &ModelFiles, what: &str) -> Error {
     Error::Request(format!("{} has no `{what}` model: choose another --model, or a generator it has", files.source))
 }
 
+/// What the layers leave to the sampler and to sessions.
+struct Outcome {
+    classes: BufferId,   // (lane, width)
+    logits: BufferId,    // (lane, V)
+    entropies: BufferId, // (T)
+    patches: bool,
+}
+
+/// What the patch encoder leaves to the others.
+struct Encoded {
+    h: BufferId,            // h_tok, (T, width)
+    patch_vector: BufferId, // the patch just closed, (width)
+}
+
+/// What a layer of the patch encoder remembers of its tokens.
+struct LayerMemory {
+    h: BufferId,  // (T, width)
+    kv: BufferId, // keys and values of the cross-attention, (T, 2D)
+}
+
 impl<'a> ProgramBuilder<'a> {
+    /// A model of the folder.
+    fn model(
+        &self,
+        name: &str,
+        checkpoint: Option<&'a Checkpoint>,
+        config: Option<&'a TransformerConfig>,
+    ) -> Result<Model<'a>> {
+        match (checkpoint, config) {
+            (Some(checkpoint), Some(config)) => Ok(Model { checkpoint, config }),
+            _ => Err(missing(self.files, name)),
+        }
+    }
+
     fn baseline(mut self) -> Result<Program> {
-        let config = self.files.config.baseline.as_ref().ok_or_else(|| missing(self.files, "baseline"))?;
-        let checkpoint = self.files.baseline.as_ref().ok_or_else(|| missing(self.files, "baseline"))?;
+        let files = self.files;
+        let model = self.model("baseline", files.baseline.as_ref(), files.config.baseline.as_ref())?;
+        let (section, lanes) = (Section::TokenModel, self.layout.lanes);
         let entropies = self.b.zeros("entropies", self.tokens);
-        let (classes, logits) = self.token_model(checkpoint, config, Section::TokenModel, self.layout.lanes, None)?;
-        self.finish(checkpoint, config, classes, logits, entropies, false)
+        let classes = self.b.zeros("classes", lanes as usize * padded(model.config.dim));
+        let logits = self.token_model(model, Scope { section, lanes, gate: word::RUN }, classes)?;
+        self.finish(model, Outcome { classes, logits, entropies, patches: false })
     }
 
     fn dpar(mut self) -> Result<Program> {
-        let files = self.files;
-        let config = files.config.dpar.as_ref().ok_or_else(|| missing(files, "dpar"))?;
-        let checkpoint = files.dpar.as_ref().ok_or_else(|| missing(files, "dpar"))?;
-        let entropy_config = files.config.entropy.as_ref().ok_or_else(|| missing(files, "entropy"))?;
-        let entropy_checkpoint = files.entropy.as_ref().ok_or_else(|| missing(files, "entropy"))?;
+        let (files, state) = (self.files, self.state);
+        let model = self.model("dpar", files.dpar.as_ref(), files.config.dpar.as_ref())?;
+        let entropy_model = self.model("entropy", files.entropy.as_ref(), files.config.entropy.as_ref())?;
 
         // Entropy model -> e_i -> boundary.
         let entropies = self.b.zeros("entropies", self.tokens);
-        let null = class_rows(entropy_checkpoint, entropy_config, entropy_config.num_classes)?;
-        let section = Section::EntropyModel;
-        let (_, logits) = self.token_model(entropy_checkpoint, entropy_config, section, 1, Some(&null))?;
-        let params = entropy::Params { gate: word::RUN, vocab: entropy_config.vocab_size as u32, pad: [0; 2] };
-        let bind = vec![self.state, logits, entropies];
-        self.b.step(&entropy::OP, section, Flags::lanes(1), params, bind, Work::Groups(1));
-        self.b.step(&boundary::OP, section, Flags::lanes(1), [0u32; 4], vec![self.state, entropies], Work::Groups(1));
+        let null = class_row(entropy_model, entropy_model.config.num_classes)?;
+        let null = self.b.floats("classes", &null);
+        let (section, gate) = (Section::EntropyModel, word::RUN);
+        let logits = self.token_model(entropy_model, Scope { section, lanes: 1, gate }, null)?;
+        let vocab = entropy_model.config.vocab_size;
+        entropy::step(&mut self.b, section, entropy::Args { state, gate, logits, vocab, entropies });
+        boundary::step(&mut self.b, section, boundary::Args { state, entropies });
 
-        // Patch encoder on x_{i-1}.
-        let width = padded(config.dim);
-        let rope_table = self.b.floats("rope", &rope::shifted_table(config));
-        let (h, patch_vector) = self.patch_encoder(checkpoint, config, rope_table)?;
+        // Patch encoder on x_{i-1}; at a boundary the closing patch's vector.
+        let rope_table = self.b.floats("rope", &rope::shifted_table(model.config));
+        let encoded = self.patch_encoder(model, rope_table)?;
 
         // Patch transformer, where a patch starts.
-        let lanes = self.layout.lanes;
-        let section = Section::PatchTransformer;
+        let (width, lanes) = (padded(model.config.dim), self.layout.lanes);
         let classes = self.b.zeros("classes", lanes as usize * width);
-        let (rows, columns) = rope::patch_tables(config);
-        let rows = self.b.floats("rope.rows", &rows);
-        let columns = self.b.floats("rope.columns", &columns);
-        let patch_rope = self.b.zeros("rope.patch", config.head_dim());
-        let x = self.b.zeros("patch.x", lanes as usize * width);
-        let quarter = (config.head_dim() / 4) as u32;
-        let params = patch_input::Params { gate: word::BOUNDARY, lanes, width: width as u32, quarter };
-        let bind = vec![self.state, patch_vector, classes, rows, columns, x, patch_rope];
-        let threads = (lanes * width as u32).max(2 * quarter);
-        self.b.step(&patch_input::OP, section, Flags::lanes(lanes), params, bind, Work::Threads(threads));
-        let stack =
-            self.stack(checkpoint, config, section, lanes, word::BOUNDARY, (word::PATCH, word::ZERO), patch_rope);
-        for n in 0..config.n_layer {
-            self.block(&stack, &format!("layers.{n}"), Row::only(x), Row::only(x), None)?;
-        }
-        let mut states = Vec::new(); // per decoder layer: Wo RMSNorm(s), (lane, D)
-        for n in 0..config.n_local_decoder_layers {
-            let name = format!("local_decoder.cross_attn_layers.{n}");
-            let z = self.b.zeros(format!("decoder.{n}.state"), lanes as usize * width);
-            let gain = self.gain(checkpoint, &format!("{name}.cross_attn_norm_kv.weight"))?;
-            let wo = self.matrix(checkpoint, &[&format!("{name}.wo.weight")])?;
-            self.linear(&stack, &wo, Row::only(x), Some(gain), None, None, Row::only(z), width);
-            states.push(z);
-        }
+        let states = self.patch_transformer(model, encoded.patch_vector, classes)?;
 
         // Patch decoder at position i.
-        let section = Section::PatchDecoder;
-        let start = self.b.floats("decoder.start", &checkpoint.f32("decoder_start_embedding.weight")?);
-        let x = self.b.zeros("decoder.x", lanes as usize * width);
-        let params = decoder_input::Params { gate: word::RUN, lanes, width: width as u32, pad: 0 };
-        let bind = vec![self.state, start, h, states[0], x];
-        let work = Work::Threads(lanes * width as u32);
-        self.b.step(&decoder_input::OP, section, Flags::lanes(lanes), params, bind, work);
-        let stack = self.stack(checkpoint, config, section, lanes, word::RUN, (word::POS, word::POS), rope_table);
-        for n in 0..config.n_local_decoder_layers {
-            let next = states.get(n + 1).copied(); // the next layer's state joins at this layer's output
-            self.block(&stack, &format!("local_decoder.layers.{n}"), Row::only(x), Row::only(x), next)?;
+        let scope = Scope { section: Section::PatchDecoder, lanes, gate: word::RUN };
+        let args = decoder_input::Args {
+            state,
+            gate: scope.gate,
+            lanes,
+            start: self.b.floats("decoder.start", &model.checkpoint.f32("decoder_start_embedding.weight")?),
+            h: encoded.h,
+            patch_state: states[0],
+            out: self.b.zeros("decoder.x", lanes as usize * width),
+            width,
+        };
+        decoder_input::step(&mut self.b, scope.section, args);
+        let stack = self.stack(model, scope, word::POS, Row { buffer: rope_table, row: word::POS });
+        for n in 0..model.config.n_local_decoder_layers {
+            let extra = states.get(n + 1).copied(); // the next layer's state joins at this layer's output
+            let stream = Stream { extra, ..Stream::in_place(args.out) };
+            self.block(&stack, &format!("local_decoder.layers.{n}"), stream)?;
         }
-        let logits = self.logits(&stack, x)?;
-        self.finish(checkpoint, config, classes, logits, entropies, true)
+        let logits = self.logits(&stack, args.out)?;
+        self.finish(model, Outcome { classes, logits, entropies, patches: true })
     }
 
     /// Patch encoder on the newest token, and at a boundary the closing patch's vector.
-    /// Returns h_tok (T, width) and p (width).
-    fn patch_encoder(
-        &mut self,
-        checkpoint: &'a Checkpoint,
-        config: &'a TransformerConfig,
-        rope_table: BufferId,
-    ) -> Result<(BufferId, BufferId)> {
-        let (width, tokens) = (padded(config.dim), self.tokens);
-        let stack = self.stack(
-            checkpoint,
-            config,
-            Section::PatchEncoder,
-            1,
-            word::HAS_TOKEN,
-            (word::PREV, word::POS), // x_{i-1} sits in cache row i-1 and turns by its own angles: row i of the table
-            rope_table,
-        );
+    fn patch_encoder(&mut self, model: Model<'a>, rope_table: BufferId) -> Result<Encoded> {
+        let (width, tokens, dim) = (padded(model.config.dim), self.tokens, model.config.dim);
+        let scope = Scope { section: Section::PatchEncoder, lanes: 1, gate: word::HAS_TOKEN };
+        // x_{i-1} sits in cache row i-1 and turns by its own angles: row i of the table.
+        let stack = self.stack(model, scope, word::PREV, Row { buffer: rope_table, row: word::POS });
         let x = self.b.zeros("encoder.x", width);
-        let none = self.dummy;
-        self.embed(checkpoint, Section::PatchEncoder, word::HAS_TOKEN, 1, none, x, config)?;
+        self.embed(model, scope, None, x)?;
         let mut input = Row::only(x);
-        let mut layers = Vec::new(); // h (T, width), keys and values (T, 2D)
-        for n in 0..config.n_local_encoder_layers {
-            let h = Row { buffer: self.b.zeros(format!("encoder.{n}.h"), tokens * width), row: word::PREV };
-            self.block(&stack, &format!("local_encoder.layers.{n}"), input, h, None)?;
+        let mut layers = Vec::new();
+        for n in 0..model.config.n_local_encoder_layers {
+            let newest = |buffer| Row { buffer, row: word::PREV };
+            let h = self.b.zeros(format!("encoder.{n}.h"), tokens * width);
+            let stream = Stream { input, output: newest(h), extra: None };
+            self.block(&stack, &format!("local_encoder.layers.{n}"), stream)?;
             let name = format!("local_encoder.cross_attn_layers.{n}");
-            let gain = self.gain(checkpoint, &format!("{name}.cross_attn_norm_kv.weight"))?;
-            let (wk, wv) = (format!("{name}.wk.weight"), format!("{name}.wv.weight"));
-            let kv = self.matrix(checkpoint, &[&wk, &wv])?;
-            let cache = self.b.zeros(format!("encoder.{n}.kv"), tokens * 2 * config.dim);
-            let out = Row { buffer: cache, row: word::PREV };
-            self.linear(&stack, &kv, h, Some(gain), None, None, out, 2 * config.dim);
-            layers.push((h.buffer, cache));
-            input = h;
+            let norm = Some(self.norm(model, &format!("{name}.cross_attn_norm_kv.weight"))?);
+            let wkv = self.matrix(model, &[&format!("{name}.wk.weight"), &format!("{name}.wv.weight")])?;
+            let kv = self.b.zeros(format!("encoder.{n}.kv"), tokens * 2 * dim);
+            let projection = Projection::plain(&wkv, newest(h), newest(kv));
+            self.project(scope, Projection { norm, out_width: 2 * dim, ..projection });
+            layers.push(LayerMemory { h, kv });
+            input = newest(h);
         }
-        let closing = Stack { section: Section::PatchTransformer, gate: word::CLOSE, ..stack };
+
+        let scope = Scope { section: Section::PatchTransformer, gate: word::CLOSE, ..scope };
+        let closing = Stack { scope, ..stack };
         let mut query = self.b.zeros("patch.query", width);
-        let params = pool::Params { gate: word::CLOSE, width: width as u32, pad: [0; 2] };
-        let bind = vec![self.state, layers[0].0, query];
-        self.b.step(&pool::OP, closing.section, Flags::lanes(1), params, bind, Work::Threads(width as u32));
-        for (n, (_, cache)) in layers.iter().enumerate() {
+        let pooled = pool::Args { state: self.state, gate: scope.gate, h: layers[0].h, out: query, width };
+        pool::step(&mut self.b, scope.section, pooled);
+        for (n, layer) in layers.iter().enumerate() {
             let name = format!("local_encoder.cross_attn_layers.{n}");
-            let gain = self.gain(checkpoint, &format!("{name}.cross_attn_norm_q.weight"))?;
-            let wq = self.matrix(checkpoint, &[&format!("{name}.wq.weight")])?;
-            self.linear(&closing, &wq, Row::only(query), Some(gain), None, None, Row::only(closing.q), width);
-            let span = (word::CLOSE_FIRST, word::CLOSE_LAST);
-            self.attend(&closing, *cache, *cache, span, 2 * config.dim, config.dim);
-            let wo = self.matrix(checkpoint, &[&format!("{name}.wo.weight")])?;
+            let norm = Some(self.norm(model, &format!("{name}.cross_attn_norm_q.weight"))?);
+            let wq = self.matrix(model, &[&format!("{name}.wq.weight")])?;
+            let projection = Projection::plain(&wq, Row::only(query), Row::only(closing.q));
+            self.project(scope, Projection { norm, ..projection });
+            let (first, last) = (word::CLOSE_FIRST, word::CLOSE_LAST);
+            let own = Cached { k: layer.kv, v: layer.kv, stride: 2 * dim, v_offset: dim, first, last };
+            self.attend(&closing, own);
+            let wo = self.matrix(model, &[&format!("{name}.wo.weight")])?;
             let next = self.b.zeros(format!("patch.vector.{n}"), width);
-            let (mixed, residual) = (Row::only(closing.mixed), Some(Row::only(query)));
-            self.linear(&closing, &wo, mixed, None, residual, None, Row::only(next), width);
+            let projection = Projection::plain(&wo, Row::only(closing.mixed), Row::only(next));
+            self.project(scope, Projection { residual: Some(Row::only(query)), ..projection });
             query = next;
         }
-        Ok((layers[layers.len() - 1].0, query))
+        Ok(Encoded { h: layers[layers.len() - 1].h, patch_vector: query })
     }
 
-    /// A whole token model at position i. Returns its class rows and logits (lane, V).
-    fn token_model(
+    /// Patch transformer at slot m. Returns what each decoder layer adds of the new patch: `Wo RMSNorm(s)`, (lane, width).
+    fn patch_transformer(
         &mut self,
-        checkpoint: &'a Checkpoint,
-        config: &'a TransformerConfig,
-        section: Section,
-        lanes: u32,
-        classes: Option<&[f32]>,
-    ) -> Result<(BufferId, BufferId)> {
-        let width = padded(config.dim);
-        let classes = match classes {
-            Some(rows) => self.b.floats("classes", rows),
-            None => self.b.zeros("classes", lanes as usize * width),
+        model: Model<'a>,
+        patch_vector: BufferId,
+        classes: BufferId,
+    ) -> Result<Vec<BufferId>> {
+        let (width, lanes, head) = (padded(model.config.dim), self.layout.lanes, model.config.head_dim());
+        let scope = Scope { section: Section::PatchTransformer, lanes, gate: word::BOUNDARY };
+        let tables = rope::patch_tables(model.config);
+        let args = patch_input::Args {
+            state: self.state,
+            gate: scope.gate,
+            lanes,
+            patch_vector,
+            classes,
+            rows: self.b.floats("rope.rows", &tables.rows),
+            columns: self.b.floats("rope.columns", &tables.columns),
+            out: self.b.zeros("patch.x", lanes as usize * width),
+            rope: self.b.zeros("rope.patch", head),
+            width,
+            head,
         };
-        let x = self.b.zeros("x", lanes as usize * width);
-        let rope_table = self.b.floats("rope", &rope::shifted_table(config));
-        self.embed(checkpoint, section, word::RUN, lanes, classes, x, config)?;
-        let stack = self.stack(checkpoint, config, section, lanes, word::RUN, (word::POS, word::POS), rope_table);
-        for n in 0..config.n_layer {
-            self.block(&stack, &format!("layers.{n}"), Row::only(x), Row::only(x), None)?;
+        patch_input::step(&mut self.b, scope.section, args);
+        let stack = self.stack(model, scope, word::PATCH, Row::only(args.rope));
+        for n in 0..model.config.n_layer {
+            self.block(&stack, &format!("layers.{n}"), Stream::in_place(args.out))?;
         }
-        Ok((classes, self.logits(&stack, x)?))
+        let mut states = Vec::new();
+        for n in 0..model.config.n_local_decoder_layers {
+            let name = format!("local_decoder.cross_attn_layers.{n}");
+            let state = self.b.zeros(format!("decoder.{n}.state"), lanes as usize * width);
+            let norm = Some(self.norm(model, &format!("{name}.cross_attn_norm_kv.weight"))?);
+            let wo = self.matrix(model, &[&format!("{name}.wo.weight")])?;
+            let projection = Projection::plain(&wo, Row::only(args.out), Row::only(state));
+            self.project(scope, Projection { norm, ..projection });
+            states.push(state);
+        }
+        Ok(states)
     }
 
-    fn finish(
-        mut self,
-        checkpoint: &Checkpoint,
-        config: &TransformerConfig,
-        classes: BufferId,
-        logits: BufferId,
-        entropies: BufferId,
-        patches: bool,
-    ) -> Result<Program> {
-        let (state, lanes) = (self.state, self.layout.lanes);
+    /// A whole token model at position i. Returns its logits, (lane, V).
+    fn token_model(&mut self, model: Model<'a>, scope: Scope, classes: BufferId) -> Result<BufferId> {
+        let x = self.b.zeros("x", scope.lanes as usize * padded(model.config.dim));
+        let rope_table = self.b.floats("rope", &rope::shifted_table(model.config));
+        self.embed(model, scope, Some(classes), x)?;
+        let stack = self.stack(model, scope, word::POS, Row { buffer: rope_table, row: word::POS });
+        for n in 0..model.config.n_layer {
+            self.block(&stack, &format!("layers.{n}"), Stream::in_place(x))?;
+        }
+        self.logits(&stack, x)
+    }
+
+    /// Drawing and recording, and the program around all of it.
+    fn finish(mut self, model: Model<'a>, outcome: Outcome) -> Result<Program> {
+        let Outcome { classes, logits, entropies, patches } = outcome;
+        let (config, state, lanes) = (model.config, self.state, self.layout.lanes);
         let forced = self.b.words("forced", vec![DRAW; self.tokens]);
         let guided = self.b.zeros("guided", config.vocab_size);
         let records = self.b.records(self.tokens);
-        let section = Section::Sampler;
-        let params = sample::Params { gate: word::RUN, pad: [0; 3] };
-        let bind = vec![state, logits, forced, guided];
-        self.b.step(&sample::OP, section, Flags::lanes(lanes), params, bind, Work::Groups(1));
-        let params = record::Params { gate: word::RUN, has_entropy: u32::from(patches), pad: [0; 2] };
-        let bind = vec![state, guided, entropies, records];
-        self.b.step(&record::OP, section, Flags::lanes(1), params, bind, Work::Groups(1));
+        let (section, gate) = (Section::Sampler, word::RUN);
+        sample::step(&mut self.b, section, sample::Args { state, gate, lanes, logits, forced, guided });
+        let args = record::Args { state, gate, guided, entropies, has_entropy: patches, records };
+        record::step(&mut self.b, section, args);
 
         let class_width = padded(config.dim);
-        let table = checkpoint.f32("cls_embedding.embedding_table.weight")?;
+        let table = model.checkpoint.f32("cls_embedding.embedding_table.weight")?;
         let mut class_table = vec![0.0; (config.num_classes + 1) * class_width];
         for (to, from) in class_table.chunks_exact_mut(class_width).zip(table.chunks_exact(config.dim)) {
             to[..config.dim].copy_from_slice(from);
@@ -228,9 +251,8 @@ impl<'a> ProgramBuilder<'a> {
         Ok(Program {
             buffers: self.b.buffers,
             steps: self.b.steps,
-            ports: Ports { state, classes, forced, records, entropies, logits },
+            ports: Ports { state, classes, forced, records, logits },
             tokens: self.tokens,
-            vocab: config.vocab_size,
             lanes: lanes as usize,
             class_table,
             class_width,
@@ -240,7 +262,8 @@ impl<'a> ProgramBuilder<'a> {
 }
 
 /// One row of a class-embedding table, (D).
-fn class_rows(checkpoint: &Checkpoint, config: &TransformerConfig, class: usize) -> Result<Vec<f32>> {
-    let table = checkpoint.f32("cls_embedding.embedding_table.weight")?;
-    Ok(table[class * config.dim..(class + 1) * config.dim].to_vec())
+fn class_row(model: Model<'_>, class: usize) -> Result<Vec<f32>> {
+    let table = model.checkpoint.f32("cls_embedding.embedding_table.weight")?;
+    let dim = model.config.dim;
+    Ok(table[class * dim..(class + 1) * dim].to_vec())
 }

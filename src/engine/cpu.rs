@@ -66,8 +66,9 @@ impl CpuExecutor {
                     params: &step.params,
                     controls: &self.controls,
                     flags: step.flags,
-                    buffers: &self.buffers,
+                    storage: step.op.storage,
                     bind: &self.binds[n],
+                    buffers: &self.buffers,
                 };
                 (step.op.twin)(&view);
             }

@@ -1,48 +1,108 @@
 //! The layers that all stacks share, as steps: transformer block, attention, projections, embeddings, logits.
 
-use super::op::Flags;
 use super::ops::{attend, embed, gate_up, linear, qkv};
-use super::program::{BufferId, Builder, Section, Work};
+use super::program::{BufferId, Builder, MatrixRows, Norm, Row, Section};
 use super::state::word;
-use super::weights::Layout;
-use super::weights::{Precision, fits_f16, pack, padded};
+use super::weights::{Layout, Precision, fits_f16, pack, padded};
 use crate::checkpoint::config::TransformerConfig;
 use crate::checkpoint::{Checkpoint, ModelFiles};
 use crate::error::{Error, Result};
 
-/// A vector in a table of rows: the buffer and the state word that names the row.
+/// A model's weights and sizes.
 #[derive(Clone, Copy)]
-pub(super) struct Row {
-    pub(super) buffer: BufferId,
-    pub(super) row: u32,
+pub(super) struct Model<'a> {
+    pub(super) checkpoint: &'a Checkpoint,
+    pub(super) config: &'a TransformerConfig,
 }
 
-impl Row {
-    pub(super) fn only(buffer: BufferId) -> Self {
-        Self { buffer, row: word::ZERO }
+/// Whose steps some are, and when they run.
+#[derive(Clone, Copy)]
+pub(super) struct Scope {
+    pub(super) section: Section,
+    /// Guidance lanes.
+    pub(super) lanes: u32,
+    /// State word: 0 skips them all.
+    pub(super) gate: u32,
+}
+
+/// A matrix on the device.
+pub(super) struct Matrix {
+    pub(super) chunks: Vec<MatrixRows>,
+    /// Rows of all chunks.
+    pub(super) rows: usize,
+}
+
+impl Matrix {
+    /// The only chunk of a matrix that always fits a binding (widths are at most 2560: 3D * D in f32 is 79 MB).
+    pub(super) fn whole(&self) -> Result<MatrixRows> {
+        match self.chunks[..] {
+            [chunk] => Ok(chunk),
+            _ => Err(Error::Request("the device's storage bindings are too small for one layer of this model".into())),
+        }
     }
 }
 
-/// A matrix on the device, in chunks of rows, each with its format.
-pub(super) struct Matrix {
-    pub(super) chunks: Vec<(BufferId, usize, usize, bool)>, // buffer, row0, rows, f16
-    pub(super) cols: usize,
+/// One stack of layers at one position, and what it computes in.
+#[derive(Clone, Copy)]
+pub(super) struct Stack<'a> {
+    pub(super) model: Model<'a>,
+    pub(super) scope: Scope,
+    /// State word: the cache row of the position.
+    pub(super) slot: u32,
+    /// The position's angles.
+    pub(super) rope: Row,
+    pub(super) q: BufferId,      // (lane, D)
+    pub(super) mixed: BufferId,  // attention's weighted mean of the values, (lane, D)
+    pub(super) middle: BufferId, // the stream between attention and feed-forward, (lane, D)
+    pub(super) hidden: BufferId, // (lane, F)
 }
 
-/// One stack of layers: who it is, how many lanes it runs and when.
-pub(super) struct Stack<'a> {
-    pub(super) checkpoint: &'a Checkpoint,
-    pub(super) config: &'a TransformerConfig,
-    pub(super) section: Section,
-    pub(super) lanes: u32,
-    pub(super) gate: u32,
-    pub(super) slot: u32,
-    pub(super) turn: u32,
-    pub(super) rope: BufferId,
-    pub(super) q: BufferId,
-    pub(super) mixed: BufferId,
-    pub(super) middle: BufferId,
-    pub(super) hidden: BufferId,
+/// The residual stream's way through a block, (lane, D) each; it may end where it began.
+#[derive(Clone, Copy)]
+pub(super) struct Stream {
+    pub(super) input: Row,
+    pub(super) output: Row,
+    /// Joins the stream at the output.
+    pub(super) extra: Option<BufferId>,
+}
+
+impl Stream {
+    /// Through a block and back.
+    pub(super) fn in_place(x: BufferId) -> Self {
+        Self { input: Row::only(x), output: Row::only(x), extra: None }
+    }
+}
+
+/// What a query looks at: keys and values of the positions `first` to `last` (state words).
+#[derive(Clone, Copy)]
+pub(super) struct Cached {
+    pub(super) k: BufferId,
+    pub(super) v: BufferId,
+    /// Values a cache row.
+    pub(super) stride: usize,
+    /// Where v begins in it.
+    pub(super) v_offset: usize,
+    pub(super) first: u32,
+    pub(super) last: u32,
+}
+
+/// `out = W x`, and what may come with it (see [`linear::Args`]).
+#[derive(Clone, Copy)]
+pub(super) struct Projection<'m> {
+    pub(super) matrix: &'m Matrix,
+    pub(super) x: Row,
+    pub(super) norm: Option<Norm>,
+    pub(super) residual: Option<Row>,
+    pub(super) extra: Option<BufferId>,
+    pub(super) out: Row,
+    pub(super) out_width: usize,
+}
+
+impl<'m> Projection<'m> {
+    /// `W x` alone, into a vector padded to whole loads.
+    pub(super) fn plain(matrix: &'m Matrix, x: Row, out: Row) -> Self {
+        Self { matrix, x, norm: None, residual: None, extra: None, out, out_width: padded(matrix.rows) }
+    }
 }
 
 pub(super) struct ProgramBuilder<'a> {
@@ -50,233 +110,159 @@ pub(super) struct ProgramBuilder<'a> {
     pub(super) layout: Layout,
     pub(super) tokens: usize,
     pub(super) state: BufferId,
-    pub(super) dummy: BufferId,
     pub(super) files: &'a ModelFiles,
 }
 
-impl<'a> ProgramBuilder<'a> {
-    #[allow(clippy::too_many_arguments)]
-    pub(super) fn stack(
-        &mut self,
-        checkpoint: &'a Checkpoint,
-        config: &'a TransformerConfig,
-        section: Section,
-        lanes: u32,
-        gate: u32,
-        (slot, turn): (u32, u32),
-        rope: BufferId,
-    ) -> Stack<'a> {
-        let vector = lanes as usize * padded(config.dim);
-        let name = section.name();
+impl ProgramBuilder<'_> {
+    /// A stack of `model` at the cache row that the state word `slot` names, turned by `rope`.
+    pub(super) fn stack<'m>(&mut self, model: Model<'m>, scope: Scope, slot: u32, rope: Row) -> Stack<'m> {
+        let (lanes, name) = (scope.lanes as usize, scope.section.name());
+        let vector = lanes * padded(model.config.dim);
         Stack {
+            model,
+            scope,
+            slot,
+            rope,
             q: self.b.zeros(format!("{name}.q"), vector),
             mixed: self.b.zeros(format!("{name}.mixed"), vector),
             middle: self.b.zeros(format!("{name}.middle"), vector),
-            hidden: self.b.zeros(format!("{name}.hidden"), lanes as usize * padded(config.ffn_dim())),
-            checkpoint,
-            config,
-            section,
-            lanes,
-            gate,
-            slot,
-            turn,
-            rope,
+            hidden: self.b.zeros(format!("{name}.hidden"), lanes * padded(model.config.ffn_dim())),
         }
     }
 
-    /// One transformer block from `input` to `output` (which may be the same row); `extra` is added to the output.
-    pub(super) fn block(
-        &mut self,
-        s: &Stack<'_>,
-        name: &str,
-        input: Row,
-        output: Row,
-        extra: Option<BufferId>,
-    ) -> Result<()> {
-        let c = s.config;
-        let (dim, width, hidden) = (c.dim, padded(c.dim), padded(c.ffn_dim()));
-        let cache = s.lanes as usize * self.tokens * dim;
+    /// One transformer block.
+    pub(super) fn block(&mut self, s: &Stack<'_>, name: &str, stream: Stream) -> Result<()> {
+        let (model, state, tokens) = (s.model, self.state, self.tokens);
+        let Scope { section, lanes, gate } = s.scope;
+        let dim = model.config.dim;
+        let cache = lanes as usize * tokens * dim;
         let k = self.b.zeros(format!("{name}.k"), cache);
         let v = self.b.zeros(format!("{name}.v"), cache);
 
-        let gain = self.gain(s.checkpoint, &format!("{name}.attention_norm.weight"))?;
-        let wqkv = self.matrix(s.checkpoint, &[&format!("{name}.attention.wqkv.weight")])?;
-        let (buffer, _, _, f16) = wqkv.whole()?;
-        let flags = Flags { f16, norm: true, ..Flags::lanes(s.lanes) };
-        let params = qkv::Params {
-            gate: s.gate,
+        let args = qkv::Args {
+            state,
+            gate,
+            lanes,
+            x: stream.input,
+            norm: self.norm(model, &format!("{name}.attention_norm.weight"))?,
+            weights: self.matrix(model, &[&format!("{name}.attention.wqkv.weight")])?.whole()?,
+            rope: s.rope,
+            head: model.config.head_dim(),
+            q: s.q,
+            k_cache: k,
+            v_cache: v,
+            cache_rows: tokens,
             slot: s.slot,
-            turn: s.turn,
-            dim: dim as u32,
-            head: c.head_dim() as u32,
-            cache: self.tokens as u32,
-            blocks: (width / 8) as u32,
-            eps: c.norm_eps,
-            x_row: input.row,
-            pad: [0; 3],
         };
-        let bind = vec![self.state, input.buffer, gain, buffer, s.rope, s.q, k, v];
-        self.b.step(&qkv::OP, s.section, flags, params, bind, Work::Units(3 * dim as u32 / 2));
-        self.attend(s, k, v, (word::ZERO, s.slot), dim, 0);
-        let wo = self.matrix(s.checkpoint, &[&format!("{name}.attention.wo.weight")])?;
-        self.linear(s, &wo, Row::only(s.mixed), None, Some(input), None, Row::only(s.middle), width);
+        qkv::step(&mut self.b, section, args);
+        self.attend(s, Cached { k, v, stride: dim, v_offset: 0, first: word::ZERO, last: s.slot });
+        let wo = self.matrix(model, &[&format!("{name}.attention.wo.weight")])?;
+        let projection = Projection::plain(&wo, Row::only(s.mixed), Row::only(s.middle));
+        self.project(s.scope, Projection { residual: Some(stream.input), ..projection });
 
-        let gain = self.gain(s.checkpoint, &format!("{name}.ffn_norm.weight"))?;
-        let w1 = s.checkpoint.f32(&format!("{name}.feed_forward.w1.weight"))?;
-        let w3 = s.checkpoint.f32(&format!("{name}.feed_forward.w3.weight"))?;
+        let norm = self.norm(model, &format!("{name}.ffn_norm.weight"))?;
+        let w1 = model.checkpoint.f32(&format!("{name}.feed_forward.w1.weight"))?;
+        let w3 = model.checkpoint.f32(&format!("{name}.feed_forward.w3.weight"))?;
         let pairs = w1.chunks_exact(dim).zip(w3.chunks_exact(dim));
         let both: Vec<f32> = pairs.flat_map(|(gate, up)| gate.iter().chain(up)).copied().collect();
         let up = self.pack(format!("{name}.feed_forward.w1+w3"), &both, dim);
-        for (buffer, row0, rows, f16) in up.chunks {
-            let params = gate_up::Params {
-                gate: s.gate,
-                hidden: (rows / 2) as u32,
-                cols: dim as u32,
-                blocks: (width / 8) as u32,
-                out_width: hidden as u32,
-                eps: c.norm_eps,
-                unit0: (row0 / 2) as u32,
-                pad: 0,
+        for weights in up.chunks {
+            let args = gate_up::Args {
+                state,
+                gate,
+                lanes,
+                x: s.middle,
+                norm,
+                weights,
+                out: s.hidden,
+                out_width: padded(model.config.ffn_dim()),
             };
-            let flags = Flags { f16, norm: true, ..Flags::lanes(s.lanes) };
-            let bind = vec![self.state, s.middle, gain, buffer, s.hidden];
-            self.b.step(&gate_up::OP, s.section, flags, params, bind, Work::Units((rows / 2) as u32));
+            gate_up::step(&mut self.b, section, args);
         }
-        let w2 = self.matrix(s.checkpoint, &[&format!("{name}.feed_forward.w2.weight")])?;
-        self.linear(s, &w2, Row::only(s.hidden), None, Some(Row::only(s.middle)), extra, output, width);
+        let w2 = self.matrix(model, &[&format!("{name}.feed_forward.w2.weight")])?;
+        let projection = Projection::plain(&w2, Row::only(s.hidden), stream.output);
+        self.project(s.scope, Projection { residual: Some(Row::only(s.middle)), extra: stream.extra, ..projection });
         Ok(())
     }
 
-    /// Attention of `s.q` over cache rows `span` (state words) into `s.mixed`.
-    pub(super) fn attend(
-        &mut self,
-        s: &Stack<'_>,
-        k: BufferId,
-        v: BufferId,
-        span: (u32, u32),
-        stride: usize,
-        v_offset: usize,
-    ) {
-        let c = s.config;
-        let params = attend::Params {
-            gate: s.gate,
-            first: span.0,
-            last: span.1,
-            heads: c.n_head as u32,
-            head: c.head_dim() as u32,
-            cache: self.tokens as u32,
-            stride: stride as u32,
-            v_offset: v_offset as u32,
-            q_stride: padded(c.dim) as u32,
-            pad: [0; 3],
+    /// Attention of `s.q` over what is cached, into `s.mixed`.
+    pub(super) fn attend(&mut self, s: &Stack<'_>, cached: Cached) {
+        let Cached { k, v, stride, v_offset, first, last } = cached;
+        let args = attend::Args {
+            state: self.state,
+            gate: s.scope.gate,
+            lanes: s.scope.lanes,
+            heads: s.model.config.n_head,
+            head: s.model.config.head_dim(),
+            q: s.q,
+            k_cache: k,
+            v_cache: v,
+            cache_rows: self.tokens,
+            stride,
+            v_offset,
+            first,
+            last,
+            out: s.mixed,
         };
-        let bind = vec![self.state, s.q, k, v, s.mixed];
-        let work = Work::Groups(s.lanes * c.n_head as u32);
-        self.b.step(&attend::OP, s.section, Flags::lanes(s.lanes), params, bind, work);
+        attend::step(&mut self.b, s.scope.section, args);
     }
 
-    #[allow(clippy::too_many_arguments)]
-    pub(super) fn linear(
-        &mut self,
-        s: &Stack<'_>,
-        matrix: &Matrix,
-        x: Row,
-        gain: Option<BufferId>,
-        residual: Option<Row>,
-        extra: Option<BufferId>,
-        out: Row,
-        out_width: usize,
-    ) {
-        for &(buffer, row0, rows, f16) in &matrix.chunks {
-            let flags = Flags {
-                lanes: s.lanes,
-                f16,
-                norm: gain.is_some(),
-                residual: residual.is_some(),
-                extra: extra.is_some(),
-            };
-            let residual = residual.unwrap_or(Row::only(self.dummy));
-            let params = linear::Params {
-                gate: s.gate,
-                x_row: x.row,
-                out_row: out.row,
-                rows: rows as u32,
-                cols: matrix.cols as u32,
-                blocks: (padded(matrix.cols) / 8) as u32,
-                out_width: out_width as u32,
-                row0: row0 as u32,
-                eps: s.config.norm_eps,
-                residual_row: residual.row,
-                pad: [0; 2],
-            };
-            let (gain, extra) = (gain.unwrap_or(self.dummy), extra.unwrap_or(self.dummy));
-            let bind = vec![self.state, x.buffer, gain, buffer, residual.buffer, extra, out.buffer];
-            self.b.step(&linear::OP, s.section, flags, params, bind, Work::Units(rows.div_ceil(2) as u32));
+    /// A projection, chunk by chunk.
+    pub(super) fn project(&mut self, scope: Scope, p: Projection<'_>) {
+        let Projection { matrix, x, norm, residual, extra, out, out_width } = p;
+        let (state, Scope { section, lanes, gate }) = (self.state, scope);
+        for &weights in &matrix.chunks {
+            let args = linear::Args { state, gate, lanes, x, norm, weights, residual, extra, out, out_width };
+            linear::step(&mut self.b, section, args);
         }
     }
 
+    /// The logits of the last layer's x, (lane, V).
     pub(super) fn logits(&mut self, s: &Stack<'_>, x: BufferId) -> Result<BufferId> {
-        let gain = self.gain(s.checkpoint, "norm.weight")?;
-        let output = self.matrix(s.checkpoint, &["output.weight"])?;
-        let logits = self.b.zeros(format!("{}.logits", s.section.name()), s.lanes as usize * s.config.vocab_size);
-        self.linear(s, &output, Row::only(x), Some(gain), None, None, Row::only(logits), s.config.vocab_size);
+        let norm = Some(self.norm(s.model, "norm.weight")?);
+        let output = self.matrix(s.model, &["output.weight"])?;
+        let out_width = s.model.config.vocab_size;
+        let logits = self.b.zeros(format!("{}.logits", s.scope.section.name()), s.scope.lanes as usize * out_width);
+        let projection = Projection::plain(&output, Row::only(x), Row::only(logits));
+        self.project(s.scope, Projection { norm, out_width, ..projection });
         Ok(logits)
     }
 
-    #[allow(clippy::too_many_arguments)]
+    /// The input of a token model, into `out`; `classes` as [`embed::Args`] has it.
     pub(super) fn embed(
         &mut self,
-        checkpoint: &Checkpoint,
-        section: Section,
-        gate: u32,
-        lanes: u32,
-        classes: BufferId,
+        model: Model<'_>,
+        scope: Scope,
+        classes: Option<BufferId>,
         out: BufferId,
-        config: &TransformerConfig,
     ) -> Result<()> {
-        let table = self.matrix(checkpoint, &["tok_embeddings.weight"])?;
-        let width = padded(config.dim) as u32;
-        for (buffer, row0, rows, f16) in table.chunks {
-            let params = embed::Params { gate, lanes, width, row0: row0 as u32, rows: rows as u32, pad: [0; 3] };
-            let flags = Flags { f16, ..Flags::lanes(lanes) };
-            let bind = vec![self.state, classes, buffer, out];
-            self.b.step(&embed::OP, section, flags, params, bind, Work::Threads(lanes * width));
+        let (state, Scope { section, lanes, gate }) = (self.state, scope);
+        for table in self.matrix(model, &["tok_embeddings.weight"])?.chunks {
+            embed::step(&mut self.b, section, embed::Args { state, gate, lanes, classes, table, out });
         }
         Ok(())
     }
 
-    pub(super) fn gain(&mut self, checkpoint: &Checkpoint, name: &str) -> Result<BufferId> {
-        let values = checkpoint.f32(name)?;
-        Ok(self.b.floats(name, &values))
+    pub(super) fn norm(&mut self, model: Model<'_>, name: &str) -> Result<Norm> {
+        let gain = self.b.floats(name, &model.checkpoint.f32(name)?);
+        Ok(Norm { gain, eps: model.config.norm_eps })
     }
 
     /// One or several matrices of the same width, stacked by rows.
-    pub(super) fn matrix(&mut self, checkpoint: &Checkpoint, names: &[&str]) -> Result<Matrix> {
+    pub(super) fn matrix(&mut self, model: Model<'_>, names: &[&str]) -> Result<Matrix> {
         let mut values = Vec::new();
         for name in names {
-            values.append(&mut checkpoint.f32(name)?);
+            values.append(&mut model.checkpoint.f32(name)?);
         }
-        let cols = checkpoint.shape(names[0])?[1];
+        let cols = model.checkpoint.shape(names[0])?[1];
         Ok(self.pack(names.join("+"), &values, cols))
     }
 
     pub(super) fn pack(&mut self, name: String, values: &[f32], cols: usize) -> Matrix {
         let half = self.layout.precision == Precision::F16 && fits_f16(values);
         let precision = if half { Precision::F16 } else { Precision::F32 };
-        let chunks = pack(values, cols, precision, self.layout.binding_limit)
-            .into_iter()
-            .map(|c| (self.b.weights(name.clone(), c.words), c.row0, c.rows, half))
-            .collect();
-        Matrix { chunks, cols }
-    }
-}
-
-impl Matrix {
-    /// The only chunk of a matrix that always fits a binding (widths are at most 2560: 3D * D in f32 is 79 MB).
-    pub(super) fn whole(&self) -> Result<(BufferId, usize, usize, bool)> {
-        match self.chunks[..] {
-            [chunk] => Ok(chunk),
-            _ => Err(Error::Request("the device's storage bindings are too small for one layer of this model".into())),
-        }
+        let chunks = pack(values, cols, precision, self.layout.binding_limit);
+        let chunks = chunks.into_iter().map(|chunk| self.b.weights(name.clone(), chunk)).collect();
+        Matrix { chunks, rows: values.len() / cols }
     }
 }

@@ -8,9 +8,8 @@
 use std::collections::VecDeque;
 
 use crate::engine::backend::Backend;
-use crate::engine::op::Flags;
 use crate::engine::ops::merge;
-use crate::engine::program::{Builder, Section, Work};
+use crate::engine::program::{Builder, Section};
 use crate::engine::readback::Readback;
 use crate::engine::state::word;
 use crate::engine::{BufferId, ControlsUniform, CpuExecutor, Engine, GpuExecutor, Program, Tier};
@@ -91,8 +90,7 @@ impl Merger {
         let state = b.state();
         let entropies = b.zeros("entropies", MAX_TOKENS);
         let merged = b.zeros("merged", 2 * (MAX_TOKENS + 1));
-        let bind = vec![state, entropies, merged];
-        b.step(&merge::OP, Section::EntropyModel, Flags::lanes(1), [0u32; 4], bind, Work::Groups(1));
+        merge::step(&mut b, Section::EntropyModel, merge::Args { state, entropies, merged });
         let program = Program::loose(b);
         let (engine, free) = match backend.gpu() {
             Some(gpu) => {

@@ -18,6 +18,27 @@ pub enum Access {
     Write,
 }
 
+/// A storage binding of a shader: the name of its variable there, and what is done with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Binding {
+    /// The variable's name in WGSL.
+    pub name: &'static str,
+    /// What it is used for.
+    pub access: Access,
+}
+
+impl Binding {
+    /// One that is only read.
+    pub const fn read(name: &'static str) -> Self {
+        Self { name, access: Access::Read }
+    }
+
+    /// One that is written, and perhaps read.
+    pub const fn write(name: &'static str) -> Self {
+        Self { name, access: Access::Write }
+    }
+}
+
 /// The override constants a shader takes, besides its workgroup size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Override {
@@ -44,6 +65,8 @@ pub enum Shape {
     Head,
     /// One workgroup (reductions over the vocabulary).
     Single,
+    /// One thread: the only shape whose shader has no workgroup size to set.
+    Thread,
 }
 
 /// One op: its shader and its twin.
@@ -52,14 +75,29 @@ pub struct Op {
     pub name: &'static str,
     /// Its WGSL, prelude first.
     pub wgsl: &'static str,
-    /// Storage bindings from binding 2 on (0 is the parameters, 1 the controls).
-    pub storage: &'static [Access],
+    /// Storage bindings from `@binding(2)` on (0 is the parameters, 1 the controls). Their order stands here and in WGSL;
+    /// all else goes by name.
+    pub storage: &'static [Binding],
     /// Override constants it takes.
     pub overrides: &'static [Override],
     /// How its workgroups are shaped.
     pub shape: Shape,
     /// The same computation in plain loops.
     pub twin: fn(&TwinView<'_>),
+}
+
+impl Op {
+    /// What is bound, put into the shader's order.
+    pub fn bind<B: Copy>(&self, named: &[(Binding, B)]) -> Vec<B> {
+        let of = |binding| named.iter().find(|(name, _)| name == binding).map(|(_, buffer)| *buffer);
+        let bound: Vec<B> = self.storage.iter().filter_map(of).collect();
+        debug_assert!(
+            bound.len() == self.storage.len() && bound.len() == named.len(),
+            "{}: a binding without a buffer, or the reverse",
+            self.name
+        );
+        bound
+    }
 }
 
 impl std::fmt::Debug for Op {
@@ -95,8 +133,10 @@ pub struct TwinView<'a> {
     pub(super) params: &'a [u32; PARAM_WORDS],
     pub(super) controls: &'a ControlsUniform,
     pub(super) flags: Flags,
-    pub(super) buffers: &'a [RefCell<Vec<u32>>],
+    pub(super) storage: &'static [Binding],
+    /// Indices into `buffers`, one a binding.
     pub(super) bind: &'a [usize],
+    pub(super) buffers: &'a [RefCell<Vec<u32>>],
 }
 
 impl TwinView<'_> {
@@ -115,23 +155,30 @@ impl TwinView<'_> {
         self.flags
     }
 
-    /// Storage binding `slot` (0 is `state` nearly everywhere) as words.
-    pub fn words(&self, slot: usize) -> Ref<'_, Vec<u32>> {
-        self.buffers[self.bind[slot]].borrow()
+    /// A buffer as words.
+    pub fn words(&self, binding: Binding) -> Ref<'_, Vec<u32>> {
+        self.buffer(binding).borrow()
     }
 
     /// The same, to write. An op never binds one buffer twice if it writes it.
-    pub fn words_mut(&self, slot: usize) -> RefMut<'_, Vec<u32>> {
-        self.buffers[self.bind[slot]].borrow_mut()
+    pub fn words_mut(&self, binding: Binding) -> RefMut<'_, Vec<u32>> {
+        debug_assert_eq!(binding.access, Access::Write, "{}", binding.name);
+        self.buffer(binding).borrow_mut()
     }
 
-    /// Storage binding `slot` as floats.
-    pub fn f32(&self, slot: usize) -> Ref<'_, [f32]> {
-        Ref::map(self.words(slot), |w| bytemuck::cast_slice(w))
+    /// A buffer as floats.
+    pub fn f32(&self, binding: Binding) -> Ref<'_, [f32]> {
+        Ref::map(self.words(binding), |w| bytemuck::cast_slice(w))
     }
 
     /// The same, to write.
-    pub fn f32_mut(&self, slot: usize) -> RefMut<'_, [f32]> {
-        RefMut::map(self.words_mut(slot), |w| bytemuck::cast_slice_mut(w))
+    pub fn f32_mut(&self, binding: Binding) -> RefMut<'_, [f32]> {
+        RefMut::map(self.words_mut(binding), |w| bytemuck::cast_slice_mut(w))
+    }
+
+    fn buffer(&self, binding: Binding) -> &RefCell<Vec<u32>> {
+        // A binding that the op does not list is out of bounds here: its first test says so.
+        let at = self.storage.iter().position(|b| *b == binding).unwrap_or(self.storage.len());
+        &self.buffers[self.bind[at]]
     }
 }

@@ -107,8 +107,8 @@ fn layout_of(device: &wgpu::Device, op: &Op) -> (wgpu::BindGroupLayout, wgpu::Sh
         count: None,
     };
     let mut entries = vec![entry(0, wgpu::BufferBindingType::Uniform), entry(1, wgpu::BufferBindingType::Uniform)];
-    entries.extend(op.storage.iter().enumerate().map(|(slot, access)| {
-        let read_only = *access == Access::Read;
+    entries.extend(op.storage.iter().enumerate().map(|(slot, binding)| {
+        let read_only = binding.access == Access::Read;
         entry(slot + 2, wgpu::BufferBindingType::Storage { read_only })
     }));
     let layout =
@@ -118,19 +118,15 @@ fn layout_of(device: &wgpu::Device, op: &Op) -> (wgpu::BindGroupLayout, wgpu::Sh
     (layout, module)
 }
 
-/// The values of an op's override constants, workgroup size included.
+/// The values of an op's override constants, workgroup size included (`WG`, where the shape has one).
 pub fn constants(op: &Op, tier: Tier, flags: Flags) -> Vec<(&'static str, f64)> {
-    let mut values = Vec::new();
-    if op.wgsl.contains("override WG") {
-        values.push((
-            "WG",
-            f64::from(match op.shape {
-                Shape::Wide => tier.threads,
-                Shape::Head => tier.attend,
-                Shape::Single => tier.single,
-            }),
-        ));
-    }
+    let threads = match op.shape {
+        Shape::Wide => Some(tier.threads),
+        Shape::Head => Some(tier.attend),
+        Shape::Single => Some(tier.single),
+        Shape::Thread => None,
+    };
+    let mut values: Vec<_> = threads.map(|threads| ("WG", f64::from(threads))).into_iter().collect();
     values.extend(op.overrides.iter().map(|o| match o {
         Override::Lanes => ("LANES", f64::from(flags.lanes)),
         Override::Split => ("SPLIT", f64::from(tier.split)),

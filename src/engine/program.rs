@@ -5,15 +5,56 @@
 //! turn the models into steps are in `engine/build.rs`.
 
 use super::op::{Flags, Op, PARAM_WORDS};
-use super::state::{RECORD_WORDS, STATE_WORDS};
+use super::state::{RECORD_WORDS, STATE_WORDS, word};
+use super::weights::{Chunk, Precision, padded};
 use crate::mix::Mix;
 
 /// A buffer of the program, by index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BufferId(pub(crate) usize);
 
+/// A vector in a table of rows: the buffer, and the state word that names the row.
+#[derive(Clone, Copy, Debug)]
+pub struct Row {
+    /// The table.
+    pub buffer: BufferId,
+    /// State word: the row.
+    pub row: u32,
+}
+
+impl Row {
+    /// The first row, or the only one.
+    pub fn only(buffer: BufferId) -> Self {
+        Self { buffer, row: word::ZERO }
+    }
+}
+
+/// Rows of a matrix on the device: all of them, or as many as fit a binding.
+#[derive(Clone, Copy, Debug)]
+pub struct MatrixRows {
+    /// The packed rows (`engine/weights.rs`).
+    pub buffer: BufferId,
+    /// The first of them, counted in the whole matrix.
+    pub row0: usize,
+    /// How many.
+    pub rows: usize,
+    /// Columns, without the padding.
+    pub cols: usize,
+    /// f16 pairs, else f32 bits.
+    pub f16: bool,
+}
+
+/// RMSNorm in front of a projection (dpar.md section 3).
+#[derive(Clone, Copy, Debug)]
+pub struct Norm {
+    /// Its weights, (cols).
+    pub gain: BufferId,
+    /// What keeps it from dividing by 0.
+    pub eps: f32,
+}
+
 /// A named buffer of 32-bit words.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Buffer {
     /// What it holds, for messages and traces.
     pub name: String,
@@ -78,7 +119,7 @@ impl Section {
 }
 
 /// One op with everything bound.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Step {
     /// The op.
     pub op: &'static Op,
@@ -88,7 +129,7 @@ pub struct Step {
     pub flags: Flags,
     /// Its parameter block.
     pub params: [u32; PARAM_WORDS],
-    /// Its storage buffers, in the op's order.
+    /// Its storage buffers, in the order of the op's bindings.
     pub bind: Vec<BufferId>,
     /// How much of it there is.
     pub work: Work,
@@ -105,14 +146,12 @@ pub struct Ports {
     pub forced: BufferId,
     /// `records` (T, RECORD_WORDS).
     pub records: BufferId,
-    /// Entropies (T), nats.
-    pub entropies: BufferId,
     /// Logits of the main model (lane, V).
     pub logits: BufferId,
 }
 
 /// One token of generation, for one model and number of lanes.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Program {
     /// All buffers.
     pub buffers: Vec<Buffer>,
@@ -122,8 +161,6 @@ pub struct Program {
     pub ports: Ports,
     /// Tokens of an image, T.
     pub tokens: usize,
-    /// Codebook entries, V.
-    pub vocab: usize,
     /// Guidance lanes: 1, or 2 (class and null).
     pub lanes: usize,
     /// Class embeddings (C + 1, width), width padded: a session copies rows of it into `ports.classes`.
@@ -138,14 +175,12 @@ impl Program {
     /// Loose steps without a model, all ports on the first buffer: for tests and measurements.
     pub fn loose(b: Builder) -> Self {
         let first = BufferId(0);
-        let ports =
-            Ports { state: first, classes: first, forced: first, records: first, entropies: first, logits: first };
+        let ports = Ports { state: first, classes: first, forced: first, records: first, logits: first };
         Self {
             buffers: b.buffers,
             steps: b.steps,
             ports,
             tokens: 1,
-            vocab: 1,
             lanes: 1,
             class_table: Vec::new(),
             class_width: 1,
@@ -178,12 +213,13 @@ impl Program {
 }
 
 /// Collects buffers and steps.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Builder {
     /// Buffers so far.
     pub buffers: Vec<Buffer>,
     /// Steps so far.
     pub steps: Vec<Step>,
+    unused: Option<BufferId>,
 }
 
 impl Builder {
@@ -200,13 +236,22 @@ impl Builder {
     /// A buffer of floats, its tail padded with zeros to whole loads.
     pub fn floats(&mut self, name: impl Into<String>, values: &[f32]) -> BufferId {
         let mut init: Vec<u32> = bytemuck::cast_slice(values).to_vec();
-        init.resize(super::weights::padded(values.len()), 0);
+        init.resize(padded(values.len()), 0);
         self.words(name, init)
     }
 
     /// A buffer of packed weights.
-    pub fn weights(&mut self, name: impl Into<String>, init: Vec<u32>) -> BufferId {
-        self.push(name.into(), init.len(), init, true)
+    pub fn weights(&mut self, name: impl Into<String>, chunk: Chunk) -> MatrixRows {
+        let Chunk { row0, rows, cols, precision, words } = chunk;
+        let buffer = self.push(name.into(), words.len(), words, true);
+        MatrixRows { buffer, row0, rows, cols, f16: precision == Precision::F16 }
+    }
+
+    /// What stands in a binding that a step does not read: WebGPU wants a buffer in each.
+    pub fn unused(&mut self) -> BufferId {
+        let unused = self.unused.unwrap_or_else(|| self.zeros("unused", 4));
+        self.unused = Some(unused);
+        unused
     }
 
     fn push(&mut self, name: String, words: usize, init: Vec<u32>, weights: bool) -> BufferId {
@@ -214,7 +259,7 @@ impl Builder {
         BufferId(self.buffers.len() - 1)
     }
 
-    /// Appends a step. `params` is the op's parameter struct.
+    /// Appends a step. Each op's own `step` calls this, with its parameter struct and its buffers in order ([`Op::bind`]).
     pub fn step<P: bytemuck::Pod>(
         &mut self,
         op: &'static Op,

@@ -27,12 +27,21 @@ pub fn shifted_table(config: &TransformerConfig) -> Vec<f32> {
     table
 }
 
-/// Dynamic RoPE of patches: the row's pairs (g, d/4, 2) and a column's pairs (g, d/16, 2).
-pub fn patch_tables(config: &TransformerConfig) -> (Vec<f32>, Vec<f32>) {
+/// What turns patches, as (cos, sin) pairs.
+#[derive(Debug)]
+pub struct PatchTables {
+    /// (g, d/4, 2).
+    pub rows: Vec<f32>,
+    /// (g, d/16, 2).
+    pub columns: Vec<f32>,
+}
+
+/// Dynamic RoPE of patches: a row's angles, and a column's.
+pub fn patch_tables(config: &TransformerConfig) -> PatchTables {
     let (g, d) = (config.grid_size, config.head_dim());
     let table = |n: usize| -> Vec<f32> {
         let f = frequencies(n, config.rope_base);
         (0..g).flat_map(|p| turns(p, &f).collect::<Vec<_>>()).collect()
     };
-    (table(d / 2), table(d / 8))
+    PatchTables { rows: table(d / 2), columns: table(d / 8) }
 }

@@ -49,6 +49,10 @@ pub struct Chunk {
     pub row0: usize,
     /// Rows here.
     pub rows: usize,
+    /// Columns, without the padding.
+    pub cols: usize,
+    /// How the words are to be read.
+    pub precision: Precision,
     /// The packed rows; an odd number of rows is followed by one of zeros, as rows are read in pairs.
     pub words: Vec<u32>,
 }
@@ -74,7 +78,7 @@ pub fn pack(values: &[f32], cols: usize, precision: Precision, limit: usize) -> 
                 words
             }
         };
-        chunks.push(Chunk { row0, rows, words });
+        chunks.push(Chunk { row0, rows, cols, precision, words });
     }
     chunks
 }

@@ -22,13 +22,8 @@ impl RopeRows {
     }
 
     /// Number of positions, n.
-    pub fn len(&self) -> usize {
+    fn positions(&self) -> usize {
         self.cos.len() / self.pairs.max(1)
-    }
-
-    /// Whether there are no positions.
-    pub fn is_empty(&self) -> bool {
-        self.cos.is_empty()
     }
 
     /// Appends a position with these angles (radians).
@@ -76,7 +71,7 @@ pub fn rope_2d_with_class(grid: usize, head_dim: usize, base: f32) -> RopeRows {
     let raster = rope_2d(grid, head_dim, base);
     let mut rows = RopeRows::new(head_dim);
     rows.push_class();
-    rows.extend(&raster, raster.len());
+    rows.extend(&raster, raster.positions());
     rows
 }
 
@@ -105,7 +100,7 @@ impl Rope {
     /// Uploads one table per image, all of the same length; a single table serves every image of a batch.
     pub fn upload(tables: &[RopeRows], device: &Device) -> Self {
         let pairs = tables.first().map_or(0, |t| t.pairs);
-        let len = tables.first().map_or(0, RopeRows::len);
+        let len = tables.first().map_or(0, RopeRows::positions);
         let table = |pick: fn(&RopeRows) -> &[f32]| {
             let values = tables.iter().flat_map(|t| pick(t).iter().copied()).collect();
             Tensor::from_data(TensorData::new::<f32, _>(values, [tables.len(), 1, len, pairs]), device)
@@ -137,7 +132,7 @@ mod tests {
     #[test]
     fn class_position_comes_first_and_is_zero() {
         let (with, without) = (rope_2d_with_class(3, 16, 10_000.0), rope_2d(3, 16, 10_000.0));
-        assert_eq!((with.len(), without.len()), (10, 9));
+        assert_eq!((with.positions(), without.positions()), (10, 9));
         assert!(with.cos[..8].iter().chain(&with.sin[..8]).all(|v| *v == 0.0));
         assert_eq!(with.cos[8..], without.cos[..]);
         // Token 5 of a 3 wide grid is row 1, column 2; the first frequency of each half is 1.
@@ -148,7 +143,7 @@ mod tests {
     fn dynamic_angles_are_row_first_last_last_first() {
         let patch = Patch { first: 17, len: 3, row: 1, first_column: 2, last_column: 4 };
         let rows = rope_dynamic(&[patch], 16, 10_000.0);
-        assert_eq!(rows.len(), 1);
+        assert_eq!(rows.positions(), 1);
         let expect = [1.0, 0.1, 0.01, 0.001, 2.0, 4.0, 4.0, 2.0f32]; // head 16: w has 4 angles, u has 1
         for (sin, angle) in rows.sin.iter().zip(expect) {
             assert!((sin - angle.sin()).abs() < 1e-6, "{sin} is not sin {angle}");

@@ -24,11 +24,6 @@ impl<'a> Weights<'a> {
         Self { prefix: format!("{}{name}.", self.prefix), ..self.clone() }
     }
 
-    /// Where the tensors go.
-    pub fn device(&self) -> &'a Device {
-        self.device
-    }
-
     /// Uploads the tensor `name` of this module, in the checkpoint's shape.
     ///
     /// # Errors

@@ -1,9 +1,14 @@
 //! The patch rule for token i and the bookkeeping of what it opens and closes.
 //!
-//! The rule is [`crate::patching::PatchRule::start`]; this op only keeps the state words around it. state, entropies (T).
+//! The rule is [`crate::patching::PatchRule::start`]; this op only keeps the state words around it. It
+//! has no gate: once the run is over it still says that no patch starts.
 
-use crate::engine::op::{Access, Op, Shape, TwinView};
+use crate::engine::op::{Binding, Flags, Op, Shape, TwinView};
+use crate::engine::program::{BufferId, Builder, Section, Work};
 use crate::engine::state::word;
+
+const STATE: Binding = Binding::write("state");
+const ENTROPIES: Binding = Binding::read("entropies");
 
 /// The op.
 pub const OP: Op = Op {
@@ -13,15 +18,29 @@ pub const OP: Op = Op {
         include_str!("../../../shaders/shared/rule.wgsl"),
         include_str!("../../../shaders/boundary.wgsl")
     ),
-    // state, entropies
-    storage: &[Access::Write, Access::Read],
+    storage: &[STATE, ENTROPIES],
     overrides: &[],
-    shape: Shape::Single,
+    shape: Shape::Thread,
     twin,
 };
 
+/// What the op reads and writes.
+#[derive(Clone, Copy, Debug)]
+pub struct Args {
+    /// `state`, written.
+    pub state: BufferId,
+    /// Nats, (T).
+    pub entropies: BufferId,
+}
+
+/// Adds the op to a program.
+pub fn step(b: &mut Builder, section: Section, a: Args) {
+    let bind = OP.bind(&[(STATE, a.state), (ENTROPIES, a.entropies)]);
+    b.step(&OP, section, Flags::lanes(1), [0u32; 4], bind, Work::Groups(1));
+}
+
 fn twin(v: &TwinView<'_>) {
-    let (controls, mut state, entropies) = (v.controls(), v.words_mut(0), v.f32(1));
+    let (controls, mut state, entropies) = (v.controls(), v.words_mut(STATE), v.f32(ENTROPIES));
     let at = |w: u32| w as usize;
     state[at(word::BOUNDARY)] = 0;
     state[at(word::CLOSE)] = 0;

@@ -1,12 +1,17 @@
 //! The patch decoder's input at position i: `h_tok[i-1]` (a learned start vector at i = 0) plus the first layer's
 //! projected patch state, per lane (dpar.md section 6).
-//!
-//! start (width), h (T, width), patch state (lane, width), out (lane, width).
 
 use bytemuck::{Pod, Zeroable};
 
-use crate::engine::op::{Access, Op, Shape, TwinView};
+use crate::engine::op::{Binding, Flags, Op, Shape, TwinView};
+use crate::engine::program::{BufferId, Builder, Section, Work};
 use crate::engine::state::word;
+
+const STATE: Binding = Binding::read("state");
+const START: Binding = Binding::read("start");
+const H: Binding = Binding::read("h");
+const PATCH_STATE: Binding = Binding::read("patch_state");
+const OUT: Binding = Binding::write("out");
 
 /// The op.
 pub const OP: Op = Op {
@@ -15,8 +20,7 @@ pub const OP: Op = Op {
         include_str!("../../../shaders/shared/state.wgsl"),
         include_str!("../../../shaders/decoder_input.wgsl")
     ),
-    // state, start, h, patch state, out
-    storage: &[Access::Read, Access::Read, Access::Read, Access::Read, Access::Write],
+    storage: &[STATE, START, H, PATCH_STATE, OUT],
     overrides: &[],
     shape: Shape::Wide,
     twin,
@@ -36,19 +40,47 @@ pub struct Params {
     pub pad: u32,
 }
 
+/// What the op reads and writes.
+#[derive(Clone, Copy, Debug)]
+pub struct Args {
+    /// `state`.
+    pub state: BufferId,
+    /// State word: 0 skips the op.
+    pub gate: u32,
+    /// Guidance lanes.
+    pub lanes: u32,
+    /// The start vector, (width).
+    pub start: BufferId,
+    /// h_tok, (T, width).
+    pub h: BufferId,
+    /// The first layer's projected patch state, (lane, width).
+    pub patch_state: BufferId,
+    /// (lane, width).
+    pub out: BufferId,
+    /// Padded D.
+    pub width: usize,
+}
+
+/// Adds the op to a program.
+pub fn step(b: &mut Builder, section: Section, a: Args) {
+    let params = Params { gate: a.gate, lanes: a.lanes, width: a.width as u32, pad: 0 };
+    let bind = OP.bind(&[(STATE, a.state), (START, a.start), (H, a.h), (PATCH_STATE, a.patch_state), (OUT, a.out)]);
+    b.step(&OP, section, Flags::lanes(a.lanes), params, bind, Work::Threads(a.lanes * params.width));
+}
+
 fn twin(v: &TwinView<'_>) {
-    let (p, state) = (v.params::<Params>(), v.words(0));
+    let (p, state) = (v.params::<Params>(), v.words(STATE));
     if state[p.gate as usize] == 0 {
         return;
     }
     let (lanes, width) = (p.lanes as usize, p.width as usize);
-    let (start, h) = (v.f32(1), v.f32(2));
+    let (start, h) = (v.f32(START), v.f32(H));
     let token = if state[word::HAS_TOKEN as usize] == 0 {
         &start[..width]
     } else {
         &h[state[word::PREV as usize] as usize * width..][..width]
     };
-    let (patch_state, mut out) = (v.f32(3), v.f32_mut(4));
+    let (patch_state, mut out) = (v.f32(PATCH_STATE), v.f32_mut(OUT));
     for at in 0..lanes * width {
         out[at] = token[at % width] + patch_state[at];
     }

@@ -1,19 +1,23 @@
 //! The input of a token model at position i: the class embedding at i = 0, else the embedding of `x_{i-1}`.
-//!
-//! classes (lane, D), weights (rows, D) or a chunk of the table's rows, out (lane, D).
 
 use bytemuck::{Pod, Zeroable};
 
 use crate::engine::math::Rows;
-use crate::engine::op::{Access, Op, Override, Shape, TwinView};
+use crate::engine::op::{Binding, Flags, Op, Override, Shape, TwinView};
+use crate::engine::program::{BufferId, Builder, MatrixRows, Section, Work};
 use crate::engine::state::word;
+use crate::engine::weights::padded;
+
+const STATE: Binding = Binding::read("state");
+const CLASSES: Binding = Binding::read("classes");
+const WEIGHTS: Binding = Binding::read("weights");
+const OUT: Binding = Binding::write("out");
 
 /// The op.
 pub const OP: Op = Op {
     name: "embed",
     wgsl: concat!(include_str!("../../../shaders/shared/state.wgsl"), include_str!("../../../shaders/embed.wgsl")),
-    // state, classes, weights, out
-    storage: &[Access::Read, Access::Read, Access::Read, Access::Write],
+    storage: &[STATE, CLASSES, WEIGHTS, OUT],
     overrides: &[Override::F16],
     shape: Shape::Wide,
     twin,
@@ -37,22 +41,50 @@ pub struct Params {
     pub pad: [u32; 3],
 }
 
+/// What the op reads and writes.
+#[derive(Clone, Copy, Debug)]
+pub struct Args {
+    /// `state`.
+    pub state: BufferId,
+    /// State word: 0 skips the op.
+    pub gate: u32,
+    /// Guidance lanes.
+    pub lanes: u32,
+    /// Class embeddings (lane, padded D); `None` where the gate keeps the class position out.
+    pub classes: Option<BufferId>,
+    /// The token embeddings (V, D).
+    pub table: MatrixRows,
+    /// (lane, padded D).
+    pub out: BufferId,
+}
+
+/// Adds the op to a program. A table in several chunks takes one step each: the one that holds the token writes.
+pub fn step(b: &mut Builder, section: Section, a: Args) {
+    let Args { gate, lanes, table, .. } = a;
+    let width = padded(table.cols) as u32;
+    let params = Params { gate, lanes, width, row0: table.row0 as u32, rows: table.rows as u32, pad: [0; 3] };
+    let flags = Flags { f16: table.f16, ..Flags::lanes(lanes) };
+    let classes = a.classes.unwrap_or_else(|| b.unused());
+    let bind = OP.bind(&[(STATE, a.state), (CLASSES, classes), (WEIGHTS, table.buffer), (OUT, a.out)]);
+    b.step(&OP, section, flags, params, bind, Work::Threads(lanes * width));
+}
+
 fn twin(v: &TwinView<'_>) {
-    let (p, state) = (v.params::<Params>(), v.words(0));
+    let (p, state) = (v.params::<Params>(), v.words(STATE));
     if state[p.gate as usize] == 0 {
         return;
     }
     let (lanes, width) = (p.lanes as usize, p.width as usize);
-    let mut out = v.f32_mut(3);
+    let mut out = v.f32_mut(OUT);
     if state[word::HAS_TOKEN as usize] == 0 {
         if p.row0 == 0 {
-            out[..lanes * width].copy_from_slice(&v.f32(1)[..lanes * width]);
+            out[..lanes * width].copy_from_slice(&v.f32(CLASSES)[..lanes * width]);
         }
         return;
     }
     let token = state[word::TOKEN as usize];
     if (p.row0..p.row0 + p.rows).contains(&token) {
-        let weights = v.words(2);
+        let weights = v.words(WEIGHTS);
         let mut rows = Rows::new(&weights, width, v.flags().f16);
         let row = rows.row((token - p.row0) as usize);
         for lane in out[..lanes * width].chunks_exact_mut(width) {

@@ -1,18 +1,22 @@
 //! Entropy of softmax(logits) in nats, the uncertainty about the next token (dpar.md section 2).
 //!
-//! `e = ln Z - sum(exp(l - max) (l - max)) / Z`, `Z = sum exp(l - max)`. logits (V), entropies (T) at row i.
+//! `e = ln Z - sum(exp(l - max) (l - max)) / Z`, `Z = sum exp(l - max)`.
 
 use bytemuck::{Pod, Zeroable};
 
-use crate::engine::op::{Access, Op, Shape, TwinView};
+use crate::engine::op::{Binding, Flags, Op, Shape, TwinView};
+use crate::engine::program::{BufferId, Builder, Section, Work};
 use crate::engine::state::word;
+
+const STATE: Binding = Binding::read("state");
+const LOGITS: Binding = Binding::read("logits");
+const ENTROPIES: Binding = Binding::write("entropies");
 
 /// The op.
 pub const OP: Op = Op {
     name: "entropy",
     wgsl: concat!(include_str!("../../../shaders/shared/state.wgsl"), include_str!("../../../shaders/entropy.wgsl")),
-    // state, logits, entropies
-    storage: &[Access::Read, Access::Read, Access::Write],
+    storage: &[STATE, LOGITS, ENTROPIES],
     overrides: &[],
     shape: Shape::Single,
     twin,
@@ -30,12 +34,34 @@ pub struct Params {
     pub pad: [u32; 2],
 }
 
+/// What the op reads and writes.
+#[derive(Clone, Copy, Debug)]
+pub struct Args {
+    /// `state`.
+    pub state: BufferId,
+    /// State word: 0 skips the op.
+    pub gate: u32,
+    /// (V).
+    pub logits: BufferId,
+    /// V.
+    pub vocab: usize,
+    /// Nats, (T); row i is written.
+    pub entropies: BufferId,
+}
+
+/// Adds the op to a program.
+pub fn step(b: &mut Builder, section: Section, a: Args) {
+    let params = Params { gate: a.gate, vocab: a.vocab as u32, pad: [0; 2] };
+    let bind = OP.bind(&[(STATE, a.state), (LOGITS, a.logits), (ENTROPIES, a.entropies)]);
+    b.step(&OP, section, Flags::lanes(1), params, bind, Work::Groups(1));
+}
+
 fn twin(v: &TwinView<'_>) {
-    let (p, state) = (v.params::<Params>(), v.words(0));
+    let (p, state) = (v.params::<Params>(), v.words(STATE));
     if state[p.gate as usize] == 0 {
         return;
     }
-    let logits = &v.f32(1)[..p.vocab as usize];
+    let logits = &v.f32(LOGITS)[..p.vocab as usize];
     let top = logits.iter().copied().fold(f32::MIN, f32::max);
     let (mut z, mut weighted) = (0.0, 0.0);
     for l in logits {
@@ -43,5 +69,5 @@ fn twin(v: &TwinView<'_>) {
         z += e;
         weighted += e * (l - top);
     }
-    v.f32_mut(2)[state[word::POS as usize] as usize] = z.ln() - weighted / z;
+    v.f32_mut(ENTROPIES)[state[word::POS as usize] as usize] = z.ln() - weighted / z;
 }

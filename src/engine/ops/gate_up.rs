@@ -1,11 +1,17 @@
 //! The SwiGLU half of the feed-forward: `a = silu(W1 n) * (W3 n)`, `n = RMSNorm(x)` (dpar.md section 3).
-//!
-//! x (lane, D), weights (2F, D) with W1 and W3 interleaved row by row, out (lane, padded F).
 
 use bytemuck::{Pod, Zeroable};
 
 use crate::engine::math::{Rows, dot, staged};
-use crate::engine::op::{Access, Op, Override, Shape, TwinView};
+use crate::engine::op::{Binding, Flags, Op, Override, Shape, TwinView};
+use crate::engine::program::{BufferId, Builder, MatrixRows, Norm, Section, Work};
+use crate::engine::weights::padded;
+
+const STATE: Binding = Binding::read("state");
+const X: Binding = Binding::read("x");
+const GAIN: Binding = Binding::read("gain");
+const WEIGHTS: Binding = Binding::read("weights");
+const OUT: Binding = Binding::write("out");
 
 /// The op.
 pub const OP: Op = Op {
@@ -15,8 +21,7 @@ pub const OP: Op = Op {
         include_str!("../../../shaders/shared/project.wgsl"),
         include_str!("../../../shaders/gate_up.wgsl")
     ),
-    // state, x, gain, weights, out
-    storage: &[Access::Read, Access::Read, Access::Read, Access::Read, Access::Write],
+    storage: &[STATE, X, GAIN, WEIGHTS, OUT],
     overrides: &[Override::Lanes, Override::Split, Override::F16, Override::Norm],
     shape: Shape::Wide,
     twin,
@@ -44,16 +49,55 @@ pub struct Params {
     pub pad: u32,
 }
 
+/// What the op reads and writes.
+#[derive(Clone, Copy, Debug)]
+pub struct Args {
+    /// `state`.
+    pub state: BufferId,
+    /// State word: 0 skips the op.
+    pub gate: u32,
+    /// Guidance lanes.
+    pub lanes: u32,
+    /// (lane, padded D).
+    pub x: BufferId,
+    /// RMSNorm of x.
+    pub norm: Norm,
+    /// W1 and W3 (2F, D), interleaved row by row.
+    pub weights: MatrixRows,
+    /// (lane, padded F).
+    pub out: BufferId,
+    /// Padded F.
+    pub out_width: usize,
+}
+
+/// Adds the op to a program. A matrix in several chunks takes one step each: their columns of out stand side by side.
+pub fn step(b: &mut Builder, section: Section, a: Args) {
+    let MatrixRows { buffer: weights, row0, rows, cols, f16 } = a.weights;
+    let params = Params {
+        gate: a.gate,
+        hidden: (rows / 2) as u32,
+        cols: cols as u32,
+        blocks: (padded(cols) / 8) as u32,
+        out_width: a.out_width as u32,
+        eps: a.norm.eps,
+        unit0: (row0 / 2) as u32,
+        pad: 0,
+    };
+    let flags = Flags { f16, norm: true, ..Flags::lanes(a.lanes) };
+    let bind = OP.bind(&[(STATE, a.state), (X, a.x), (GAIN, a.norm.gain), (WEIGHTS, weights), (OUT, a.out)]);
+    b.step(&OP, section, flags, params, bind, Work::Units(params.hidden));
+}
+
 fn twin(v: &TwinView<'_>) {
-    let (p, flags, state) = (v.params::<Params>(), v.flags(), v.words(0));
+    let (p, flags, state) = (v.params::<Params>(), v.flags(), v.words(STATE));
     if state[p.gate as usize] == 0 {
         return;
     }
     let width = 8 * p.blocks as usize;
-    let x = staged(&v.f32(1), &v.f32(2), 0, flags, width, p.cols as usize, p.eps);
-    let weights = v.words(3);
+    let x = staged(&v.f32(X), &v.f32(GAIN), 0, flags, width, p.cols as usize, p.eps);
+    let weights = v.words(WEIGHTS);
     let mut rows = Rows::new(&weights, width, flags.f16);
-    let mut out = v.f32_mut(4);
+    let mut out = v.f32_mut(OUT);
     for unit in 0..p.hidden as usize {
         let mut gate = [0.0; 2];
         let w1 = rows.row(2 * unit);

@@ -1,13 +1,22 @@
 //! `y = W x` or `W RMSNorm(x)`, plus the residual stream and a second addend where given.
 //!
-//! x (row, lane, cols), W (rows, cols) or a chunk of its rows, residual (row, lane, out width), out (row, lane, out
-//! width). Used for the output projections of attention and FFN, the patch decoder's single-key cross-attention
+//! Used for the output projections of attention and FFN, the patch decoder's single-key cross-attention
 //! (dpar.md section 6), keys and values of the patch encoder (section 4), and logits.
 
 use bytemuck::{Pod, Zeroable};
 
 use crate::engine::math::{Rows, dot, staged};
-use crate::engine::op::{Access, Op, Override, Shape, TwinView};
+use crate::engine::op::{Binding, Flags, Op, Override, Shape, TwinView};
+use crate::engine::program::{BufferId, Builder, MatrixRows, Norm, Row, Section, Work};
+use crate::engine::weights::padded;
+
+const STATE: Binding = Binding::read("state");
+const X: Binding = Binding::read("x");
+const GAIN: Binding = Binding::read("gain");
+const WEIGHTS: Binding = Binding::read("weights");
+const RESIDUAL: Binding = Binding::read("residual");
+const EXTRA: Binding = Binding::read("extra");
+const OUT: Binding = Binding::write("out");
 
 /// The op.
 pub const OP: Op = Op {
@@ -17,8 +26,7 @@ pub const OP: Op = Op {
         include_str!("../../../shaders/shared/project.wgsl"),
         include_str!("../../../shaders/linear.wgsl")
     ),
-    // state, x, gain, weights, residual, extra, out
-    storage: &[Access::Read, Access::Read, Access::Read, Access::Read, Access::Read, Access::Read, Access::Write],
+    storage: &[STATE, X, GAIN, WEIGHTS, RESIDUAL, EXTRA, OUT],
     overrides: &[Override::Lanes, Override::Split, Override::F16, Override::Norm, Override::Residual, Override::Extra],
     shape: Shape::Wide,
     twin,
@@ -52,17 +60,75 @@ pub struct Params {
     pub pad: [u32; 2],
 }
 
+/// What the op reads and writes.
+#[derive(Clone, Copy, Debug)]
+pub struct Args {
+    /// `state`.
+    pub state: BufferId,
+    /// State word: 0 skips the op.
+    pub gate: u32,
+    /// Guidance lanes.
+    pub lanes: u32,
+    /// (row, lane, padded columns).
+    pub x: Row,
+    /// RMSNorm of x, where there is one.
+    pub norm: Option<Norm>,
+    /// W.
+    pub weights: MatrixRows,
+    /// Added where given: (row, lane, out width).
+    pub residual: Option<Row>,
+    /// Added where given: (lane, out width).
+    pub extra: Option<BufferId>,
+    /// (row, lane, out width).
+    pub out: Row,
+    /// Values a lane of an out row: at least the rows of the whole matrix.
+    pub out_width: usize,
+}
+
+/// Adds the op to a program. A matrix in several chunks takes one step each: their rows of out stand side by side.
+pub fn step(b: &mut Builder, section: Section, a: Args) {
+    let MatrixRows { buffer: weights, row0, rows, cols, f16 } = a.weights;
+    let unused = Row::only(b.unused());
+    let norm = a.norm.unwrap_or(Norm { gain: unused.buffer, eps: 0.0 });
+    let residual = a.residual.unwrap_or(unused);
+    let params = Params {
+        gate: a.gate,
+        x_row: a.x.row,
+        out_row: a.out.row,
+        rows: rows as u32,
+        cols: cols as u32,
+        blocks: (padded(cols) / 8) as u32,
+        out_width: a.out_width as u32,
+        row0: row0 as u32,
+        eps: norm.eps,
+        residual_row: residual.row,
+        pad: [0; 2],
+    };
+    let flags =
+        Flags { lanes: a.lanes, f16, norm: a.norm.is_some(), residual: a.residual.is_some(), extra: a.extra.is_some() };
+    let bind = OP.bind(&[
+        (STATE, a.state),
+        (X, a.x.buffer),
+        (GAIN, norm.gain),
+        (WEIGHTS, weights),
+        (RESIDUAL, residual.buffer),
+        (EXTRA, a.extra.unwrap_or(unused.buffer)),
+        (OUT, a.out.buffer),
+    ]);
+    b.step(&OP, section, flags, params, bind, Work::Units(rows.div_ceil(2) as u32));
+}
+
 fn twin(v: &TwinView<'_>) {
-    let (p, flags, state) = (v.params::<Params>(), v.flags(), v.words(0));
+    let (p, flags, state) = (v.params::<Params>(), v.flags(), v.words(STATE));
     if state[p.gate as usize] == 0 {
         return;
     }
     let (lanes, width, out_width) = (flags.lanes as usize, 8 * p.blocks as usize, p.out_width as usize);
     let row_of = |word: u32| state[word as usize] as usize;
-    let x = staged(&v.f32(1), &v.f32(2), row_of(p.x_row), flags, width, p.cols as usize, p.eps);
-    let weights = v.words(3);
+    let x = staged(&v.f32(X), &v.f32(GAIN), row_of(p.x_row), flags, width, p.cols as usize, p.eps);
+    let weights = v.words(WEIGHTS);
     let mut rows = Rows::new(&weights, width, flags.f16);
-    let (residual, extra, mut out) = (v.f32(4), v.f32(5), v.f32_mut(6));
+    let (residual, extra, mut out) = (v.f32(RESIDUAL), v.f32(EXTRA), v.f32_mut(OUT));
     let (out_base, residual_base) = (row_of(p.out_row) * lanes * out_width, row_of(p.residual_row) * lanes * out_width);
     for row in 0..p.rows as usize {
         let w = rows.row(row);

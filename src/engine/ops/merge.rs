@@ -3,11 +3,15 @@
 //! `start_i = hard_i or (i - last_i) % P_max = 0`, where a *hard* start (first, row, entropy, every) does not depend on
 //! the patch before and `last_i` is the last of them up to i. `patch_i = sum(start_0 ..= start_i) - 1`.
 //!
-//! state (its word TOKENS is T), entropies (T), merged (T + 1, 2): a start's reason code (0: none) and the token's patch;
-//! the last row holds 0 and M. Not part of a token's program: [`crate::engine::merger::Merger`] runs it by itself.
+//! Not part of a token's program: [`crate::engine::merger::Merger`] runs it by itself.
 
-use crate::engine::op::{Access, Op, Shape, TwinView};
+use crate::engine::op::{Binding, Flags, Op, Shape, TwinView};
+use crate::engine::program::{BufferId, Builder, Section, Work};
 use crate::engine::state::word;
+
+const STATE: Binding = Binding::read("state");
+const ENTROPIES: Binding = Binding::read("entropies");
+const MERGED: Binding = Binding::write("merged");
 
 /// The op.
 pub const OP: Op = Op {
@@ -17,15 +21,32 @@ pub const OP: Op = Op {
         include_str!("../../../shaders/shared/rule.wgsl"),
         include_str!("../../../shaders/merge.wgsl")
     ),
-    // state, entropies, merged
-    storage: &[Access::Read, Access::Read, Access::Write],
+    storage: &[STATE, ENTROPIES, MERGED],
     overrides: &[],
     shape: Shape::Single,
     twin,
 };
 
+/// What the op reads and writes.
+#[derive(Clone, Copy, Debug)]
+pub struct Args {
+    /// `state`, whose word TOKENS is T.
+    pub state: BufferId,
+    /// Nats, (T).
+    pub entropies: BufferId,
+    /// (T + 1, 2): a start's reason code (0: none) and the token's patch; the last row holds 0 and M.
+    pub merged: BufferId,
+}
+
+/// Adds the op to a program.
+pub fn step(b: &mut Builder, section: Section, a: Args) {
+    let bind = OP.bind(&[(STATE, a.state), (ENTROPIES, a.entropies), (MERGED, a.merged)]);
+    b.step(&OP, section, Flags::lanes(1), [0u32; 4], bind, Work::Groups(1));
+}
+
 fn twin(v: &TwinView<'_>) {
-    let (rule, state, entropies, mut merged) = (v.controls().rule(), v.words(0), v.f32(1), v.words_mut(2));
+    let (rule, state, entropies, mut merged) =
+        (v.controls().rule(), v.words(STATE), v.f32(ENTROPIES), v.words_mut(MERGED));
     let tokens = state[word::TOKENS as usize];
     let (mut run, mut patches) = (0, 0);
     for i in 0..tokens {

@@ -1,4 +1,4 @@
-//! The ops of the token loop. One op = one stem: `ops/OP.rs` (what it computes, its parameters, its CPU twin) beside
+//! The ops of the token loop. One op = one stem: `ops/OP.rs` (what it computes, how it joins a program, its CPU twin) beside
 //! `shaders/OP.wgsl` (the same on the GPU). The twin is the op's specification in code and the fallback without a GPU.
 
 pub mod attend;
@@ -17,7 +17,7 @@ pub mod sample;
 
 use super::op::Op;
 
-/// Every op, for tests and pipelines.
+/// Every op: tests go through them.
 pub const ALL: [&Op; 13] = [
     &embed::OP,
     &qkv::OP,

@@ -1,13 +1,21 @@
 //! What the patch transformer reads at slot m: the class embedding (m = 0) or the patch just closed, with that patch's
 //! Dynamic RoPE (dpar.md section 5).
 //!
-//! patch vector (width), classes (lane, width), rows (g, d/4) and columns (g, d/16) of (cos, sin), out (lane, width),
-//! rope (d/2) of (cos, sin) = `[row | first column | last column | last column | first column]`, zeros for the class.
+//! Angles: `[row | first column | last column | last column | first column]`, zeros for the class.
 
 use bytemuck::{Pod, Zeroable};
 
-use crate::engine::op::{Access, Op, Shape, TwinView};
+use crate::engine::op::{Binding, Flags, Op, Shape, TwinView};
+use crate::engine::program::{BufferId, Builder, Section, Work};
 use crate::engine::state::word;
+
+const STATE: Binding = Binding::read("state");
+const PATCH_VECTOR: Binding = Binding::read("patch_vector");
+const CLASSES: Binding = Binding::read("classes");
+const ROWS: Binding = Binding::read("rows");
+const COLUMNS: Binding = Binding::read("columns");
+const OUT: Binding = Binding::write("out");
+const ROPE: Binding = Binding::write("rope");
 
 /// The op.
 pub const OP: Op = Op {
@@ -16,8 +24,7 @@ pub const OP: Op = Op {
         include_str!("../../../shaders/shared/state.wgsl"),
         include_str!("../../../shaders/patch_input.wgsl")
     ),
-    // state, patch vector, classes, rows, columns, out, rope
-    storage: &[Access::Read, Access::Read, Access::Read, Access::Read, Access::Read, Access::Write, Access::Write],
+    storage: &[STATE, PATCH_VECTOR, CLASSES, ROWS, COLUMNS, OUT, ROPE],
     overrides: &[],
     shape: Shape::Wide,
     twin,
@@ -37,24 +44,68 @@ pub struct Params {
     pub quarter: u32,
 }
 
+/// What the op reads and writes.
+#[derive(Clone, Copy, Debug)]
+pub struct Args {
+    /// `state`.
+    pub state: BufferId,
+    /// State word: 0 skips the op.
+    pub gate: u32,
+    /// Guidance lanes.
+    pub lanes: u32,
+    /// The patch just closed, (width).
+    pub patch_vector: BufferId,
+    /// Class embeddings, (lane, width).
+    pub classes: BufferId,
+    /// Angles of the rows, (g, d/4) of (cos, sin).
+    pub rows: BufferId,
+    /// Angles of the columns, (g, d/16) of (cos, sin).
+    pub columns: BufferId,
+    /// (lane, width).
+    pub out: BufferId,
+    /// (d/2) of (cos, sin).
+    pub rope: BufferId,
+    /// Padded D.
+    pub width: usize,
+    /// d, a multiple of 16.
+    pub head: usize,
+}
+
+/// Adds the op to a program.
+pub fn step(b: &mut Builder, section: Section, a: Args) {
+    let (gate, lanes, width, quarter) = (a.gate, a.lanes, a.width as u32, (a.head / 4) as u32);
+    let params = Params { gate, lanes, width, quarter };
+    let bind = OP.bind(&[
+        (STATE, a.state),
+        (PATCH_VECTOR, a.patch_vector),
+        (CLASSES, a.classes),
+        (ROWS, a.rows),
+        (COLUMNS, a.columns),
+        (OUT, a.out),
+        (ROPE, a.rope),
+    ]);
+    let work = Work::Threads((lanes * width).max(2 * quarter));
+    b.step(&OP, section, Flags::lanes(lanes), params, bind, work);
+}
+
 fn twin(v: &TwinView<'_>) {
-    let (p, state) = (v.params::<Params>(), v.words(0));
+    let (p, state) = (v.params::<Params>(), v.words(STATE));
     if state[p.gate as usize] == 0 {
         return;
     }
     let (lanes, width, quarter) = (p.lanes as usize, p.width as usize, p.quarter as usize);
-    let (mut out, mut rope) = (v.f32_mut(5), v.f32_mut(6));
+    let (mut out, mut rope) = (v.f32_mut(OUT), v.f32_mut(ROPE));
     if state[word::CLOSE as usize] == 0 {
-        out[..lanes * width].copy_from_slice(&v.f32(2)[..lanes * width]);
+        out[..lanes * width].copy_from_slice(&v.f32(CLASSES)[..lanes * width]);
         rope[..4 * quarter].fill(0.0);
         return;
     }
     for lane in out[..lanes * width].chunks_exact_mut(width) {
-        lane.copy_from_slice(&v.f32(1)[..width]);
+        lane.copy_from_slice(&v.f32(PATCH_VECTOR)[..width]);
     }
     let grid = v.controls().grid as usize;
     let (first, last) = (state[word::CLOSE_FIRST as usize] as usize, state[word::CLOSE_LAST as usize] as usize);
-    let (rows, columns) = (v.f32(3), v.f32(4));
+    let (rows, columns) = (v.f32(ROWS), v.f32(COLUMNS));
     let row = &rows[first / grid * 2 * quarter..][..2 * quarter];
     let fine = quarter / 2; // d / 16 pairs of (cos, sin)
     let column = |token: usize| &columns[token % grid * fine..][..fine];

@@ -1,12 +1,22 @@
 //! `q, k, v = Wqkv RMSNorm(x)` for one position; RoPE on q and k; k and v appended to the cache (dpar.md section 3).
 //!
-//! x (lane, D), Wqkv (3D, D), rope (row, d/2) of (cos, sin), q (lane, D), caches (lane, cache rows, D). Pairs
-//! (2j, 2j+1) turn together. A rope row of zeros (the class position) zeroes q and k, as the public code does.
+//! Pairs (2j, 2j+1) turn together. A rope row of zeros (the class position) zeroes q and k, as the public code does.
 
 use bytemuck::{Pod, Zeroable};
 
 use crate::engine::math::{Rows, dot, staged};
-use crate::engine::op::{Access, Op, Override, Shape, TwinView};
+use crate::engine::op::{Binding, Flags, Op, Override, Shape, TwinView};
+use crate::engine::program::{BufferId, Builder, MatrixRows, Norm, Row, Section, Work};
+use crate::engine::weights::padded;
+
+const STATE: Binding = Binding::read("state");
+const X: Binding = Binding::read("x");
+const GAIN: Binding = Binding::read("gain");
+const WEIGHTS: Binding = Binding::read("weights");
+const ROPE: Binding = Binding::read("rope");
+const Q: Binding = Binding::write("q");
+const K_CACHE: Binding = Binding::write("k_cache");
+const V_CACHE: Binding = Binding::write("v_cache");
 
 /// The op.
 pub const OP: Op = Op {
@@ -16,17 +26,7 @@ pub const OP: Op = Op {
         include_str!("../../../shaders/shared/project.wgsl"),
         include_str!("../../../shaders/qkv.wgsl")
     ),
-    // state, x, gain, weights, rope, q, k cache, v cache
-    storage: &[
-        Access::Read,
-        Access::Read,
-        Access::Read,
-        Access::Read,
-        Access::Read,
-        Access::Write,
-        Access::Write,
-        Access::Write,
-    ],
+    storage: &[STATE, X, GAIN, WEIGHTS, ROPE, Q, K_CACHE, V_CACHE],
     overrides: &[Override::Lanes, Override::Split, Override::F16, Override::Norm],
     shape: Shape::Wide,
     twin,
@@ -58,20 +58,80 @@ pub struct Params {
     pub pad: [u32; 3],
 }
 
+/// What the op reads and writes.
+#[derive(Clone, Copy, Debug)]
+pub struct Args {
+    /// `state`.
+    pub state: BufferId,
+    /// State word: 0 skips the op.
+    pub gate: u32,
+    /// Guidance lanes.
+    pub lanes: u32,
+    /// (row, lane, padded D).
+    pub x: Row,
+    /// RMSNorm of x.
+    pub norm: Norm,
+    /// Wqkv (3D, D), whole.
+    pub weights: MatrixRows,
+    /// Angles, (row, d/2) of (cos, sin).
+    pub rope: Row,
+    /// d.
+    pub head: usize,
+    /// (lane, padded D).
+    pub q: BufferId,
+    /// (lane, cache rows, D).
+    pub k_cache: BufferId,
+    /// (lane, cache rows, D).
+    pub v_cache: BufferId,
+    /// Cache rows a lane.
+    pub cache_rows: usize,
+    /// State word: cache row to write.
+    pub slot: u32,
+}
+
+/// Adds the op to a program.
+pub fn step(b: &mut Builder, section: Section, a: Args) {
+    let dim = a.weights.cols;
+    let params = Params {
+        gate: a.gate,
+        slot: a.slot,
+        turn: a.rope.row,
+        dim: dim as u32,
+        head: a.head as u32,
+        cache: a.cache_rows as u32,
+        blocks: (padded(dim) / 8) as u32,
+        eps: a.norm.eps,
+        x_row: a.x.row,
+        pad: [0; 3],
+    };
+    let flags = Flags { f16: a.weights.f16, norm: true, ..Flags::lanes(a.lanes) };
+    let bind = OP.bind(&[
+        (STATE, a.state),
+        (X, a.x.buffer),
+        (GAIN, a.norm.gain),
+        (WEIGHTS, a.weights.buffer),
+        (ROPE, a.rope.buffer),
+        (Q, a.q),
+        (K_CACHE, a.k_cache),
+        (V_CACHE, a.v_cache),
+    ]);
+    b.step(&OP, section, flags, params, bind, Work::Units(3 * dim as u32 / 2));
+}
+
 fn twin(v: &TwinView<'_>) {
-    let (p, flags, state) = (v.params::<Params>(), v.flags(), v.words(0));
+    let (p, flags, state) = (v.params::<Params>(), v.flags(), v.words(STATE));
     if state[p.gate as usize] == 0 {
         return;
     }
     let (dim, head, cache, width) = (p.dim as usize, p.head as usize, p.cache as usize, 8 * p.blocks as usize);
     let slot = state[p.slot as usize] as usize;
     let half = head / 2;
-    let rope = v.f32(4);
+    let rope = v.f32(ROPE);
     let turns = &rope[state[p.turn as usize] as usize * head..][..head]; // (d/2, 2)
-    let x = staged(&v.f32(1), &v.f32(2), state[p.x_row as usize] as usize, flags, width, dim, p.eps);
-    let weights = v.words(3);
+    let x = staged(&v.f32(X), &v.f32(GAIN), state[p.x_row as usize] as usize, flags, width, dim, p.eps);
+    let weights = v.words(WEIGHTS);
     let mut rows = Rows::new(&weights, width, flags.f16);
-    let (mut q, mut k, mut val) = (v.f32_mut(5), v.f32_mut(6), v.f32_mut(7));
+    let (mut q, mut k, mut val) = (v.f32_mut(Q), v.f32_mut(K_CACHE), v.f32_mut(V_CACHE));
     for row in (0..3 * dim).step_by(2) {
         let mut pairs = [[0.0; 2]; 2]; // (lane, row of the pair)
         for r in 0..2 {

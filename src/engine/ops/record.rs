@@ -1,19 +1,24 @@
 //! Writes down what happened at position i (a [`Record`]) and moves the run to position i + 1.
 //!
-//! guided (V), entropies (T), records (T). Rank and probabilities are of softmax(guided): after guidance and
+//! Rank and probabilities are of softmax(guided): after guidance and
 //! temperature, before top-k and top-p.
 
 use bytemuck::{Pod, Zeroable};
 
-use crate::engine::op::{Access, Op, Shape, TwinView};
+use crate::engine::op::{Binding, Flags, Op, Shape, TwinView};
+use crate::engine::program::{BufferId, Builder, Section, Work};
 use crate::engine::state::{CANDIDATES, RECORD_WORDS, word};
+
+const STATE: Binding = Binding::write("state");
+const GUIDED: Binding = Binding::read("guided");
+const ENTROPIES: Binding = Binding::read("entropies");
+const RECORDS: Binding = Binding::write("records");
 
 /// The op.
 pub const OP: Op = Op {
     name: "record",
     wgsl: concat!(include_str!("../../../shaders/shared/state.wgsl"), include_str!("../../../shaders/record.wgsl")),
-    // state, guided, entropies, records
-    storage: &[Access::Write, Access::Read, Access::Read, Access::Write],
+    storage: &[STATE, GUIDED, ENTROPIES, RECORDS],
     overrides: &[],
     shape: Shape::Single,
     twin,
@@ -31,14 +36,38 @@ pub struct Params {
     pub pad: [u32; 2],
 }
 
+/// What the op reads and writes.
+#[derive(Clone, Copy, Debug)]
+pub struct Args {
+    /// `state`, which moves on.
+    pub state: BufferId,
+    /// State word: 0 skips the op.
+    pub gate: u32,
+    /// What was drawn from, (V).
+    pub guided: BufferId,
+    /// Nats, (T).
+    pub entropies: BufferId,
+    /// Whether there is an entropy model to fill them (the baseline has none, and records 0).
+    pub has_entropy: bool,
+    /// (T, RECORD_WORDS); row i is written.
+    pub records: BufferId,
+}
+
+/// Adds the op to a program.
+pub fn step(b: &mut Builder, section: Section, a: Args) {
+    let params = Params { gate: a.gate, has_entropy: u32::from(a.has_entropy), pad: [0; 2] };
+    let bind = OP.bind(&[(STATE, a.state), (GUIDED, a.guided), (ENTROPIES, a.entropies), (RECORDS, a.records)]);
+    b.step(&OP, section, Flags::lanes(1), params, bind, Work::Groups(1));
+}
+
 fn twin(v: &TwinView<'_>) {
-    let (p, mut state) = (v.params::<Params>(), v.words_mut(0));
+    let (p, mut state) = (v.params::<Params>(), v.words_mut(STATE));
     if state[p.gate as usize] == 0 {
         return;
     }
     let (i, drawn) = (state[word::POS as usize] as usize, state[word::DRAWN as usize]);
     let vocab = v.controls().vocab as usize;
-    let guided = v.f32(1);
+    let guided = v.f32(GUIDED);
     let guided = &guided[..vocab];
     let mut order: Vec<usize> = (0..vocab).collect();
     let descending = |a: &usize, b: &usize| guided[*b].total_cmp(&guided[*a]).then(a.cmp(b));
@@ -53,10 +82,10 @@ fn twin(v: &TwinView<'_>) {
     let probability = |t: usize| (guided[t] - top).exp() / z;
     let drawn_logit = guided[drawn as usize];
 
-    let mut records = v.words_mut(3);
+    let mut records = v.words_mut(RECORDS);
     let record = &mut records[i * RECORD_WORDS..][..RECORD_WORDS];
     record[0] = drawn;
-    record[1] = if p.has_entropy == 0 { 0 } else { v.f32(2)[i].to_bits() };
+    record[1] = if p.has_entropy == 0 { 0 } else { v.f32(ENTROPIES)[i].to_bits() };
     record[2] = state[word::REASON as usize];
     record[3] = state[word::PATCH as usize];
     record[4] = guided.iter().filter(|l| **l > drawn_logit).count() as u32;

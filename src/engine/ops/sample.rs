@@ -1,13 +1,19 @@
 //! Draws x_i: guidance `l = l_null + cfg (l_class - l_null)`, temperature, top-k, top-p, then the largest of
 //! `l / temperature + Gumbel noise` (dpar.md section 7, `reference/generate.py`).
 //!
-//! logits (lane, V), forced (T), guided (V) out. Top-k keeps logits >= the k-th largest; top-p the shortest prefix of
+//! Top-k keeps logits >= the k-th largest; top-p the shortest prefix of
 //! the descending order that reaches p. Neither needs a sort: see [`cut`].
 
 use bytemuck::{Pod, Zeroable};
 
-use crate::engine::op::{Access, Op, Override, Shape, TwinView};
+use crate::engine::op::{Binding, Flags, Op, Override, Shape, TwinView};
+use crate::engine::program::{BufferId, Builder, Section, Work};
 use crate::engine::state::{DRAW, word};
+
+const STATE: Binding = Binding::write("state");
+const LOGITS: Binding = Binding::read("logits");
+const FORCED: Binding = Binding::read("forced");
+const GUIDED: Binding = Binding::write("guided");
 
 /// The op.
 pub const OP: Op = Op {
@@ -17,8 +23,7 @@ pub const OP: Op = Op {
         include_str!("../../../shaders/shared/noise.wgsl"),
         include_str!("../../../shaders/sample.wgsl")
     ),
-    // state, logits, forced, guided
-    storage: &[Access::Write, Access::Read, Access::Read, Access::Write],
+    storage: &[STATE, LOGITS, FORCED, GUIDED],
     overrides: &[Override::Lanes],
     shape: Shape::Single,
     twin,
@@ -37,14 +42,38 @@ pub struct Params {
 /// Probabilities as integers: shares of 2^30.
 const MASS: f32 = 1_073_741_824.0;
 
+/// What the op reads and writes.
+#[derive(Clone, Copy, Debug)]
+pub struct Args {
+    /// `state`, whose word DRAWN is written.
+    pub state: BufferId,
+    /// State word: 0 skips the op.
+    pub gate: u32,
+    /// Guidance lanes.
+    pub lanes: u32,
+    /// (lane, V): of the class, of the null class.
+    pub logits: BufferId,
+    /// (T): a token, or [`DRAW`].
+    pub forced: BufferId,
+    /// What was drawn from, before the cuts: (V), written.
+    pub guided: BufferId,
+}
+
+/// Adds the op to a program.
+pub fn step(b: &mut Builder, section: Section, a: Args) {
+    let params = Params { gate: a.gate, pad: [0; 3] };
+    let bind = OP.bind(&[(STATE, a.state), (LOGITS, a.logits), (FORCED, a.forced), (GUIDED, a.guided)]);
+    b.step(&OP, section, Flags::lanes(a.lanes), params, bind, Work::Groups(1));
+}
+
 fn twin(v: &TwinView<'_>) {
-    let (p, controls, mut state) = (v.params::<Params>(), v.controls(), v.words_mut(0));
+    let (p, controls, mut state) = (v.params::<Params>(), v.controls(), v.words_mut(STATE));
     if state[p.gate as usize] == 0 {
         return;
     }
     let i = state[word::POS as usize];
     let vocab = controls.vocab as usize;
-    let (logits, mut guided) = (v.f32(1), v.f32_mut(3));
+    let (logits, mut guided) = (v.f32(LOGITS), v.f32_mut(GUIDED));
     let guided = &mut guided[..vocab];
     let greedy = controls.temperature == 0.0;
     for (t, g) in guided.iter_mut().enumerate() {
@@ -64,7 +93,7 @@ fn twin(v: &TwinView<'_>) {
         let score = |(t, &l): (usize, &f32)| if key(l) >= floor { l + gumbel(seed, i, t as u32) } else { f32::MIN };
         argmax(guided.iter().enumerate().map(score))
     };
-    let forced = v.words(2)[i as usize];
+    let forced = v.words(FORCED)[i as usize];
     state[word::DRAWN as usize] = if forced == DRAW { token } else { forced };
 }
 

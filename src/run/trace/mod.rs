@@ -78,11 +78,6 @@ fn four_digits(value: f32) -> f32 {
 }
 
 impl Run {
-    /// What a session drew.
-    pub fn of(session: &Session, config: &ModelConfig) -> Self {
-        Self::detailed(session, config).plain()
-    }
-
     /// What a session drew, with ranks, probabilities and candidates: about four times as long.
     pub fn detailed(session: &Session, config: &ModelConfig) -> Self {
         let request = Request { schedule: session.changes().to_vec(), ..session.request().clone() };

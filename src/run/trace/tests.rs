@@ -37,7 +37,7 @@ fn detailed_runs_give_the_tokens_back() {
     ] {
         let session = session(&files, generator, mode);
         let run = Run::detailed(&session, &files.config);
-        assert!(run.is_detailed() && !Run::of(&session, &files.config).is_detailed());
+        assert!(run.is_detailed() && !run.clone().plain().is_detailed());
         let trace = Trace { model: files.hash.clone(), runs: vec![run] };
         let json = serde_json::to_vec(&trace).unwrap();
         let read = Trace::parse(&json, "t.json", &files.config).unwrap();
@@ -61,7 +61,7 @@ fn detailed_runs_give_the_tokens_back() {
 #[test]
 fn old_traces_parse_and_short_ones_stay_short() {
     let files = tiny();
-    let run = Run::of(&session(&files, Generator::Dpar, Mode::EntropyRowBoundary), &files.config);
+    let run = Run::detailed(&session(&files, Generator::Dpar, Mode::EntropyRowBoundary), &files.config).plain();
     let json = serde_json::to_string(&Trace { model: String::new(), runs: vec![run.clone()] }).unwrap();
     for word in ["ranks", "probabilities", "candidates"] {
         assert!(!json.contains(word), "{json}");
