@@ -7,9 +7,8 @@ use anyhow::Result;
 use dpar::engine::backend::Backend;
 use dpar::engine::device::Gpu;
 use dpar::engine::merger::Merger;
-use dpar::engine::op::Flags;
 use dpar::engine::ops::pool;
-use dpar::engine::program::{Builder, Work};
+use dpar::engine::program::Builder;
 use dpar::engine::state::{initial_state, word};
 use dpar::engine::{Engine, GpuExecutor, Program, Section, Tier};
 use dpar::patching::{Mode, PatchRule};
@@ -62,8 +61,8 @@ pub fn floor(gpu: &Gpu, dispatches: usize, token_ms: f64) -> Result<Floor> {
     let h = b.zeros("h", 64);
     let outs = [b.zeros("a", 64), b.zeros("b", 64)];
     for n in 0..dispatches {
-        let params = pool::Params { gate: word::ZERO, width: 64, pad: [0; 2] };
-        b.step(&pool::OP, Section::Sampler, Flags::lanes(1), params, vec![state, h, outs[n % 2]], Work::Threads(1));
+        // 8 wide: one workgroup, whatever the tier.
+        pool::step(&mut b, Section::Sampler, pool::Args { state, gate: word::ZERO, h, out: outs[n % 2], width: 8 });
     }
     let program = Program::loose(b);
     let tier = Tier::of(&gpu.info);
