@@ -373,10 +373,7 @@ fn evaluation() {
     eval(&["missing.safetensors"], "missing.safetensors: cannot be read");
     eval(&[concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")], "is not a whole safetensors file");
     eval(&[concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tiny/vq.safetensors")], "has no tensor `classes`");
-    eval(
-        &[held, "--thresholds", "1,nan"],
-        "invalid value 'nan' for '--threshold <NATS>': it must be a number, for instance 1.5",
-    );
+    eval(&[held, "--thresholds", "1,nan"], "threshold NaN is not a finite number");
     eval(&[held, "--limit", "0"], "invalid value '0'");
     eval(&[held, "--sample", "3"], "--out <FILE>");
     eval(&[held, "--sample", "3", "--out", "s", "--shard", "2/2"], "I/N with I from 0 to N - 1");

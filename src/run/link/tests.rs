@@ -31,12 +31,11 @@ fn lives() -> impl Strategy<Value = Controls> {
     let temperature = prop_oneof![Just(0.0f32), 1e-3f32..100.0];
     let sampling = (-100.0f32..100.0, temperature, any::<u32>(), 0.0f32..=1.0);
     (0usize..4, threshold, 1u32.., sampling).prop_map(|(mode, threshold, p_max, (cfg_scale, temperature, k, top_p))| {
-        Controls {
-            mode: Mode::NAMES[mode].1,
-            threshold,
-            p_max,
-            sampling: SamplingConfig { cfg_scale, temperature, top_k: k as usize, top_p },
-        }
+        let mode = Mode::NAMES[mode].1;
+        let mut controls = Controls { mode, threshold, p_max, ..Controls::default() };
+        let s = &mut controls.sampling;
+        (s.cfg_scale, s.temperature, s.top_k, s.top_p) = (cfg_scale, temperature, k as usize, top_p);
+        controls
     })
 }
 
@@ -108,7 +107,7 @@ fn a_link_names_every_number_and_reads_well() {
     // The same link with a model of other defaults asks for the same numbers.
     let mut other = config.clone();
     other.patching.threshold = 9.0;
-    other.sampling = SamplingConfig { cfg_scale: 7.0, temperature: 0.5, top_k: 5, top_p: 0.5 };
+    other.sampling = SamplingConfig { cfg_scale: 7.0, temperature: 0.5, ..SamplingConfig::default() };
     assert_eq!(parse(text).request(&other).unwrap(), request);
 
     let mut changed = request.controls.clone();
