@@ -180,6 +180,13 @@ async function keyboard({ lab, folder, note }) {
     await visit.page.keyboard.press("F6");
     check((await size()) > 200, "the panel shows when the keyboard is in it");
     await visit.shot("keyboard");
+    const panel = await visit.page.evaluate(() => ({
+      commands: new Set([...document.querySelectorAll("#mirror [data-command]")].map((control) => control.dataset.command)).size,
+      unlabelled: [...document.querySelectorAll("#mirror dd")].filter((dd) => dd.previousElementSibling.textContent === dd.dataset.key).map((dd) => dd.dataset.key),
+      bare: [...document.querySelectorAll("#mirror label")].filter((label) => label.textContent.trim() === "").length,
+    }));
+    check(panel.commands >= 56, `every command has a control: ${panel.commands}`);
+    equal([panel.unlabelled, panel.bare], [[], 0], "figures and controls without words");
     const control = (command) => visit.page.locator(`#mirror [data-command="${command}"]`);
     await control("threshold").focus();
     await visit.page.keyboard.press("ArrowRight");
