@@ -2,6 +2,8 @@
 
 mod browser;
 mod dist;
+#[cfg(test)]
+mod sharing;
 mod sizes;
 mod systems;
 mod test;
@@ -124,10 +126,9 @@ fn output(program: impl AsRef<OsStr>, args: &[&str]) -> Option<String> {
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// The program of the last `cargo test`, built again where it is older than its sources. Not by `cargo build`: without the
-/// tests' dependencies the features differ, and wgpu, burn and egui would be compiled a second time.
+/// The program as tests use it, built again where it is older than its sources.
 fn dpar_binary() -> Result<PathBuf> {
-    wasm::built(&["test", "--workspace", "--no-run"])
+    wasm::built(&["build", "--package", "dpar"])
 }
 
 /// The workspace's folder: the parent of this package's.
