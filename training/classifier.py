@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from models.vq import Res
-from train_tokenizer import Pictures
+from pictures import Pictures
 from trainer import Optimizers, World, autocast, common_arguments, save_atomic, seed_step, train
 
 INPUT = 64  # pixels a side; larger pictures are averaged down

@@ -12,15 +12,14 @@ the optimisers; RUN/log.csv the figures; RUN/reconstructions.png validation pict
 import argparse
 import sys
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 
-import data
-from augment import compose
+from classifier import load_classifier
 from flops import vq_flops
 from models import VQModel
 from models.adversary import PatchDiscriminator, adaptive_weight, discriminator_loss
+from pictures import Pictures
 from sheets import sheet
 from tokenizer_metrics import psnr, ssim, usage
 from trainer import Optimizers, World, autocast, common_arguments, seed_step, train
@@ -41,31 +40,6 @@ def chroma_loss(a, b):
     """Mean absolute difference of the colours without their brightness, averaged over 4 x 4 pixels."""
     d = a - b
     return F.avg_pool2d(d - d.mean(1, keepdim=True), 4).abs().mean()
-
-
-class Pictures:
-    """Augmented pictures of the training split, step by step; validation pictures, always the same."""
-
-    def __init__(self, args):
-        found = data.load(args.data)
-        self.images, self.size, self.seed = np.ascontiguousarray(found.images), args.size, args.seed
-        self.groups, self.cls, self.fill = found.groups, found.cls, found.fill
-        self.train, self.val = np.flatnonzero(~found.is_val), np.flatnonzero(found.is_val)
-        self.weight = data.picture_weights([found.rows[i] for i in self.train])
-
-    def pictures(self, i, seed):
-        """Pictures i, augmented by a seed: (len(i),3,size,size)."""
-        return compose(self.images[i], torch.Generator().manual_seed(int(seed)), self.size, self.fill[i])
-
-    def batch(self, step, n, rank, ranks, with_index=False):
-        """This rank's share (n/ranks,3,size,size) of the step's n pictures, and which they are."""
-        rng = np.random.default_rng([self.seed, step])
-        i = rng.choice(self.train, n, p=self.weight)[rank::ranks]
-        x = self.pictures(i, rng.integers(1 << 40) + rank)
-        return (x, i) if with_index else x
-
-    def validation(self, n):
-        return self.pictures(self.val[np.linspace(0, len(self.val) - 1, min(n, len(self.val))).astype(int)], 99)
 
 
 @torch.no_grad()
@@ -102,8 +76,6 @@ def fit_codes(model, pictures, args, ema, bf16, count=640):
 
 
 def perceptual_net(path, device):
-    from classifier import load_classifier
-
     net = load_classifier(path, device)
     for p in net.parameters():
         p.requires_grad_(False)

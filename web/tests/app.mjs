@@ -299,11 +299,11 @@ function picture(lab, folder, root, manifest) {
 }
 
 /** A run of the PyTorch reference. */
-async function referenceRun(root) {
+export async function referenceRun(root) {
   return JSON.parse(await readFile(join(root, "tests/fixtures/v1/runs.json"), "utf8"))[0];
 }
 
-async function ask(visit, manifest, reference) {
+export async function ask(visit, manifest, reference) {
   await visit.command("class", manifest.classes[reference.cls]);
   await visit.command("seed", reference.seed);
   await visit.command("threshold", reference.threshold);
