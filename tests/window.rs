@@ -215,6 +215,8 @@ fn loses(how: &str) -> Option<f64> {
     let done = w.until("it is drawn", |s| phase(s, "done"));
     assert_eq!(done["ids"], whole["ids"], "the same picture");
     assert_eq!(done["patches"], whole["patches"]);
+    // What was there before is no wish of anybody's: the picture is linked, and drawn again, as it was asked for.
+    assert_eq!(done["link"], whole["link"]);
     println!("device lost ({how}): another window after {opened:.1} s, the next token after {seconds:.1} s");
     assert!(w.close().success(), "{}", fs::read_to_string(w.home.path().join("stderr")).unwrap());
     Some(seconds)

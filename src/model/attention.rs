@@ -36,6 +36,11 @@ pub struct AttentionMap {
 }
 
 impl AttentionMap {
+    /// Whether a layer's weights, of so many heads among so many patches, are held at once.
+    pub fn fits(heads: usize, patches: usize) -> bool {
+        heads * patches * patches <= MOST
+    }
+
     /// h.
     pub fn heads(&self) -> usize {
         self.heads
@@ -90,7 +95,7 @@ impl Dpar {
         layer: usize,
     ) -> Result<AttentionMap> {
         let (heads, count) = (self.config.n_head, patches.count());
-        if heads * count * count > MOST {
+        if !AttentionMap::fits(heads, count) {
             return Err(Error::Request(format!(
                 "attention of {heads} heads among {count} patches is too much to hold: ask for one patch at a time"
             )));

@@ -42,8 +42,15 @@ impl Request {
     /// [`Error::Request`].
     pub fn check(&self, config: &ModelConfig) -> Result<()> {
         self.controls.check()?;
-        for (_, controls) in &self.schedule {
+        let mut before = 0;
+        for (at, controls) in &self.schedule {
             controls.check()?;
+            if *at < before {
+                return Err(Error::Request(format!(
+                    "the change at token {at} stands after one at token {before}: changes go by ascending position"
+                )));
+            }
+            before = *at;
         }
         self.class.check(config.num_classes())?;
         if self.forced.len() > config.tokens() {

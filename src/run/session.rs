@@ -42,6 +42,8 @@ pub struct Session {
     patch_first: usize,
     elapsed: Duration,
     last: Option<Instant>,
+    /// What has ended the run, until it is told.
+    failed: Option<Error>,
 }
 
 impl std::fmt::Debug for Session {
@@ -61,7 +63,9 @@ impl Session {
         if program.patches != (request.generator == Generator::Dpar) {
             return Err(Error::Internal("the engine was built for another generator than the request's".into()));
         }
-        check_lanes(&request.controls, program.lanes)?;
+        for controls in [&request.controls].into_iter().chain(request.schedule.iter().map(|(_, controls)| controls)) {
+            check_lanes(controls, program.lanes)?;
+        }
         let forced: Vec<u32> = request.forced.iter().map(|t| t.unwrap_or(DRAW)).collect();
         engine.start(&request.class, &forced)?;
         let tokens = engine.program().tokens;
@@ -84,6 +88,7 @@ impl Session {
             patch_first: 0,
             elapsed: Duration::ZERO,
             last: None,
+            failed: None,
             engine,
             request,
         })
@@ -211,16 +216,24 @@ impl Session {
         Request { forced, schedule: self.schedule(), ..self.request.clone() }
     }
 
-    /// All control changes of the run: those it was given and those made on the way.
-    fn schedule(&self) -> Vec<(usize, Controls)> {
+    /// All control changes of the run: those made so far, and those that it was given and has not come to yet.
+    pub fn schedule(&self) -> Vec<(usize, Controls)> {
         self.changes.iter().chain(&self.request.schedule).cloned().collect()
     }
 
     fn advance(&mut self, block: bool) -> Result<Vec<Event>> {
+        if let Some(e) = self.failed.take() {
+            return Err(e);
+        }
         let mut events = Vec::new();
-        if !self.done {
-            self.submit()?;
-            self.collect(block, &mut events)?;
+        if !self.done
+            && let Err(e) = self.submit().and_then(|()| self.collect(block, &mut events))
+        {
+            // What was accepted before is told first.
+            if events.is_empty() {
+                return Err(e);
+            }
+            self.failed = Some(e);
         }
         Ok(events)
     }
@@ -366,6 +379,9 @@ impl Session {
 
     fn finish(&mut self, events: &mut Vec<Event>) {
         self.done = true;
+        // What was to count from a token that was never drawn has changed nothing.
+        self.changes.retain(|(at, _)| *at < self.tokens.len());
+        self.request.schedule.clear();
         if !self.tokens.is_empty() {
             self.close(events);
         }

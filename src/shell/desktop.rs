@@ -20,6 +20,8 @@ const FIRST: [f32; 2] = [1280.0, 860.0];
 
 /// Test aid: an environment variable with a number of tokens, at which the device is lost.
 const LOSE: &str = "DPAR_LOSE_DEVICE_AT";
+/// A link that draws what is missing of the picture: from a program whose window has come to a sudden end, to the next.
+const REST: &str = "DPAR_REST";
 /// So many losses a minute are bad luck; one more, and the GPU is no good.
 const MAX_LOSSES: usize = 3;
 
@@ -37,6 +39,7 @@ pub fn open_window(launch: Launch) -> Result<()> {
         let (tokens, when) = text.split_once(',').unwrap_or((&text, ""));
         Some((tokens.parse().ok()?, when == "paint"))
     });
+    launch.rest = std::env::var(REST).ok();
     let mut losses: Vec<Instant> = Vec::new();
     loop {
         let opened = match catch_unwind(AssertUnwindSafe(|| open(renderer, launch.clone()))) {
@@ -67,7 +70,7 @@ pub fn open_window(launch: Launch) -> Result<()> {
             Err(e) => return Err(Error::Window(e.to_string())),
         }
         // The first window has followed it.
-        (launch.link, launch.lose_device_at) = (None, None);
+        (launch.link, launch.rest, launch.lose_device_at) = (None, None, None);
     }
 }
 
@@ -81,11 +84,13 @@ fn relaunch(launch: &Launch) -> Result<()> {
         DeviceChoice::Cpu => "cpu",
     };
     let mut command = Command::new(program);
-    command.args(["app", "--device", device]).env_remove(LOSE);
+    command.args(["app", "--device", device]).env_remove(LOSE).env_remove(REST);
     if let Some(model) = &launch.model {
         command.args(["--model", model]);
     }
-    command.args(launch.kept.latest());
+    if let Some(latest) = launch.kept.latest() {
+        command.arg(latest.link).env(REST, latest.rest);
+    }
     Err(failed(&replace(&mut command)))
 }
 

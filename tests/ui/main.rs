@@ -10,6 +10,7 @@ mod picking;
 mod pictures;
 mod running;
 mod slider;
+mod truth;
 mod turns;
 
 use std::sync::OnceLock;

@@ -168,6 +168,31 @@ async function own_image({ lab, folder, root, note }) {
   }
 }
 
+/** What waits for the baseline's weights is drawn when they are there: a first link to a comparison, and Generate where one is remembered. */
+async function waits({ lab, folder, note }) {
+  const site = await serve(folder);
+  try {
+    const both = (s) => s.phase === "done" && s.compare?.tokens === s.total && s.tokens === s.total;
+    const first = await lab.page();
+    await first.open(`${site.url}#class=heart&seed=7&view=compare,grid`);
+    const linked = await first.untilState("the link's comparison", both, 300_000);
+    equal([linked.class, linked.seed, linked.view.compare, linked.source], ["heart", 7, true, "run"], "what the link asks for");
+    await first.shot("first-link-compares");
+    await first.clean(site.url);
+    const remembered = { setup: (context) => context.addInitScript(() => localStorage.setItem("dpar", JSON.stringify({ compare: true, toured: true, class: "owl", seed: 3 }))) };
+    const second = await lab.page("webgpu", remembered);
+    await second.open(site.url);
+    await second.untilReady();
+    await second.command("generate");
+    const drawn = await second.untilState("the remembered comparison", both, 300_000);
+    equal([drawn.class, drawn.seed], ["owl", 3], "what was chosen on an earlier visit");
+    note("a first link to a comparison, and Generate with one remembered, wait for the baseline's weights");
+    await second.clean(site.url);
+  } finally {
+    await site.close();
+  }
+}
+
 /** The text panel by keyboard alone: visible where the focus is, and its controls work. */
 async function keyboard({ lab, folder, note }) {
   const site = await serve(folder);
@@ -310,4 +335,4 @@ export async function ask(visit, manifest, reference) {
 }
 
 // In this order: the slider moves the threshold of the shared picture.
-export const tests = { opens, recorded, generates, exports: exports_, link, slider, own_image, keyboard, device_lost, phone };
+export const tests = { opens, recorded, generates, exports: exports_, link, slider, own_image, waits, keyboard, device_lost, phone };

@@ -8,7 +8,7 @@ use crate::analysis::Region;
 use crate::app::input::action::{Action, Brought};
 use crate::app::state::app::App;
 use crate::app::state::jobs::NamedFile;
-use crate::app::state::model_slot::ModelState;
+use crate::app::state::model_slot::{ModelState, Wanted};
 use crate::app::state::own::Own;
 use crate::app::state::picture::{Picture, Source};
 use crate::app::state::playback::Slot;
@@ -78,7 +78,10 @@ impl App {
         if let Some(carried) = self.model.carried.take() {
             self.go_on(carried);
         } else if let Some(link) = link {
-            self.act(Action::Link(link));
+            let rest = self.launch.rest.take();
+            if let Err(e) = self.follow(&link, rest.as_deref()) {
+                self.ui.say(e);
+            }
         }
     }
 
@@ -108,18 +111,28 @@ impl App {
         self.playback.play(Slot::Main, picture, tokens, statistics, 0, self.clock.now());
     }
 
-    /// Adds the baseline's weights to the model, and compares.
+    /// Adds the baseline's weights to the model, and draws what has waited for them.
     fn add_baseline(&mut self, bytes: Result<Vec<u8>>) {
         self.model.baseline = None;
         // Nothing else holds the files now: the weights were asked for only then.
         let files = self.model.ready_mut().and_then(|model| Arc::get_mut(&mut model.files));
         let Some(files) = files else { return };
-        match bytes.and_then(|bytes| files.add_baseline(bytes)) {
-            Ok(()) => self.act(Action::Redraw),
+        let added = bytes.and_then(|bytes| files.add_baseline(bytes));
+        let Some(wanted) = self.model.waiting.take() else { return };
+        let started = match added {
+            Ok(()) => self.start(wanted),
             Err(e) => {
                 self.chosen.settings.compare = false;
                 self.ui.offer(e, "Try again", Action::Compare(true));
+                // DPAR's picture needs no baseline.
+                match wanted.request.generator {
+                    Generator::Dpar => self.start(Wanted { compare: false, ..wanted }),
+                    Generator::Baseline => Ok(()),
+                }
             }
+        };
+        if let Err(e) = started {
+            self.ui.say(e);
         }
     }
 

@@ -9,9 +9,9 @@ use crate::app::panels::tour;
 use crate::app::state::app::App;
 use crate::app::state::handover::Reopen;
 use crate::app::state::jobs::Copy;
-use crate::app::state::model_slot::not_there;
+use crate::app::state::model_slot::{Wanted, not_there};
 use crate::app::state::picture::Source;
-use crate::app::state::playback::{Slot, requests};
+use crate::app::state::playback::{Slot, starting};
 use crate::app::work::analyst::{LookAt, Readable};
 use crate::app::work::decoder;
 use crate::checkpoint::config::Generator;
@@ -95,7 +95,7 @@ impl App {
                 self.jobs.copy = Some(Copy::Text(platform::address(&link)));
                 self.ui.say("a link that draws this picture again is on the clipboard");
             }
-            Action::Link(link) => return self.follow(&link),
+            Action::Link(link) => return self.follow(&link, None),
             Action::Tour(stop) => self.tour_to(stop),
             Action::About(on) => self.ui.about = on,
             Action::Keys(on) => self.ui.keys = on,
@@ -120,22 +120,31 @@ impl App {
             ..Request::new(&self.model.config, Generator::Dpar, class, seed)
         };
         self.own.image = None;
-        self.start(request, self.chosen.settings.compare)
+        self.start(Wanted::new(request, self.chosen.settings.compare))
     }
 
-    pub(in crate::app) fn start(&mut self, mut request: Request, compare: bool) -> Result<()> {
+    /// Draws a picture, and the baseline's beside it if that is wanted: now, or when the baseline's weights are there.
+    pub(in crate::app) fn start(&mut self, mut wanted: Wanted) -> Result<()> {
         if self.model.config.dpar.is_none() {
-            request.generator = Generator::Baseline;
+            wanted.request.generator = Generator::Baseline;
         }
-        request.check(&self.model.config)?;
-        let compare = compare && self.model.config.baseline.is_some() && request.generator == Generator::Dpar;
+        wanted.request.check(&self.model.config)?;
+        wanted.compare &= self.model.config.baseline.is_some() && wanted.request.generator == Generator::Dpar;
+        self.model.waiting = None;
         let model = self.model.ready_mut().ok_or_else(not_there)?;
-        if (compare || request.generator == Generator::Baseline) && model.files.awaits_baseline() {
+        if (wanted.compare || wanted.request.generator == Generator::Baseline) && model.files.awaits_baseline() {
+            self.model.waiting = Some(wanted);
             self.fetch_baseline();
             return Ok(());
         }
-        self.playback.start(model, requests(request, compare));
+        let mut runs = starting(wanted.request, wanted.compare);
+        if let (Some(recovered), Some(main)) = (wanted.recovered, runs.first_mut()) {
+            main.from = recovered.forced.iter().take_while(|token| token.is_some()).count();
+            main.request = recovered;
+        }
+        self.playback.start(model, runs);
         self.ui.look_at_all();
+        self.ui.seek_after = wanted.token;
         Ok(())
     }
 
@@ -150,13 +159,17 @@ impl App {
         let request =
             Request { controls: self.chosen.controls.clone(), schedule: Vec::new(), ..picture.request.clone() };
         self.chosen.adopt(&request, &self.model.config);
-        self.start(request, self.chosen.settings.compare)
+        self.start(Wanted::new(request, self.chosen.settings.compare))
     }
 
-    /// Does what a link says: draws its picture, and shows it as its sender saw it.
-    fn follow(&mut self, text: &str) -> Result<()> {
+    /// Does what a link says: draws its picture, and shows it as its sender saw it. `rest`: a link that draws what is missing
+    /// of it, after a lost device.
+    pub(super) fn follow(&mut self, text: &str, rest: Option<&str>) -> Result<()> {
         let link = Link::parse(text)?;
         let (request, notes) = link.request_for(&self.model.config, self.model.hash().unwrap_or_default())?;
+        let rest =
+            rest.map(|rest| Link::parse(rest)?.request_for(&self.model.config, self.model.hash().unwrap_or_default()));
+        let recovered = rest.transpose()?.map(|(request, _)| request);
         if let Some(view) = link.view {
             (self.chosen.settings.grid, self.chosen.settings.heat) = (view.grid, view.heat);
             self.chosen.settings.compare = view.compare && self.model.config.baseline.is_some();
@@ -173,9 +186,8 @@ impl App {
             self.ui.say(notes.join("; "));
         }
         self.own.image = None;
-        self.start(request, self.chosen.settings.compare)?;
-        self.ui.seek_after = link.token;
-        Ok(())
+        let compare = self.chosen.settings.compare;
+        self.start(Wanted { request, compare, token: link.token, recovered })
     }
 
     /// Starts to look at an image of a person's own.
@@ -190,7 +202,8 @@ impl App {
         let forced = keep(&own.analysis.codes, self.model.config.grid(), &self.own.keep);
         let chosen = &self.chosen;
         let base = Request::new(&self.model.config, Generator::Dpar, chosen.class.clone(), chosen.settings.seed);
-        self.start(Request { controls: chosen.controls.clone(), forced, ..base }, false)
+        let request = Request { controls: chosen.controls.clone(), forced, ..base };
+        self.start(Wanted::new(request, false))
     }
 
     /// Two different things of the model by a number nobody chose; the same where it has but one.
@@ -234,6 +247,10 @@ impl App {
         if !on {
             if !self.playback.is_live() {
                 self.playback.other = None;
+            }
+            // What waited for the baseline alone waits no more.
+            if let Some(wanted) = self.model.waiting.take_if(|w| w.request.generator == Generator::Dpar) {
+                return self.start(Wanted { compare: false, ..wanted });
             }
         } else if self.playback.other.is_none()
             && self.model.ready().is_some()

@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::app::state::chosen::Chosen;
 use crate::app::state::own::OwnPicture;
 use crate::app::state::picture::Picture;
+use crate::app::state::playback::Starting;
 use crate::checkpoint::ModelFiles;
 use crate::engine::backend::{Backend, DeviceChoice};
-use crate::run::request::Request;
 
 /// Passed from a window to the one that is opened after it.
 #[derive(Clone, Debug, Default)]
@@ -21,8 +21,19 @@ pub struct HandoverState {
     pub(in crate::app) lost_before: bool,
     /// The device of the window that is open.
     pub(in crate::app) backend: Option<Arc<Backend>>,
-    /// A link that goes on with its run, and how many tokens were drawn when it was made.
-    pub(in crate::app) latest: Option<(usize, String)>,
+    /// How to go on with its run.
+    pub(in crate::app) latest: Option<Latest>,
+}
+
+/// How to go on with a run, should the window come to a sudden end.
+#[derive(Clone, Debug)]
+pub struct Latest {
+    /// How many tokens were drawn when this was written.
+    pub(in crate::app) drawn: usize,
+    /// A link to the picture.
+    pub link: String,
+    /// A link that draws what is missing of it.
+    pub rest: String,
 }
 
 /// Why another window is opened.
@@ -48,7 +59,7 @@ pub struct Carried {
     /// Why the window before this one is gone.
     pub(in crate::app) notice: Option<String>,
     /// The runs that were under way, each to go on after its last token.
-    pub(in crate::app) requests: Vec<Request>,
+    pub(in crate::app) runs: Vec<Starting>,
 }
 
 impl Carried {
@@ -74,9 +85,9 @@ impl Kept {
         self.state(|s| s.backend.as_ref().is_some_and(|b| b.lost().is_some()))
     }
 
-    /// A link that goes on with the run of a window that came to a sudden end, if there was one.
-    pub fn latest(&self) -> Option<String> {
-        self.state(|s| s.latest.take()).map(|(_, link)| link)
+    /// How to go on with the run of a window that came to a sudden end, if there was one.
+    pub fn latest(&self) -> Option<Latest> {
+        self.state(|s| s.latest.take())
     }
 
     pub(in crate::app) fn watch(&self, backend: Arc<Backend>) {

@@ -10,6 +10,8 @@ use crate::engine::backend::DeviceChoice;
 pub struct Launch {
     /// A link to follow at once.
     pub link: Option<String>,
+    /// A link that draws what is missing of the picture of `link`: the device was lost in the middle of it.
+    pub rest: Option<String>,
     /// Where the model runs.
     pub device: DeviceChoice,
     /// A model folder; `None` is the one that comes with the app.

@@ -7,6 +7,7 @@ use crate::app::work::loaded_model::LoadedModel;
 use crate::checkpoint::config::ModelConfig;
 use crate::error::{Error, Result};
 use crate::platform::{Progress, ProgressStep, Task};
+use crate::run::request::Request;
 
 /// The model's place.
 pub struct ModelSlot {
@@ -16,8 +17,30 @@ pub struct ModelSlot {
     pub state: ModelState,
     /// The baseline's weights on their way.
     pub baseline: Option<(Task<Result<Vec<u8>>>, Progress)>,
+    /// What is drawn as soon as they are there.
+    pub waiting: Option<Wanted>,
     /// What the window before this one has left, until the model is there.
     pub carried: Option<Carried>,
+}
+
+/// A picture that somebody has asked for.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// What to draw.
+    pub request: Request,
+    /// With the baseline beside it.
+    pub compare: bool,
+    /// Where the cursor goes in the end.
+    pub token: Option<usize>,
+    /// The same with the tokens given that were there before a device was lost.
+    pub recovered: Option<Request>,
+}
+
+impl Wanted {
+    /// A picture from its first token.
+    pub fn new(request: Request, compare: bool) -> Self {
+        Self { request, compare, token: None, recovered: None }
+    }
 }
 
 /// How far a model is.
@@ -33,7 +56,7 @@ pub enum ModelState {
 impl ModelSlot {
     /// Nothing fetched yet.
     pub fn new(config: ModelConfig) -> Self {
-        Self { config: Arc::new(config), state: ModelState::Failed, baseline: None, carried: None }
+        Self { config: Arc::new(config), state: ModelState::Failed, baseline: None, waiting: None, carried: None }
     }
 
     /// The model, where it is ready.

@@ -41,6 +41,38 @@ struct ActiveRun {
     budget: [Duration; 2],
 }
 
+/// A run to be started.
+#[derive(Clone, Debug)]
+pub struct Starting {
+    /// The picture it fills.
+    pub slot: Slot,
+    /// What its session draws. After a lost device this gives the tokens that were there.
+    pub request: Request,
+    /// What somebody has asked for: what the picture is shown, linked and drawn again as.
+    pub asked: Request,
+    /// Tokens that were there already.
+    pub from: usize,
+}
+
+impl Starting {
+    /// A run from its beginning.
+    pub fn new(slot: Slot, request: Request) -> Self {
+        Self { slot, asked: request.clone(), request, from: 0 }
+    }
+
+    /// A control moved before the run has begun counts from its first token, or from the first that is not there.
+    fn set_controls(&mut self, controls: &Controls) {
+        for request in [&mut self.request, &mut self.asked] {
+            if self.from == 0 {
+                request.controls = controls.clone();
+            } else {
+                request.schedule.retain(|(at, _)| *at < self.from);
+                request.schedule.push((self.from, controls.clone()));
+            }
+        }
+    }
+}
+
 /// A recorded run that is being played.
 struct Tape {
     slot: Slot,
@@ -58,7 +90,7 @@ pub struct Playback {
     pub other: Option<Picture>,
     runs: Vec<ActiveRun>,
     tapes: Vec<Tape>,
-    waiting: Vec<(Slot, Request)>,
+    waiting: Vec<Starting>,
     turns: Turns,
     /// How long the last frame took.
     pub frame: Duration,
@@ -116,17 +148,17 @@ impl Playback {
     }
 
     /// Draws one picture, or two in turns, as soon as their engines are there.
-    pub fn start(&mut self, model: &mut LoadedModel, requests: Vec<Request>) {
+    pub fn start(&mut self, model: &mut LoadedModel, runs: Vec<Starting>) {
         self.clear(Some(model));
         let config = &model.files.config;
         self.other = None;
-        for (slot, request) in SLOTS.into_iter().zip(requests) {
-            let picture = Picture::new(Source::Run, request.clone(), config);
-            match slot {
+        for run in runs {
+            let picture = Picture::new(Source::Run, run.asked.clone(), config);
+            match run.slot {
                 Slot::Main => self.main = Some(picture),
                 Slot::Other => self.other = Some(picture),
             }
-            self.waiting.push((slot, request));
+            self.waiting.push(run);
         }
     }
 
@@ -217,8 +249,12 @@ impl Playback {
     /// # Errors
     /// As [`Session::set_controls`].
     pub fn set_controls(&mut self, controls: &Controls) -> Result<()> {
-        for (_, request) in &mut self.waiting {
-            request.controls = controls.clone();
+        for mut run in std::mem::take(&mut self.waiting) {
+            run.set_controls(controls);
+            if let Some(picture) = self.picture_mut(run.slot) {
+                picture.request = run.asked.clone();
+            }
+            self.waiting.push(run);
         }
         self.runs.iter_mut().try_for_each(|run| run.session.set_controls(controls.clone()))
     }
@@ -251,7 +287,11 @@ impl Playback {
             run.session.set_budget(budget);
             // What was in flight comes in, also where it is not this run's turn any more.
             match (run.session.step(), self.picture_mut(run.slot)) {
-                (Ok(events), Some(picture)) => events.into_iter().for_each(|event| picture.accept(event, now)),
+                (Ok(events), Some(picture)) => {
+                    events.into_iter().for_each(|event| picture.accept(event, now));
+                    // As far as the run has come, and no further: what a link or a trace of it says.
+                    picture.request.schedule = run.session.schedule();
+                }
                 (Ok(_), None) => {}
                 (Err(e), _) => outcome = Err(e),
             }
@@ -260,9 +300,6 @@ impl Playback {
             if !run.session.is_done() {
                 self.runs.push(run);
                 continue;
-            }
-            if let Some(picture) = self.picture_mut(run.slot) {
-                picture.request.schedule = run.session.changes().to_vec();
             }
             model.give(run.session.request().generator, run.session.into_engine());
         }
@@ -281,14 +318,14 @@ impl Playback {
     /// Starts the sessions whose engines are ready.
     fn begin(&mut self, model: &mut LoadedModel, wake: &Wake) -> Result<()> {
         let mut still = Vec::new();
-        for (slot, request) in std::mem::take(&mut self.waiting) {
-            let Some(engine) = model.take(request.generator, wake) else {
-                still.push((slot, request));
+        for run in std::mem::take(&mut self.waiting) {
+            let Some(engine) = model.take(run.request.generator, wake) else {
+                still.push(run);
                 continue;
             };
             let budget = if matches!(engine, Engine::Cpu(_)) { CPU_BUDGET } else { GPU_BUDGET };
-            let session = Session::new(engine, &model.files.config, request)?.with_budget(budget[0]);
-            self.runs.push(ActiveRun { slot, session, budget });
+            let session = Session::new(engine, &model.files.config, run.request)?.with_budget(budget[0]);
+            self.runs.push(ActiveRun { slot: run.slot, session, budget });
         }
         self.waiting = still;
         Ok(())
@@ -318,10 +355,8 @@ impl Playback {
 }
 
 /// The runs a click on Generate asks for: DPAR, and the baseline beside it in a comparison.
-pub fn requests(request: Request, compare: bool) -> Vec<Request> {
-    let mut all = vec![request];
-    if compare {
-        all.push(Request { generator: Generator::Baseline, ..all[0].clone() });
-    }
-    all
+pub fn starting(request: Request, compare: bool) -> Vec<Starting> {
+    let other = compare.then(|| Request { generator: Generator::Baseline, ..request.clone() });
+    let other = other.map(|request| Starting::new(Slot::Other, request));
+    [Some(Starting::new(Slot::Main, request)), other].into_iter().flatten().collect()
 }

@@ -11,7 +11,7 @@ use crate::app::state::app::App;
 use crate::app::state::model_slot::ModelState;
 use crate::app::state::picture::Picture;
 use crate::checkpoint::config::Generator;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::platform::finished;
 
 impl App {
@@ -93,7 +93,14 @@ impl App {
         let picture = self.playback.main.as_ref();
         let finished = picture.filter(|p| p.is_done() && p.entropies().len() == p.tokens.len());
         self.jobs.thinking = self.analyst.merge(finished, rule)?;
-        self.analyst.row = self.attention()?;
+        self.analyst.row = match self.attention() {
+            Err(e) if !matches!(e, Error::DeviceLost(_)) => {
+                // Pictures go on without it.
+                self.ui.say(e);
+                None
+            }
+            row => row?,
+        };
         Ok(())
     }
 
@@ -106,7 +113,7 @@ impl App {
         }
         let patches = self.patches(picture).into_owned();
         let Some(patch) = patches.ids().get(token).copied() else { return Ok(None) };
-        self.analyst.attention(model, picture, &patches, (attend, patch), &self.machine.wake)
+        self.analyst.attention.of(model, picture, &patches, (attend, patch), &self.machine.wake)
     }
 
     /// The run is over: the cursor goes where a link has wanted it.

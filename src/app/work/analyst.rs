@@ -7,22 +7,16 @@ use web_time::Instant;
 
 use crate::analysis::{Analyzer, Crop, read_picture, square};
 use crate::app::input::action::Brought;
-use crate::app::state::own::{Attend, Own};
+use crate::app::state::own::Own;
 use crate::app::state::picture::Picture;
+use crate::app::work::attending::Attention;
 use crate::app::work::loaded_model::{LoadedModel, Wake};
 use crate::engine::backend::Backend;
 use crate::engine::merger::Merger;
 use crate::engine::selfcheck::{SelfCheck, selfcheck};
 use crate::error::{Error, Result};
-use crate::model::Dpar;
-use crate::model::attention::AttentionMap;
 use crate::patching::{PatchRule, Patches};
 use crate::platform::{Task, finished};
-
-/// Picture, layer and patches that an attention map belongs to.
-type MapKey = (u64, usize, Vec<bool>);
-/// A map, and the model that made it, for the next one.
-type Mapped = (Arc<Dpar>, AttentionMap);
 
 /// Everything that is thought about beside the frame.
 #[derive(Default)]
@@ -36,9 +30,8 @@ pub struct Analyst {
     pub regrid_ms: Option<f64>,
     own: Option<Task<Result<Own>>>,
     analyzer: Option<Arc<Analyzer>>,
-    dpar: Option<Arc<Dpar>>,
-    map: Option<(MapKey, AttentionMap)>,
-    mapping: Option<(MapKey, Task<Result<Mapped>>)>,
+    /// What patches attend to.
+    pub attention: Attention,
     check: Option<Task<Result<SelfCheck>>>,
     /// The self-test's verdict, in a sentence.
     pub selfcheck: Option<String>,
@@ -167,56 +160,6 @@ impl Analyst {
     /// Whether an image is being looked at.
     pub fn is_looking(&self) -> bool {
         self.own.is_some()
-    }
-
-    /// What a patch attends to among the patches before it, as far as it is known; starts to find out if it is not.
-    ///
-    /// # Errors
-    /// As [`Dpar::attention`].
-    pub fn attention(
-        &mut self,
-        model: &LoadedModel,
-        picture: &Picture,
-        patches: &Patches,
-        (attend, patch): (Attend, usize),
-        wake: &Wake,
-    ) -> Result<Option<Vec<f32>>> {
-        if let Some((key, result)) = self.mapping.as_ref().and_then(|(key, task)| Some((key.clone(), task.take()?))) {
-            self.mapping = None;
-            let (dpar, map) = result?;
-            self.dpar = Some(dpar);
-            self.map = Some((key, map));
-        }
-        let key = (picture.id, attend.layer, patches.starts().to_vec());
-        if let Some((_, map)) = self.map.as_ref().filter(|(have, _)| *have == key) {
-            let row = match attend.head {
-                Some(head) => map.row(head, patch).to_vec(),
-                None => map.mean_row(patch),
-            };
-            // Column 0 is the class.
-            return Ok(Some(row.into_iter().skip(1).collect()));
-        }
-        if self.mapping.is_none() {
-            let (files, dpar, device) = (model.files.clone(), self.dpar.clone(), model.backend.tensor_device()?);
-            let (tokens, class): (Vec<u32>, _) =
-                (picture.tokens.iter().map(|t| t.id).collect(), picture.request.class.clone());
-            let (patches, wake) = (patches.clone(), wake.clone());
-            let work = async move || {
-                let dpar = match (dpar, &files.config.dpar, &files.dpar) {
-                    (Some(dpar), ..) => dpar,
-                    (None, Some(config), Some(checkpoint)) => Arc::new(Dpar::load(config, checkpoint, &device)?),
-                    _ => {
-                        return Err(Error::Request(
-                            "this model folder has no DPAR whose attention could be shown".into(),
-                        ));
-                    }
-                };
-                let map = dpar.attention(&tokens, &class, &patches, attend.layer).await?;
-                Ok((dpar, map))
-            };
-            self.mapping = Some((key, Task::spawn(move || wake(), work)));
-        }
-        Ok(None)
     }
 }
 

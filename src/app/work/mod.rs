@@ -2,6 +2,7 @@
 
 mod advance;
 pub mod analyst;
+pub mod attending;
 pub mod bench;
 mod brought;
 pub mod decoder;

@@ -1,13 +1,12 @@
 //! A lost device: everything is kept for the next window, which goes on with it.
 
 use crate::app::state::app::App;
-use crate::app::state::handover::{Carried, Reopen};
+use crate::app::state::handover::{Carried, Latest, Reopen};
 use crate::app::state::picture::Source;
-use crate::app::state::playback::Slot;
+use crate::app::state::playback::{Slot, Starting};
 use crate::error::Error;
-use crate::run::link::{Link, View};
+use crate::run::link::Link;
 use crate::run::request::Request;
-use crate::run::session::Session;
 
 impl App {
     /// A run failed: says so, and where the device was lost goes on with a new one.
@@ -35,8 +34,8 @@ impl App {
 
     /// Keeps everything for the next window, and closes this one.
     pub(in crate::app) fn reopen(&mut self, why: Reopen, notice: Option<String>) {
-        let requests = if self.playback.is_live() {
-            [Slot::Main, Slot::Other].map(|slot| self.rest(slot)).into_iter().flatten().collect()
+        let runs = if self.playback.is_live() {
+            [Slot::Main, Slot::Other].into_iter().filter_map(|slot| self.rest(slot)).collect()
         } else {
             Vec::new()
         };
@@ -49,24 +48,25 @@ impl App {
             other: self.playback.other.clone(),
             files: self.model.ready().map(|model| model.files.clone()),
             notice,
-            requests,
+            runs,
         };
         self.launch.kept.keep(why, carried);
         self.playback.clear(None);
         self.jobs.close = true;
     }
 
-    /// The request that brings a picture's run to its end; all of it given where it is there already.
-    fn rest(&self, slot: Slot) -> Option<Request> {
+    /// The run that brings a picture to its end; all of it is given where it is there already.
+    fn rest(&self, slot: Slot) -> Option<Starting> {
         let picture = self.playback.picture(slot).filter(|p| p.source == Source::Run)?;
-        Some(match self.playback.session(slot) {
-            Some(session) => Session::continuation(session),
+        let request = match self.playback.session(slot) {
+            Some(session) => session.continuation(),
             None => {
                 let mut forced: Vec<Option<u32>> = picture.tokens.iter().map(|t| Some(t.id)).collect();
                 forced.extend(picture.request.forced.iter().skip(forced.len()));
                 Request { forced, ..picture.request.clone() }
             }
-        })
+        };
+        Some(Starting { slot, request, asked: picture.request.clone(), from: picture.tokens.len() })
     }
 
     /// Keeps a link to go on with, should the window come to a sudden end. Every few tokens: what was drawn since is
@@ -74,22 +74,16 @@ impl App {
     pub(in crate::app) fn note(&mut self) {
         const EVERY: usize = 8;
         let Some(model) = self.model.ready() else { return };
-        let session = self.playback.session(Slot::Main);
-        let drawn = session.map(|s| s.tokens().len());
-        let noted = self.launch.kept.state(|s| s.latest.as_ref().map(|(n, _)| *n));
-        match (session, drawn, noted) {
-            (Some(session), Some(n), noted) if noted.is_none_or(|had| n < had || n >= had + EVERY) => {
-                let view = View {
-                    grid: self.chosen.settings.grid,
-                    heat: self.chosen.settings.heat,
-                    compare: self.playback.other.is_some(),
-                };
-                let link = Link::of(&session.continuation(), &model.files.hash, &self.model.config);
-                let link = Link { view: Some(view), ..link }.to_string();
-                self.launch.kept.state(|s| s.latest = Some((n, link)));
-            }
-            (None, _, Some(_)) => self.launch.kept.state(|s| s.latest = None),
-            _ => {}
+        let Some(session) = self.playback.session(Slot::Main) else {
+            self.launch.kept.state(|s| s.latest = None);
+            return;
+        };
+        let drawn = session.tokens().len();
+        let noted = self.launch.kept.state(|s| s.latest.as_ref().map(|latest| latest.drawn));
+        if noted.is_none_or(|had| drawn < had || drawn >= had + EVERY) {
+            let rest = Link::of(&session.continuation(), &model.files.hash, &self.model.config).to_string();
+            let latest = self.link().map(|link| Latest { drawn, link, rest });
+            self.launch.kept.state(|s| s.latest = latest);
         }
     }
 
@@ -109,10 +103,10 @@ impl App {
             self.ui.say(notice);
         }
         let Some(model) = self.model.ready_mut() else { return };
-        if carried.requests.is_empty() {
+        if carried.runs.is_empty() {
             return;
         }
-        self.playback.start(model, carried.requests);
+        self.playback.start(model, carried.runs);
         // What had been decoded is right as long as its tokens are given.
         for (slot, before) in [(Slot::Main, carried.main), (Slot::Other, carried.other)] {
             if let (Some(picture), Some(before)) = (self.playback.picture_mut(slot), before) {
