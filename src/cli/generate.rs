@@ -104,7 +104,8 @@ pub fn run(args: &GenerateArgs) -> Result<()> {
     let args = &named(args);
     let per_picture = check_files(args)?;
     let files = load_model(args.place.model.as_deref())?;
-    let requests = requests(args, &files)?;
+    let link = args.link.as_deref().map(Link::parse).transpose()?;
+    let requests = requests(args, link.as_ref(), &files)?;
     let given = match &args.complete {
         Some(path) => Some(picture::read_square(path, files.config.image_size())?),
         None => None,
@@ -128,6 +129,11 @@ pub fn run(args: &GenerateArgs) -> Result<()> {
         pictures.push(Drawn { drawing, image });
     }
     bar.finish_and_clear();
+    if let (Some(link), Some(first)) = (&link, pictures.first()) {
+        let tokens = first.drawing.run.tokens.iter().copied();
+        let said = link.differs(tokens, &studio.files.hash, &studio.backend.name());
+        said.iter().for_each(|said| note(said));
+    }
 
     let written = write(args, &studio, &pictures, &per_picture)?;
     say(&if args.json {
@@ -217,9 +223,9 @@ fn check_overlay(args: &GenerateArgs, baseline: bool) -> Result<()> {
     Ok(())
 }
 
-fn requests(args: &GenerateArgs, files: &ModelFiles) -> Result<Vec<Request>> {
-    let first = match &args.link {
-        Some(text) => linked(text, files)?,
+fn requests(args: &GenerateArgs, link: Option<&Link>, files: &ModelFiles) -> Result<Vec<Request>> {
+    let first = match link {
+        Some(link) => linked(link, files)?,
         None => asked(args, files)?,
     };
     check_overlay(args, first.generator == Generator::Baseline)?;
@@ -227,8 +233,8 @@ fn requests(args: &GenerateArgs, files: &ModelFiles) -> Result<Vec<Request>> {
 }
 
 /// What a link asks for; says what of it this program or this model cannot honour.
-fn linked(text: &str, files: &ModelFiles) -> Result<Request> {
-    let (request, notes) = Link::parse(text)?.request_for(&files.config, &files.hash)?;
+fn linked(link: &Link, files: &ModelFiles) -> Result<Request> {
+    let (request, notes) = link.request_for(&files.config, &files.hash)?;
     notes.iter().for_each(|text| note(text));
     Ok(request)
 }

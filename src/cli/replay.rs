@@ -87,12 +87,21 @@ fn difference(recorded: &Run, again: &Run) -> Option<String> {
     match (token, start) {
         (None, None) => None,
         (Some(i), start) if start.is_none_or(|s| i <= s) => Some(format!(
-            "differs from token {i} on: {} was recorded, {} drawn now",
-            recorded.tokens[i], again.tokens[i]
+            "differs from token {i} on: {} was recorded, {} drawn now{}",
+            recorded.tokens[i],
+            again.tokens[i],
+            rivals(again, i)
         )),
         (_, start) => Some(format!(
             "differs from position {} on: a patch starts there only in one of the two",
             start.unwrap_or_default()
         )),
     }
+}
+
+/// The two best candidates for a token and how far apart they are: near 0, rounding decides.
+fn rivals(run: &Run, i: usize) -> String {
+    let Some([(a, p), (b, q), ..]) = run.candidates.get(i).map(Vec::as_slice) else { return String::new() };
+    let nats = (p / q).ln();
+    format!("; its best candidates are {a} ({:.1} %) and {b} ({:.1} %), {nats:.3} nats apart", 100.0 * p, 100.0 * q)
 }

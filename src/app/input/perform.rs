@@ -137,6 +137,7 @@ impl App {
             self.fetch_baseline();
             return Ok(());
         }
+        let asked = wanted.request.clone();
         let mut runs = starting(wanted.request, wanted.compare);
         if let (Some(recovered), Some(main)) = (wanted.recovered, runs.first_mut()) {
             main.from = recovered.forced.iter().take_while(|token| token.is_some()).count();
@@ -145,6 +146,7 @@ impl App {
         self.playback.start(model, runs);
         self.ui.look_at_all();
         self.ui.seek_after = wanted.token;
+        self.ui.followed = wanted.link.map(|link| (link, asked));
         Ok(())
     }
 
@@ -187,7 +189,7 @@ impl App {
         }
         self.own.image = None;
         let compare = self.chosen.settings.compare;
-        self.start(Wanted { request, compare, token: link.token, recovered })
+        self.start(Wanted { request, compare, token: link.token, link: Some(link), recovered })
     }
 
     /// Starts to look at an image of a person's own.

@@ -7,6 +7,7 @@ use crate::app::work::loaded_model::LoadedModel;
 use crate::checkpoint::config::ModelConfig;
 use crate::error::{Error, Result};
 use crate::platform::{Progress, ProgressStep, Task};
+use crate::run::link::Link;
 use crate::run::request::Request;
 
 /// The model's place.
@@ -32,6 +33,8 @@ pub struct Wanted {
     pub compare: bool,
     /// Where the cursor goes in the end.
     pub token: Option<usize>,
+    /// The link it comes from.
+    pub link: Option<Link>,
     /// The same with the tokens given that were there before a device was lost.
     pub recovered: Option<Request>,
 }
@@ -39,7 +42,7 @@ pub struct Wanted {
 impl Wanted {
     /// A picture from its first token.
     pub fn new(request: Request, compare: bool) -> Self {
-        Self { request, compare, token: None, recovered: None }
+        Self { request, compare, token: None, link: None, recovered: None }
     }
 }
 

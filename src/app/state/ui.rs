@@ -11,6 +11,8 @@ use crate::app::state::own::Attend;
 use crate::app::state::picture::Picture;
 use crate::app::state::settings::Settings;
 use crate::checkpoint::config::ModelConfig;
+use crate::run::link::Link;
+use crate::run::request::Request;
 
 /// What is looked at.
 pub struct UiState {
@@ -20,6 +22,8 @@ pub struct UiState {
     pub seek: Option<usize>,
     /// Where the cursor goes when the run is over.
     pub seek_after: Option<usize>,
+    /// The link that is being followed, and what it asks for: whether this picture is its picture is said in the end.
+    pub followed: Option<(Link, Request)>,
     /// The token kept in the inspector.
     pub selected: Option<usize>,
     /// The token under the pointer.
@@ -49,6 +53,7 @@ impl UiState {
             message: None,
             seek: None,
             seek_after: None,
+            followed: None,
             selected: None,
             hovered: None,
             attend: None,
@@ -90,7 +95,7 @@ impl UiState {
 
     /// Another picture: nothing of it is looked at yet.
     pub fn look_at_all(&mut self) {
-        (self.seek, self.selected, self.seek_after) = (None, None, None);
+        (self.seek, self.selected, self.seek_after, self.followed) = (None, None, None, None);
     }
 
     /// Goes to a stop of the tour, or out of it. What it showed to make its points is not what somebody chose to see.

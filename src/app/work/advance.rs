@@ -9,7 +9,6 @@ use crate::app::input::action::Action;
 use crate::app::input::arrive::Arrival;
 use crate::app::state::app::App;
 use crate::app::state::model_slot::ModelState;
-use crate::app::state::picture::Picture;
 use crate::checkpoint::config::Generator;
 use crate::error::{Error, Result};
 use crate::platform::finished;
@@ -37,7 +36,7 @@ impl App {
             self.jobs.animation = None;
             self.ui.say(e);
         }
-        self.reach_the_cursor();
+        self.end_of_run();
         let first = self.playback.is_live() && self.playback.main.as_ref().is_some_and(|p| !p.tokens.is_empty());
         if first && self.clock.first_token_ms.is_none() {
             self.clock.first_token_ms = Some(1000.0 * self.clock.now());
@@ -116,10 +115,22 @@ impl App {
         self.analyst.attention.of(model, picture, &patches, (attend, patch), &self.machine.wake)
     }
 
-    /// The run is over: the cursor goes where a link has wanted it.
-    fn reach_the_cursor(&mut self) {
-        let over = !self.playback.is_busy() && self.playback.main.as_ref().is_some_and(Picture::is_done);
-        if over && let Some(at) = self.ui.seek_after.take() {
+    /// The run is over: the cursor goes where a link has wanted it, and a picture that is not the link's is called so.
+    fn end_of_run(&mut self) {
+        let done = self.playback.main.as_ref().filter(|p| p.is_done() && !self.playback.is_busy());
+        let Some(picture) = done else { return };
+        if let Some((link, asked)) = self.ui.followed.take()
+            && picture.request == asked
+            && picture.tokens.len() == picture.total()
+        {
+            let tokens = picture.tokens.iter().map(|token| token.id);
+            if let Some(said) =
+                link.differs(tokens, self.model.hash().unwrap_or_default(), &self.machine.backend.name())
+            {
+                self.ui.say(said);
+            }
+        }
+        if let Some(at) = self.ui.seek_after.take() {
             self.act(Action::Seek(Some(at)));
         }
     }

@@ -14,7 +14,7 @@ use crate::platform::{self, Task};
 use crate::render::animation::Animation;
 use crate::render::{self, OverlayInput, png_bytes};
 use crate::run::Preview;
-use crate::run::link::{Link, View};
+use crate::run::link::{self, Link, View};
 use crate::run::prompt;
 use crate::run::trace::{Run, Trace};
 
@@ -28,8 +28,11 @@ impl App {
             heat: self.chosen.settings.heat,
             compare: self.playback.other.is_some(),
         };
+        // What came of it, where it was drawn to its end.
+        let whole = picture.tokens.len() == picture.total() && picture.is_done();
+        let sum = whole.then(|| link::sum(picture.tokens.iter().map(|token| token.id)));
         let link =
-            Link { view: Some(view), token: self.ui.seek, ..Link::of(&picture.request, hash, &self.model.config) };
+            Link { view: Some(view), sum, token: self.ui.seek, ..Link::of(&picture.request, hash, &self.model.config) };
         Some(link.to_string())
     }
 

@@ -14,6 +14,7 @@
 //! | `changes` | `20:t=6,pmax=0;30:cfg=3`: settings that changed on the way, with the token they counted from | none |
 //! | `given` | `0:01f3…;40:…`: tokens that were given, 4 hex digits each, from that position on | none |
 //! | `model` | [`crate::checkpoint::ModelFiles::hash`] | whatever model is there |
+//! | `sum` | what came of it: the first 4 bytes of SHA-256 over its tokens as little-endian u16, in hex ([`sum`]) | nothing is compared |
 //! | `view` | any of `grid`, `heat`, `compare` | as the viewer is set |
 //! | `token` | where the cursor stands | as the viewer is set |
 //!
@@ -27,6 +28,7 @@ mod tests;
 use std::fmt::{self, Write as _};
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use sha2::{Digest, Sha256};
 
 use crate::checkpoint::config::Generator;
 use crate::checkpoint::config::ModelConfig;
@@ -57,6 +59,8 @@ pub struct Link {
     pub changes: Vec<(usize, SomeControls)>,
     /// Per position: a token that is given, or `None` to draw it.
     pub given: Vec<Option<u32>>,
+    /// The [`sum`] of the tokens that its sender has seen.
+    pub sum: Option<String>,
     /// What the viewer shows.
     pub view: Option<View>,
     /// The token the cursor stands on.
@@ -74,6 +78,13 @@ pub struct View {
     pub heat: bool,
     /// The baseline beside it.
     pub compare: bool,
+}
+
+/// The first 4 bytes, in hex, of SHA-256 over a picture's tokens as little-endian u16. Float sums differ between adapters,
+/// and a near tie can make another picture of it: the receiver of a link should know.
+pub fn sum(tokens: impl IntoIterator<Item = u32>) -> String {
+    let bytes: Vec<u8> = tokens.into_iter().flat_map(|id| (id as u16).to_le_bytes()).collect();
+    Sha256::digest(bytes)[..4].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 impl Link {
@@ -101,9 +112,24 @@ impl Link {
         }
     }
 
-    /// The link of a recorded run.
+    /// The link of a recorded run, with its sum where it was drawn to its end.
     pub fn of_run(run: &Run, model: &str, config: &ModelConfig) -> Self {
-        Self::of(&run.request(), model, config)
+        let whole = run.tokens.len() == config.tokens();
+        let sum = whole.then(|| sum(run.tokens.iter().copied()));
+        Self { sum, ..Self::of(&run.request(), model, config) }
+    }
+
+    /// What to tell somebody on `adapter`, with the model of this hash, who has drawn other `tokens` than the link's sender
+    /// saw; `None` where they are the same, where the link says nothing of it, or comes from another model.
+    pub fn differs(&self, tokens: impl IntoIterator<Item = u32>, hash: &str, adapter: &str) -> Option<String> {
+        let wanted = self.sum.as_deref().filter(|_| self.other_model(hash).is_none())?;
+        let drawn = sum(tokens);
+        (!drawn.eq_ignore_ascii_case(wanted)).then(|| {
+            format!(
+                "this is not quite the picture of the link (sum {drawn}, the sender's {wanted}): {adapter} rounds \
+                 differently, and a near tie went the other way"
+            )
+        })
     }
 
     /// The run that the link asks for, with the model of this hash, and what a viewer should say of it, each as one
@@ -201,6 +227,9 @@ impl fmt::Display for Link {
         }
         if let Some(model) = &self.model {
             add("model", &escaped(model));
+        }
+        if let Some(sum) = &self.sum {
+            add("sum", sum);
         }
         if let Some(view) = self.view {
             let shown = [("grid", view.grid), ("heat", view.heat), ("compare", view.compare)];

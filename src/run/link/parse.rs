@@ -80,6 +80,12 @@ impl Link {
                 }
                 self.model = Some(value.to_ascii_lowercase());
             }
+            "sum" => {
+                if value.len() != 8 || !value.bytes().all(|b| b.is_ascii_hexdigit()) {
+                    return Err(bad(key, value, "8 hex digits"));
+                }
+                self.sum = Some(value.to_ascii_lowercase());
+            }
             "view" => self.view = Some(self.view(value)),
             "token" => self.token = Some(whole(key, value)? as usize),
             _ => self.unknown(key),

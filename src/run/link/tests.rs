@@ -62,9 +62,9 @@ fn requests() -> impl Strategy<Value = Request> {
 
 proptest! {
     #[test]
-    fn links_come_back_as_they_were(request in requests(), view in any::<Option<[bool; 3]>>(), token in option::of(0usize..256)) {
+    fn links_come_back_as_they_were(request in requests(), view in any::<Option<[bool; 3]>>(), sum in option::of("[0-9a-f]{8}"), token in option::of(0usize..256)) {
         let view = view.map(|[grid, heat, compare]| View { grid, heat, compare });
-        let link = Link { view, token, ..Link::of(&request, "0123456789abcdef", &built_in()) };
+        let link = Link { view, token, sum, ..Link::of(&request, "0123456789abcdef", &built_in()) };
         let text = link.to_string();
         prop_assert!(text.starts_with('#') && text.bytes().all(|b| b.is_ascii_graphic() && b != b'"' && b != b'<'), "{}", text);
         for address in [text.clone(), text[1..].to_owned(), format!("https://example.org/a/b/?q=1{text}"), format!(" {text}\n")] {
@@ -177,6 +177,7 @@ fn bad_values_are_one_sentence_that_names_them() {
         ("#class=", "the name or number of a class"),
         ("#class=%ff%fe", "\"class\""),
         ("#model=xyz", "hex digits"),
+        ("#sum=12", "\"sum\" is \"12\": it must be 8 hex digits"),
         ("#changes=20", "like 20:t=6"),
         ("#changes=20:t", "like 20:t=6"),
         ("#changes=20:t=6;10:t=5", "after the position of the change before it"),
@@ -235,4 +236,21 @@ fn what_another_model_knew_becomes_the_nearest_thing_and_says_so() {
     assert_eq!((request.class, request.controls.threshold, notes.len()), (30.into(), 6.0, 1));
     // This model's own links are held to the letter.
     assert!(Link::parse("#class=owls&model=1234").unwrap().request_for(&config, "1234").is_err());
+}
+
+#[test]
+fn the_sum_tells_pictures_apart() {
+    // python3 -c "import hashlib, struct; print(hashlib.sha256(struct.pack('<3H', 1, 2, 1023)).hexdigest()[:8])"
+    assert_eq!(sum([1, 2, 1023]), "48230b26");
+    let link = parse("#class=owl&sum=48230b26");
+    assert_eq!(link.differs([1, 2, 1023], "", "this GPU"), None);
+    let said = link.differs([1, 2, 1022], "", "this GPU").unwrap();
+    assert!(said.contains("the sender's 48230b26") && said.contains("this GPU") && !said.contains('\n'), "{said}");
+    let other = Link { model: Some("abcd".into()), ..link };
+    assert_eq!(
+        other.differs([1], "1234", "this GPU"),
+        None,
+        "another model's picture is another anyway, and that is said"
+    );
+    assert_eq!(parse("#class=owl").differs([1], "", ""), None);
 }
