@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::engine::Record;
 use crate::patching::{Patch, PatchRule, Patches, StartReason};
 
 /// What happened at one position.
@@ -26,6 +27,27 @@ pub struct Token {
 }
 
 impl Token {
+    /// From what the engine has written down. `patches`: an entropy model decides them; `vocab`: V.
+    pub(super) fn drawn(
+        position: usize,
+        record: &Record,
+        starts_patch: Option<StartReason>,
+        patches: bool,
+        vocab: usize,
+    ) -> Self {
+        let candidates = record.candidates.iter().copied().zip(record.probabilities);
+        Self {
+            position,
+            id: record.token,
+            entropy: patches.then_some(record.entropy),
+            starts_patch,
+            patch: if patches { record.patch as usize } else { position },
+            rank: record.rank,
+            probability: record.probability,
+            candidates: candidates.filter(|(id, _)| (*id as usize) < vocab).collect(),
+        }
+    }
+
     /// The tokens of a picture that was read and not drawn: no ranks, no probabilities. Codes and entropies (T).
     pub fn read(codes: &[u32], entropies: &[f32], rule: &PatchRule) -> Vec<Self> {
         let (mut run, mut patch) = (0, 0);

@@ -347,17 +347,7 @@ impl Session {
             if starts_patch.is_some() && position > 0 {
                 self.close(events);
             }
-            let candidates = r.candidates.iter().copied().zip(r.probabilities);
-            let token = Token {
-                position,
-                id: r.token,
-                entropy: patches.then_some(r.entropy),
-                starts_patch,
-                patch: if patches { r.patch as usize } else { position },
-                rank: r.rank,
-                probability: r.probability,
-                candidates: candidates.filter(|(id, _)| (*id as usize) < self.vocab).collect(),
-            };
+            let token = Token::drawn(position, r, starts_patch, patches, self.vocab);
             self.tokens.push(token.clone());
             events.push(Event::Token(token));
         }

@@ -9,7 +9,7 @@ use crate::analysis::{Analyzer, Crop, read_picture, square};
 use crate::app::input::action::Brought;
 use crate::app::state::own::Own;
 use crate::app::state::picture::Picture;
-use crate::app::work::attending::Attention;
+use crate::app::work::attending::Attending;
 use crate::app::work::loaded_model::{LoadedModel, Wake};
 use crate::engine::backend::Backend;
 use crate::engine::merger::Merger;
@@ -31,7 +31,7 @@ pub struct Analyst {
     own: Option<Task<Result<Own>>>,
     analyzer: Option<Arc<Analyzer>>,
     /// What patches attend to.
-    pub attention: Attention,
+    pub attention: Attending,
     check: Option<Task<Result<SelfCheck>>>,
     /// The self-test's verdict, in a sentence.
     pub selfcheck: Option<String>,

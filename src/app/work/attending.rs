@@ -20,15 +20,15 @@ struct Subject {
     patch: Option<usize>,
 }
 
-/// Attention weights.
-enum Weights {
+/// Attending weights.
+enum PatchWeights {
     /// Of a layer.
     Layer(AttentionMap),
     /// Of one patch: a row a head, [class, patch 0 .. patch m - 1].
     Patch(Vec<f32>),
 }
 
-impl Weights {
+impl PatchWeights {
     /// What a patch attends to, with a head or on average; column 0 is the class.
     fn row(&self, patch: usize, head: Option<usize>) -> Vec<f32> {
         match (self, head) {
@@ -50,20 +50,20 @@ impl Weights {
     }
 }
 
-/// Weights, and the model that made them, for the next ones.
-type Found = (Arc<Dpar>, Weights);
+/// PatchWeights, and the model that made them, for the next ones.
+type Found = (Arc<Dpar>, PatchWeights);
 
 /// The newest weights, and those on their way.
 #[derive(Default)]
-pub struct Attention {
+pub struct Attending {
     dpar: Option<Arc<Dpar>>,
-    known: Option<(Subject, Weights)>,
+    known: Option<(Subject, PatchWeights)>,
     asked: Option<(Subject, Task<Result<Found>>)>,
     /// Not to be asked again: it has failed.
     failed: Option<Subject>,
 }
 
-impl Attention {
+impl Attending {
     /// What a patch attends to among the patches before it, as far as it is known; starts to find out if it is not. What
     /// fails is said once and not tried again.
     ///
@@ -129,8 +129,8 @@ impl Attention {
                 }
             };
             let weights = match patch {
-                None => Weights::Layer(dpar.attention(&tokens, &class, &patches, layer).await?),
-                Some(patch) => Weights::Patch(dpar.attention_row(&tokens, &class, &patches, layer, patch).await?),
+                None => PatchWeights::Layer(dpar.attention(&tokens, &class, &patches, layer).await?),
+                Some(patch) => PatchWeights::Patch(dpar.attention_row(&tokens, &class, &patches, layer, patch).await?),
             };
             Ok((dpar, weights))
         };
@@ -145,7 +145,7 @@ mod tests {
 
     #[test]
     fn rows_of_one_patch_are_read_as_those_of_a_layer() {
-        let rows = Weights::Patch(vec![0.5, 0.25, 0.25, 0.1, 0.2, 0.7]); // two heads, patch 2
+        let rows = PatchWeights::Patch(vec![0.5, 0.25, 0.25, 0.1, 0.2, 0.7]); // two heads, patch 2
         assert_eq!(rows.row(2, Some(1)), [0.1, 0.2, 0.7]);
         let mean = rows.row(2, None);
         assert!(mean.iter().zip([0.3, 0.225, 0.475]).all(|(a, b)| (a - b).abs() < 1e-6), "{mean:?}");
