@@ -6,7 +6,7 @@
 import { spawn } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
-import { dirname, join, resolve } from "node:path";
+import { delimiter, dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import puppeteer from "puppeteer-core";
 
@@ -17,7 +17,8 @@ import { serve } from "./server.mjs";
 const root = resolve(dirname(fileURLToPath(import.meta.url)), "../..");
 const folder = resolve(process.argv[2] ?? join(root, "dist"));
 const shots = process.env.DPAR_SHOTS ?? join(root, "target/browser");
-const executablePath = process.env.DPAR_FIREFOX ?? ["/usr/bin/firefox-esr", "/usr/bin/firefox"].find(existsSync);
+const folders = (process.env.PATH ?? "").split(delimiter);
+const executablePath = process.env.DPAR_FIREFOX ?? ["firefox-esr", "firefox"].flatMap((name) => folders.map((folder) => join(folder, name))).find(existsSync);
 const wait = (ms) => new Promise((go) => setTimeout(go, ms));
 
 /** The same visit; Puppeteer counts a page's requests and takes pictures its own way. */

@@ -1,4 +1,5 @@
-//! The page in a real browser: `web/tests/run.mjs` drives Chromium over the folder that `dist` has made.
+//! The page in real browsers: `web/tests/run.mjs` drives Chromium over the folder that `dist` has made, `firefox.mjs`
+//! Firefox.
 
 use std::path::Path;
 use std::process::Command;
@@ -12,7 +13,7 @@ use super::{root, status, tools};
 /// # Errors
 /// Where it does not, or the browser cannot be had.
 pub fn smoke(folder: &Path) -> Result<()> {
-    run(folder, &["opens"])
+    run(folder, "run.mjs", &["opens"])
 }
 
 /// All browser tests.
@@ -20,14 +21,21 @@ pub fn smoke(folder: &Path) -> Result<()> {
 /// # Errors
 /// Where one fails, or the browser cannot be had.
 pub fn all(folder: &Path) -> Result<()> {
-    run(folder, &[])
+    run(folder, "run.mjs", &[])
 }
 
-fn run(folder: &Path, only: &[&str]) -> Result<()> {
-    tools::ensure(&[tools::Need::Browser])?;
+/// The page in a second engine: one visit, from the first paint to a link that draws the same picture again.
+///
+/// # Errors
+/// As [`all`].
+pub fn firefox(folder: &Path) -> Result<()> {
+    run(folder, "firefox.mjs", &[])
+}
+
+fn run(folder: &Path, script: &str, only: &[&str]) -> Result<()> {
+    tools::ensure(&[if script == "firefox.mjs" { tools::Need::Firefox } else { tools::Need::Browser }])?;
     tools::node()?;
-    let tests = root().join("web");
     let mut command = Command::new("node");
-    command.arg("tests/run.mjs").arg(folder).args(only).current_dir(tests);
-    status(&mut command, "node web/tests/run.mjs")
+    command.arg(format!("tests/{script}")).arg(folder).args(only).current_dir(root().join("web"));
+    status(&mut command, &format!("node web/tests/{script}"))
 }

@@ -2,6 +2,7 @@
 
 mod browser;
 mod dist;
+mod fuzz;
 #[cfg(test)]
 mod sharing;
 mod sizes;
@@ -29,11 +30,7 @@ struct Chore {
 }
 
 const CHORES: &[Chore] = &[
-    Chore {
-        name: "test",
-        about: "everything CI checks [rust | training | web: a part of it; systems: a long check of its own]",
-        run: test::test,
-    },
+    Chore { name: "test", about: "everything CI checks, or parts by name", run: test::test },
     Chore {
         name: "web",
         about: "build the page and serve it on this computer [--port N] [--base /path/]",
@@ -71,6 +68,9 @@ fn help() {
     println!("cargo xtask CHORE\n");
     for chore in CHORES {
         println!("  {:<8} {}", chore.name, chore.about);
+        if chore.name == "test" {
+            test::help();
+        }
     }
     println!("  {:<8} this list", "help");
     println!("\n--install: install what is missing without asking (as root or with CI=true nobody is asked)");
@@ -107,7 +107,7 @@ impl Steps {
     fn summary(&self, remark: &str) {
         let parts: Vec<String> = self.done.iter().map(|(n, t)| format!("{n} {:.0} s", t.as_secs_f32())).collect();
         let total: f32 = self.done.iter().map(|(_, t)| t.as_secs_f32()).sum();
-        println!("xtask: all {} steps passed in {total:.0} s ({}); {remark}", self.done.len(), parts.join(", "));
+        println!("xtask: all {} steps passed in {total:.0} s ({}){remark}", self.done.len(), parts.join(", "));
     }
 }
 

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::test::NoGpu;
+use super::test::Options;
 use super::{Steps, tools};
 
 /// Windows and macOS. `cargo check` needs no linker and no C compiler for them, as no dependency builds C there.
@@ -12,7 +12,7 @@ const TARGETS: [&str; 2] = ["x86_64-pc-windows-gnu", "aarch64-apple-darwin"];
 ///
 /// # Errors
 /// Where it does not compile, or the target cannot be had.
-pub fn check(steps: &mut Steps, _: NoGpu) -> Result<()> {
+pub fn check(steps: &mut Steps, _: Options) -> Result<()> {
     for target in TARGETS {
         steps.run(target, || tools::target(target))?;
         steps.cargo(target, &["check", "--package", "dpar", "--target", target], &[])?;

@@ -13,6 +13,9 @@ pub use consent::take_flag;
 use super::{WASM, output, root, status};
 use system::{Command as Words, System};
 
+/// The version of cargo-fuzz that is installed where there is none.
+const FUZZER: &str = "0.13.2";
+
 /// Something that a part of the checks needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Need {
@@ -24,10 +27,16 @@ pub enum Need {
     Screen,
     /// Chromium.
     Browser,
+    /// Firefox, and a virtual screen with OpenGL: without one it has no WebGL.
+    Firefox,
     /// Node.js with npm.
     Node,
     /// Python with `venv` and `pip`.
     Python,
+    /// A C++ compiler.
+    Compiler,
+    /// cargo-fuzz.
+    Fuzzer,
 }
 
 impl Need {
@@ -38,23 +47,33 @@ impl Need {
             Self::Vulkan => ("the GPU tests", true),
             Self::Screen => ("the window tests", true),
             Self::Browser => ("the page's tests: a page that no browser has opened is not checked", false),
+            Self::Firefox => ("the page's test in a second engine", false),
             Self::Node => ("the page's tests and tools", false),
             Self::Python => ("the training package's tests", false),
+            Self::Compiler => ("the fuzzer, which is C++", false),
+            Self::Fuzzer => ("fuzzing", false),
         }
     }
 
     fn is_there(self) -> bool {
+        let on_path = |program: &str| output("sh", &["-c", &format!("command -v {program}")]).is_some();
         match self {
             Self::Toolchain => toolchain().is_empty(),
             // Windows and macOS bring what these two are about.
             Self::Vulkan => !cfg!(target_os = "linux") || has_vulkan_driver(),
             Self::Screen => {
-                let there = |program: &str| output("sh", &["-c", &format!("command -v {program}")]).is_some();
-                !cfg!(target_os = "linux") || ["Xvfb", "xdotool", "openbox", "import"].into_iter().all(there)
+                !cfg!(target_os = "linux") || ["Xvfb", "xdotool", "openbox", "import"].into_iter().all(on_path)
             }
             // `DPAR_CHROMIUM` names a browser that is not on the path.
             Self::Browser => std::env::var_os("DPAR_CHROMIUM").is_some() || runs("chromium"),
+            Self::Firefox => {
+                let named = std::env::var_os("DPAR_FIREFOX").is_some();
+                (named || ["firefox-esr", "firefox"].into_iter().any(on_path))
+                    && (!cfg!(target_os = "linux") || on_path("Xvfb"))
+            }
             Self::Node => runs("node") && runs("npm"),
+            Self::Compiler => on_path("c++"),
+            Self::Fuzzer => output("cargo", &["fuzz", "--version"]).is_some(),
             Self::Python => {
                 std::env::var_os("DPAR_PYTHON").is_some() || output("python3", &["-c", "import ensurepip"]).is_some()
             }
@@ -111,6 +130,10 @@ fn plan(missing: &[Need], system: System) -> Vec<Words> {
     }
     let packages: Vec<&str> = missing.iter().flat_map(|need| system::packages(*need, system)).copied().collect();
     commands.extend(system::install(&packages, system));
+    if missing.contains(&Need::Fuzzer) {
+        let words = ["cargo", "install", "cargo-fuzz", "--version", FUZZER, "--locked"];
+        commands.push(words.map(str::to_owned).to_vec());
+    }
     commands
 }
 
@@ -206,6 +229,9 @@ mod tests {
             ["dnf install -y mesa-vulkan-drivers vulkan-loader chromium nodejs nodejs-npm"]
         );
         assert!(of(System::Other).is_empty(), "elsewhere nothing is installed");
+        let fuzzer = plan(&[Need::Compiler, Need::Fuzzer], System::Debian { sudo: true });
+        let fuzzer: Vec<String> = fuzzer.iter().map(|words| words.join(" ")).collect();
+        assert!(fuzzer[0].ends_with(" g++") && fuzzer[1] == "cargo install cargo-fuzz --version 0.13.2 --locked");
         assert!(plan(&[], System::Debian { sudo: true }).is_empty());
     }
 }

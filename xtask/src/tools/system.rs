@@ -39,7 +39,7 @@ impl System {
 /// The packages that bring something.
 pub fn packages(need: Need, system: System) -> &'static [&'static str] {
     match (need, system) {
-        (Need::Toolchain, _) | (_, System::Other) => &[],
+        (Need::Toolchain | Need::Fuzzer, _) | (_, System::Other) => &[],
         (Need::Vulkan, System::Debian { .. }) => &["mesa-vulkan-drivers", "libvulkan1"],
         (Need::Vulkan, System::Fedora { .. }) => &["mesa-vulkan-drivers", "vulkan-loader"],
         (Need::Screen, System::Debian { .. }) => &[
@@ -67,10 +67,16 @@ pub fn packages(need: Need, system: System) -> &'static [&'static str] {
             "mesa-dri-drivers",
         ],
         (Need::Browser, _) => &["chromium"],
+        (Need::Firefox, System::Debian { .. }) => &["firefox-esr", "xvfb", "libegl1", "libgl1-mesa-dri"],
+        (Need::Firefox, System::Fedora { .. }) => {
+            &["firefox", "xorg-x11-server-Xvfb", "libglvnd-egl", "mesa-dri-drivers"]
+        }
         (Need::Node, System::Debian { .. }) => &["nodejs", "npm"],
         (Need::Node, System::Fedora { .. }) => &["nodejs", "nodejs-npm"],
         (Need::Python, System::Debian { .. }) => &["python3", "python3-venv"],
         (Need::Python, System::Fedora { .. }) => &["python3", "python3-pip"],
+        (Need::Compiler, System::Debian { .. }) => &["g++"],
+        (Need::Compiler, System::Fedora { .. }) => &["gcc-c++"],
     }
 }
 
@@ -81,8 +87,11 @@ pub fn shown(need: Need, system: System) -> String {
         (Need::Vulkan, []) => "a Vulkan driver".into(),
         (Need::Screen, []) => "Xvfb, xdotool, openbox and ImageMagick".into(),
         (Need::Browser, []) => "Chromium".into(),
+        (Need::Firefox, []) => "Firefox and Xvfb".into(),
         (Need::Node, []) => "Node.js with npm".into(),
         (Need::Python, []) => "Python 3 with venv and pip".into(),
+        (Need::Compiler, []) => "a C++ compiler".into(),
+        (Need::Fuzzer, _) => "cargo-fuzz".into(),
         (_, packages) => packages.join(" "),
     }
 }
