@@ -71,7 +71,8 @@ impl App {
         self.ui.change_model(&config);
         self.own.keep = Region::first_rows(config.grid() / 2, config.grid());
         self.analyst = Analyst::waiting();
-        model.prepare(Generator::Dpar, &self.machine.wake);
+        let first = if config.dpar.is_some() { Generator::Dpar } else { Generator::Baseline };
+        model.prepare(first, &self.machine.wake);
         self.model.config = config;
         self.model.state = ModelState::Ready(Box::new(model));
         let link = self.launch.link.take();

@@ -8,7 +8,7 @@ use crate::app::work::loaded_model::{LoadedModel, Wake};
 use crate::checkpoint::config::Generator;
 use crate::controls::Controls;
 use crate::engine::Engine;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::run::request::Request;
 use crate::run::{Session, Statistics, Token};
 
@@ -92,6 +92,7 @@ pub struct Playback {
     tapes: Vec<Tape>,
     waiting: Vec<Starting>,
     turns: Turns,
+    given_up: Option<Error>,
     /// How long the last frame took.
     pub frame: Duration,
 }
@@ -271,7 +272,9 @@ impl Playback {
     pub fn advance(&mut self, model: Option<&mut LoadedModel>, wake: &Wake, now: f64, speed: f32) -> Result<()> {
         self.play_on(now, speed);
         let Some(model) = model else { return Ok(()) };
-        model.poll()?;
+        for (generator, e) in model.poll() {
+            self.without(generator, e)?;
+        }
         self.begin(model, wake)?;
         let grant = self.turns.next(&self.standings(), now, speed);
         let mut runs = std::mem::take(&mut self.runs);
@@ -304,6 +307,26 @@ impl Playback {
             model.give(run.session.request().generator, run.session.into_engine());
         }
         outcome
+    }
+
+    /// An engine could not be built: the picture that waits for it is given up, and no other.
+    fn without(&mut self, generator: Generator, e: Error) -> Result<()> {
+        let given_up: Vec<Slot> =
+            self.waiting.extract_if(.., |run| run.request.generator == generator).map(|run| run.slot).collect();
+        if matches!(e, Error::DeviceLost(_)) || given_up.contains(&Slot::Main) {
+            return Err(e);
+        }
+        if given_up.contains(&Slot::Other) {
+            self.other = None;
+            self.given_up = Some(e);
+        }
+        // Nobody waits for it: whoever asks for it next is told.
+        Ok(())
+    }
+
+    /// Why the picture beside was given up, when it just was.
+    pub fn take_given_up(&mut self) -> Option<Error> {
+        self.given_up.take()
     }
 
     /// Where the runs stand.

@@ -78,6 +78,9 @@ impl App {
         let (now, speed) = (self.clock.now(), self.chosen.settings.speed);
         self.playback.frame = Duration::from_secs_f64(self.clock.frame_ms.max(0.0) / 1000.0);
         self.playback.advance(self.model.ready_mut(), &self.machine.wake, now, speed)?;
+        if let Some(e) = self.playback.take_given_up() {
+            self.ui.say(format!("there is no comparison: {e}"));
+        }
         let (seek, wake) = (self.ui.seek, &self.machine.wake);
         self.jobs.decoder.advance(&mut self.playback, self.model.ready(), seek, wake)
     }

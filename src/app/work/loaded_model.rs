@@ -7,7 +7,7 @@ use crate::checkpoint::ModelFiles;
 use crate::checkpoint::config::Generator;
 use crate::engine::Engine;
 use crate::engine::backend::Backend;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::Tokenizer;
 use crate::platform::{self, Progress, Task};
 
@@ -74,12 +74,9 @@ impl LoadedModel {
         self.engines.insert(generator, engine);
     }
 
-    /// Picks up engines that are built.
-    ///
-    /// # Errors
-    /// As [`Backend::engine`].
-    pub fn poll(&mut self) -> Result<()> {
-        let mut failure = Ok(());
+    /// Picks up engines that are built; which could not be, and why.
+    pub fn poll(&mut self) -> Vec<(Generator, Error)> {
+        let mut failures = Vec::new();
         self.building.retain(|(generator, task)| match task.take() {
             None => true,
             Some(Ok(engine)) => {
@@ -87,10 +84,10 @@ impl LoadedModel {
                 false
             }
             Some(Err(e)) => {
-                failure = Err(e);
+                failures.push((*generator, e));
                 false
             }
         });
-        failure
+        failures
     }
 }
