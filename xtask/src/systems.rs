@@ -13,8 +13,8 @@ const TARGETS: [&str; 2] = ["x86_64-pc-windows-gnu", "aarch64-apple-darwin"];
 /// # Errors
 /// Where it does not compile, or the target cannot be had.
 pub fn check(steps: &mut Steps, _: Options) -> Result<()> {
+    steps.run("targets", || TARGETS.into_iter().try_for_each(tools::target))?;
     for target in TARGETS {
-        steps.run(target, || tools::target(target))?;
         steps.cargo(target, &["check", "--package", "dpar", "--target", target], &[])?;
     }
     Ok(())
