@@ -15,6 +15,7 @@ use dpar::bundled::thumbnails::{Picks, Thumbnails};
 use dpar::bundled::token_swatches::TokenSwatches;
 use dpar::checkpoint::ModelFiles;
 use dpar::patching::{Mode, PatchRule};
+use dpar::run::link::Link;
 use serde_json::Value;
 use tempfile::{TempDir, tempdir};
 
@@ -110,7 +111,9 @@ fn links_draw_the_same_picture() {
     let first = generate(&dir, "cpu", &[&settings as &[_], &["--trace", "a.json", "--out", "a.png"]].concat());
     let link = first["runs"][0]["link"].as_str().unwrap();
     let model = first["model_hash"].as_str().unwrap();
-    assert!(link.starts_with("#class=3&seed=7&t=3.9&") && link.ends_with(&format!("&model={model}")), "{link}");
+    let sum = dpar::run::link::sum(trace(&dir, "a.json").runs[0].tokens.iter().copied());
+    let end = format!("&model={model}&sum={sum}");
+    assert!(link.starts_with("#class=3&seed=7&t=3.9&") && link.ends_with(&end), "{link}");
     let address = format!("https://example.org/dpar/{link}&view=grid");
     let again = generate(&dir, "cpu", &["--link", &address, "--trace", "b.json", "--details", "--out", "b.png"]);
     assert_eq!(again["runs"][0]["link"], link);
@@ -121,13 +124,23 @@ fn links_draw_the_same_picture() {
     assert_eq!(a.runs[0], b.runs[0].clone().plain());
     ok(&dir, &["replay", "b.json", "--model", TINY, "--device", "cpu"]);
 
-    // Several pictures begin at the link's seed; a completion's link holds what it kept.
+    // Another sum, as a device that rounds differently would have it: the receiver is told.
+    let other = link.replace(&sum, "00000000");
+    let run = dpar(&dir).args(["generate", "--model", TINY, "--device", "cpu", "--link", &other]).assert().success();
+    let notes = text(&run.get_output().stderr);
+    assert!(notes.contains(&format!("sum {sum}, the sender's 00000000")) && notes.contains("CPU"), "{notes}");
+
+    // Several pictures begin at the link's seed; a completion's link says nothing of somebody's image: the trace does.
     let several = generate(&dir, "cpu", &["--link", link, "--count", "2"]);
     assert_eq!(several["seeds"], serde_json::json!([7, 8]));
     let kept =
         generate(&dir, "cpu", &["--complete", "a.png", "--keep-rows", "3", "--out", "c.png", "--trace", "c.json"]);
     let link = kept["runs"][0]["link"].as_str().unwrap();
-    generate(&dir, "cpu", &["--link", link, "--out", "d.png", "--trace", "d.json"]);
+    assert!(!link.contains("given=") && !link.contains("sum="), "{link}");
+    let request = trace(&dir, "c.json").runs[0].request();
+    let whole = Link::of(&request, "", &ModelFiles::load_dir(TINY.as_ref()).unwrap().config).to_string();
+    assert!(whole.contains("&given=0:"), "{whole}");
+    generate(&dir, "cpu", &["--link", &whole, "--out", "d.png", "--trace", "d.json"]);
     assert_eq!((read("c.png"), read("c.json")), (read("d.png"), read("d.json")));
 
     // A link of the future, or of another model, is drawn with a word on stderr.

@@ -70,10 +70,7 @@ pub fn text(studio: &Studio, pictures: &[Drawn], written: &DrawnFiles, kept: Opt
     card.row("adapter", studio.backend.name());
     card.row("tokenizer", tokenizer_place(&studio.backend));
     card.row("model", format!("{} ({})", studio.files.source, studio.files.hash));
-    // A completion's link holds all tokens it kept: too long to be read here, --json has it.
-    if let [picture] = pictures
-        && picture.drawing.run.forced.is_empty()
-    {
+    if let [picture] = pictures {
         card.row("link", link(studio, picture));
     }
     let (width, height) = written.size;
@@ -92,9 +89,10 @@ pub fn text(studio: &Studio, pictures: &[Drawn], written: &DrawnFiles, kept: Opt
     card.text()
 }
 
-/// What draws the picture again, here or in the app.
+/// What draws the picture again, here or in the app; of a completion, class and settings only: the tokens that it kept are
+/// somebody's own image, and only a trace, which is asked for, has them.
 fn link(studio: &Studio, picture: &Drawn) -> String {
-    Link::of_run(&picture.drawing.run, &studio.files.hash, &studio.files.config).to_string()
+    Link::of_run(&picture.drawing.run, &studio.files.hash, &studio.files.config).without_given().to_string()
 }
 
 fn seeds(pictures: &[Drawn]) -> String {

@@ -1,16 +1,19 @@
 //! What the app says of a picture is how it was drawn: its link, drawn afresh, gives the picture on the screen, token for
 //! token, whatever was moved, held, stepped or stopped on the way.
 
+use dpar::app::input::action::Brought;
 use dpar::app::state::own::Attend;
 use dpar::app::{Action, Launch};
 use dpar::checkpoint::ModelFiles;
 use dpar::controls::Controls;
 use dpar::patching::Mode;
 use dpar::run::link::Link;
+use eframe::egui;
+use egui_kittest::kittest::Queryable as _;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
-use super::{Bench, TINY, library, open, tiny, until};
+use super::{Bench, TINY, library, open, png, tiny, until};
 
 fn act(app: &mut Bench, action: Action) {
     app.state_mut().act(action);
@@ -173,4 +176,35 @@ fn a_link_to_a_comparison_draws_it() {
         s.phase == "done" && s.compare.as_ref().is_some_and(|beside| beside.tokens == s.total)
     });
     assert_eq!((done.seed, done.view.compare, done.view.heat), (5, true, false));
+}
+
+#[test]
+fn a_link_says_nothing_of_ones_own_image_before_it_is_asked() {
+    let mut app = tiny();
+    act(&mut app, Action::Image(Brought::File("mine.png".into(), png(40, 40))));
+    until(&mut app, "the image is read", |s| s.source == "own");
+    act(&mut app, Action::Complete);
+    let done = until(&mut app, "it is completed", |s| s.phase == "done" && s.source == "run");
+    assert!(
+        done.link.contains("class=") && !done.link.contains("given=") && !done.link.contains("sum="),
+        "{}",
+        done.link
+    );
+    act(&mut app, Action::CopyLink);
+    let said = app.state().state().message.unwrap_or_default();
+    assert!(said.contains("without your image") && said.contains("32 tokens"), "{said}");
+    let copied = |app: &mut Bench| {
+        app.step();
+        let output = app.output();
+        output.platform_output.commands.iter().find_map(|command| match command {
+            egui::OutputCommand::CopyText(text) => Some(text.clone()),
+            _ => None,
+        })
+    };
+    let plain = copied(&mut app).unwrap();
+    assert!(!plain.contains("given="), "{plain}");
+    app.get_by_label("Copy it with them").click();
+    app.step();
+    let whole = copied(&mut app).or_else(|| copied(&mut app)).unwrap_or_default();
+    assert!(whole.contains("given=0:"), "{whole}");
 }

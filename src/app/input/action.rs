@@ -96,6 +96,8 @@ pub enum Action {
     CopyImage,
     /// Put a link on the clipboard that draws this picture again.
     CopyLink,
+    /// The same with the tokens that were kept of an own image.
+    CopyWholeLink,
     /// Follow a link.
     Link(String),
     /// Show a step of the tour, or none.

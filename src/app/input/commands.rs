@@ -276,6 +276,14 @@ pub static COMMANDS: &[AppCommand] = &[
     now("copy_link", "Copy link", "copy a link to this picture", PanelPart::Keep, &[key(Key::L, "L")], |_| {
         Some(Action::CopyLink)
     }),
+    now(
+        "copy_whole_link",
+        "Copy link with own tokens",
+        "copy a link with the tokens kept of your own image",
+        PanelPart::Keep,
+        &[],
+        |_| Some(Action::CopyWholeLink),
+    ),
     AppCommand {
         name: "link",
         label: "Follow a link",

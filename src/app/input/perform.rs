@@ -92,7 +92,21 @@ impl App {
             }
             Action::CopyLink => {
                 let link = self.link().ok_or_else(|| nothing("link to"))?;
-                self.jobs.copy = Some(Copy::Text(platform::address(&link)));
+                self.jobs.copy = Some(Copy::Text(platform::address(&link.to_string())));
+                match self.kept_tokens() {
+                    0 => self.ui.say("a link that draws this picture again is on the clipboard"),
+                    kept => {
+                        let said = format!(
+                            "a link with class and settings is on the clipboard, without your image; to draw this very picture \
+                             again it would carry the {kept} tokens kept of it"
+                        );
+                        self.ui.offer(said, "Copy it with them", Action::CopyWholeLink);
+                    }
+                }
+            }
+            Action::CopyWholeLink => {
+                let link = self.whole_link().ok_or_else(|| nothing("link to"))?;
+                self.jobs.copy = Some(Copy::Text(platform::address(&link.to_string())));
                 self.ui.say("a link that draws this picture again is on the clipboard");
             }
             Action::Link(link) => return self.follow(&link, None),
@@ -206,6 +220,11 @@ impl App {
         let base = Request::new(&self.model.config, Generator::Dpar, chosen.class.clone(), chosen.settings.seed);
         let request = Request { controls: chosen.controls.clone(), forced, ..base };
         self.start(Wanted::new(request, false))
+    }
+
+    /// How many tokens of the shown picture were kept of a person's own image.
+    fn kept_tokens(&self) -> usize {
+        self.playback.main.as_ref().map_or(0, |picture| picture.request.forced.iter().flatten().count())
     }
 
     /// Two different things of the model by a number nobody chose; the same where it has but one.

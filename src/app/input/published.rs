@@ -218,7 +218,7 @@ impl App {
                 ms_per_token: shown.figures.ms_per_token,
             }),
             ids: picture.filter(|p| p.is_done()).map(|p| p.tokens.iter().map(|t| t.id).collect()),
-            link: self.link().unwrap_or_default(),
+            link: self.link().map(|link| link.to_string()).unwrap_or_default(),
             progress: f.fetching.clone().flatten(),
             selfcheck: f.selfcheck.map(str::to_owned),
             frames: self.clock.frames,

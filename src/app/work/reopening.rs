@@ -82,7 +82,7 @@ impl App {
         let noted = self.launch.kept.state(|s| s.latest.as_ref().map(|latest| latest.drawn));
         if noted.is_none_or(|had| drawn < had || drawn >= had + EVERY) {
             let rest = Link::of(&session.continuation(), &model.files.hash, &self.model.config).to_string();
-            let latest = self.link().map(|link| Latest { drawn, link, rest });
+            let latest = self.whole_link().map(|link| Latest { drawn, link: link.to_string(), rest });
             self.launch.kept.state(|s| s.latest = latest);
         }
     }

@@ -19,8 +19,14 @@ use crate::run::prompt;
 use crate::run::trace::{Run, Trace};
 
 impl App {
-    /// The link that draws the shown picture again, as the `#...` part of an address.
-    pub(in crate::app) fn link(&self) -> Option<String> {
+    /// The link that draws the shown picture again, as the `#...` part of an address; without what it would say of a
+    /// person's own image, which nobody reads before the person has asked for it.
+    pub(in crate::app) fn link(&self) -> Option<Link> {
+        self.whole_link().map(Link::without_given)
+    }
+
+    /// The same, with the tokens that were kept of an own image.
+    pub(in crate::app) fn whole_link(&self) -> Option<Link> {
         let picture = self.playback.main.as_ref().filter(|p| matches!(p.source, Source::Run | Source::Recorded))?;
         let hash = self.model.hash().unwrap_or_default();
         let view = View {
@@ -31,9 +37,12 @@ impl App {
         // What came of it, where it was drawn to its end.
         let whole = picture.tokens.len() == picture.total() && picture.is_done();
         let sum = whole.then(|| link::sum(picture.tokens.iter().map(|token| token.id)));
-        let link =
-            Link { view: Some(view), sum, token: self.ui.seek, ..Link::of(&picture.request, hash, &self.model.config) };
-        Some(link.to_string())
+        Some(Link {
+            view: Some(view),
+            sum,
+            token: self.ui.seek,
+            ..Link::of(&picture.request, hash, &self.model.config)
+        })
     }
 
     /// The finished picture as a file: its name and content.

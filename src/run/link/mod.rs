@@ -119,6 +119,13 @@ impl Link {
         Self { sum, ..Self::of(&run.request(), model, config) }
     }
 
+    /// The same without tokens that were given: of a completed picture these are somebody's own image, and class and settings
+    /// say nothing of it. What it draws is another picture then.
+    #[must_use]
+    pub fn without_given(self) -> Self {
+        if self.given.iter().all(Option::is_none) { self } else { Self { given: Vec::new(), sum: None, ..self } }
+    }
+
     /// What to tell somebody on `adapter`, with the model of this hash, who has drawn other `tokens` than the link's sender
     /// saw; `None` where they are the same, where the link says nothing of it, or comes from another model.
     pub fn differs(&self, tokens: impl IntoIterator<Item = u32>, hash: &str, adapter: &str) -> Option<String> {
