@@ -20,19 +20,19 @@ pub struct Task<T> {
 }
 
 /// What comes of work that has ended in a panic: whoever waits is answered all the same.
-pub trait Answer {
+pub trait Answered {
     /// That answer.
     fn of_panic() -> Self;
 }
 
-impl<T> Answer for Result<T> {
+impl<T> Answered for Result<T> {
     fn of_panic() -> Self {
         Err(Error::Internal("a task beside the frame has panicked; the lines before this one say where".into()))
     }
 }
 
 /// Nothing of them is needed.
-impl Answer for Extras {
+impl Answered for Extras {
     fn of_panic() -> Self {
         Self::default()
     }
@@ -53,7 +53,7 @@ impl<T, W: FnOnce()> Drop for Worker<T, W> {
     }
 }
 
-impl<T: Answer + MaybeSend + 'static> Task<T> {
+impl<T: Answered + MaybeSend + 'static> Task<T> {
     /// Starts `work`; `wake` is called when its result can be taken.
     pub fn spawn<F: Future<Output = T> + 'static>(
         wake: impl FnOnce() + MaybeSend + 'static,
@@ -72,7 +72,7 @@ impl<T: Answer + MaybeSend + 'static> Task<T> {
         Self { slot, taken: AtomicBool::new(false) }
     }
 
-    /// The result, if it has arrived; once. Where the work has panicked, [`Answer::of_panic`].
+    /// The result, if it has arrived; once. Where the work has panicked, [`Answered::of_panic`].
     pub fn take(&self) -> Option<T> {
         // Before the look: a worker that ends in between has left its result.
         let left = Arc::strong_count(&self.slot) == 1;
@@ -84,13 +84,13 @@ impl<T: Answer + MaybeSend + 'static> Task<T> {
 }
 
 /// Takes the result out of an optional task, and clears it when there is one.
-pub fn finished<T: Answer + MaybeSend + 'static>(task: &mut Option<Task<T>>) -> Option<T> {
+pub fn finished<T: Answered + MaybeSend + 'static>(task: &mut Option<Task<T>>) -> Option<T> {
     let value = task.as_ref()?.take()?;
     *task = None;
     Some(value)
 }
 
-#[cfg(all(test, not(target_arch = "wasm32")))]
+#[cfg(test)]
 mod tests {
     use std::sync::mpsc;
 
