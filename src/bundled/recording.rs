@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::sheet::{Sheet, SheetLayout};
 use crate::checkpoint::ModelFiles;
 use crate::checkpoint::config::ModelConfig;
+use crate::checkpoint::version::Version;
 use crate::error::{Error, Result};
 use crate::model::Tokenizer;
 use crate::run::trace::{Run, Trace};
@@ -52,6 +53,9 @@ struct Written<'a> {
     every: usize,
     trace: Trace,
 }
+
+/// The form of recordings that is read and written.
+const VERSION: Version = Version(1);
 
 /// `recording.json`, as it is read: its config goes through [`ModelConfig::parse`] and its checks.
 #[derive(Deserialize)]
@@ -131,6 +135,7 @@ impl Recording {
         R: Fn(&str) -> std::result::Result<Cow<'a, [u8]>, String>,
     {
         let bad = |problem: String| Error::Trace { file: JSON.into(), problem };
+        Version::check(json, "a recording", VERSION).map_err(bad)?;
         let file: RecordedFile = serde_json::from_slice(json)
             .map_err(|e| bad(format!("is not a recording ({e}); `dpar record` writes one")))?;
         let config = ModelConfig::parse(file.config.to_string().as_bytes(), JSON)?;

@@ -16,6 +16,7 @@ use sha2::{Digest, Sha256};
 pub mod config;
 mod parse;
 pub mod random;
+pub mod version;
 
 use self::config::{ModelConfig, TransformerConfig, VqConfig};
 use crate::error::{Error, Result};

@@ -2,7 +2,11 @@
 //! tensors whose sizes fit in memory arithmetic everywhere else.
 
 use super::config::{ModelConfig, TransformerConfig, VqConfig};
+use super::version::Version;
 use crate::error::{Error, Result};
+
+/// The form of model folders that is read.
+const VERSION: Version = Version(1);
 
 impl ModelConfig {
     /// Reads and checks `config.json`. `file` is the name used in messages.
@@ -11,6 +15,7 @@ impl ModelConfig {
     /// [`Error::Config`] for broken JSON or any size outside the supported range, naming the field.
     pub fn parse(json: &[u8], file: &str) -> Result<Self> {
         let bad = |problem: String| Error::Config { file: file.to_owned(), problem };
+        Version::check(json, "a model config", VERSION).map_err(bad)?;
         let config: Self = serde_json::from_slice(json).map_err(|e| bad(format!("is not a model config: {e}")))?;
         config.check().map_err(bad)?;
         Ok(config)

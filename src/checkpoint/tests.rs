@@ -110,3 +110,12 @@ fn the_built_in_folder_is_what_its_sums_say() {
         assert_eq!(found, sum, "{name}");
     }
 }
+
+#[test]
+fn a_folder_of_another_form_is_refused_by_name() {
+    let said = ModelConfig::parse(br#"{"version": 7}"#, "config.json").unwrap_err().to_string();
+    assert_eq!(
+        said,
+        "config.json: is a model config of version 7; this program reads version 1: a newer one may read it"
+    );
+}

@@ -6,6 +6,7 @@
 //!
 //! | key | says | where it is missing |
 //! |---|---|---|
+//! | `v` | the version of this form, should there be another | 1 |
 //! | `gen` | `dpar` or `baseline` | `dpar` |
 //! | `class` | a prompt ([`crate::run::prompt`]): a name, a number, `0.7 owl + 0.3 panda` | the model's own |
 //! | `seed` | of the noise | 1 |

@@ -6,10 +6,13 @@ use std::collections::BTreeSet;
 use percent_encoding::percent_decode_str;
 
 use super::{Link, View};
+use crate::checkpoint::version::Version;
 use crate::controls::{CONTROLS, SomeControls};
 use crate::error::{Error, Result};
 use crate::run::prompt;
 
+/// The form of links that is read and written: the first, which says nothing of it. A later one says `v=2`.
+const VERSION: Version = Version(1);
 /// The longest link that is read, in bytes: several times what a picture of 4,096 given tokens needs.
 const MAX_BYTES: usize = 100_000;
 /// Positions that any model can have (a grid of 64 x 64).
@@ -67,6 +70,10 @@ impl Link {
         }
         match key {
             "gen" => self.generator = value.parse().map_err(|_| bad(key, value, "dpar or baseline"))?,
+            "v" => {
+                let known = Version(whole(key, value)?).known("a link", VERSION);
+                known.map_err(|problem| format!("this {problem}"))?;
+            }
             "class" if value.is_empty() || value.len() > prompt::MAX_BYTES => {
                 return Err(bad(key, value, "the name or number of a class, or a mix like owl + panda"));
             }

@@ -177,6 +177,7 @@ fn bad_values_are_one_sentence_that_names_them() {
         ("#class=", "the name or number of a class"),
         ("#class=%ff%fe", "\"class\""),
         ("#model=xyz", "hex digits"),
+        ("#v=2&class=owl", "this is a link of version 2; this program reads version 1: a newer one may read it"),
         ("#sum=12", "\"sum\" is \"12\": it must be 8 hex digits"),
         ("#changes=20", "like 20:t=6"),
         ("#changes=20:t", "like 20:t=6"),

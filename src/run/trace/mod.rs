@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::config::Generator;
 use crate::checkpoint::config::ModelConfig;
+use crate::checkpoint::version::Version;
 use crate::controls::Controls;
 use crate::engine::state::CANDIDATES;
 use crate::error::{Error, Result};
@@ -19,6 +20,9 @@ use crate::run::session::Session;
 
 /// Candidates that a detailed run keeps of each token.
 const KEPT_CANDIDATES: usize = 5;
+
+/// The form of traces that is read and written; the first had no version, and it is still that one.
+const VERSION: Version = Version(1);
 
 /// A trace file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -182,6 +186,7 @@ impl Trace {
     /// [`Error::Trace`] for broken JSON, or runs that the model cannot have drawn.
     pub fn parse(json: &[u8], file: &str, config: &ModelConfig) -> Result<Self> {
         let bad = |problem: String| Error::Trace { file: file.to_owned(), problem };
+        Version::check(json, "a trace", VERSION).map_err(bad)?;
         let trace: Self = serde_json::from_slice(json)
             .map_err(|e| bad(format!("is not a trace ({e}); `dpar generate --trace` writes one")))?;
         trace.check(config).map_err(bad)?;

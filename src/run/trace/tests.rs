@@ -102,3 +102,12 @@ fn four_digits_are_short_and_near() {
         assert_eq!(format!("{:?}", four_digits(value)), text);
     }
 }
+
+#[test]
+fn a_trace_of_another_form_is_refused_by_name() {
+    let config = ModelConfig::parse(include_bytes!("../../../assets/model/config.json"), "config.json").unwrap();
+    let said = Trace::parse(br#"{"version": 2, "shape": "of tomorrow"}"#, "t.json", &config).unwrap_err().to_string();
+    assert_eq!(said, "t.json: is a trace of version 2; this program reads version 1: a newer one may read it");
+    let said = Trace::parse(br#"{"version": 1, "shape": "broken"}"#, "t.json", &config).unwrap_err().to_string();
+    assert!(said.contains("is not a trace"), "{said}");
+}
