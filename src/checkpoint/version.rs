@@ -16,7 +16,7 @@ impl Default for Version {
 
 /// What is looked at before the rest.
 #[derive(Deserialize)]
-struct Head {
+struct VersionHead {
     #[serde(default)]
     version: Version,
 }
@@ -28,7 +28,7 @@ impl Version {
     /// # Errors
     /// The rest of a sentence that begins with the file's name.
     pub fn check(json: &[u8], what: &str, newest: Self) -> Result<(), String> {
-        let Ok(Head { version }) = serde_json::from_slice(json) else { return Ok(()) };
+        let Ok(VersionHead { version }) = serde_json::from_slice(json) else { return Ok(()) };
         version.known(what, newest)
     }
 
