@@ -20,6 +20,7 @@ use dpar::app::input::published::Published;
 use dpar::app::panels::theme;
 use dpar::app::{Action, App, Launch, Settings};
 use dpar::checkpoint::ModelFiles;
+use dpar::controls::Controls;
 use dpar::engine::backend::Backend;
 use dpar::platform;
 use dpar::run::Session;
@@ -68,6 +69,17 @@ fn until(app: &mut Bench, what: &str, so: impl Fn(&Published) -> bool) -> Publis
         assert!(start.elapsed() < Duration::from_secs(100), "waiting until {what}: {state:?}");
         std::thread::sleep(Duration::from_millis(1));
     }
+}
+
+fn act(app: &mut Bench, action: Action) {
+    app.state_mut().act(action);
+}
+
+/// The controls in force, with a change.
+fn moved(app: &Bench, change: impl Fn(&mut Controls)) -> Action {
+    let mut controls = app.state().controls().clone();
+    change(&mut controls);
+    Action::Controls(controls)
 }
 
 /// Draws a picture to its end, until it is decoded too.

@@ -6,24 +6,13 @@ use dpar::app::panels::tour::STOPS;
 use dpar::app::state::picture::Source;
 use dpar::app::{Action, Launch, Settings};
 use dpar::checkpoint::config::Generator;
-use dpar::controls::Controls;
 use dpar::patching::Mode;
 use dpar::run::request::Request;
 use dpar::run::trace::Trace;
 use eframe::egui::{Key, Modifiers};
 
 use super::common::Fixture;
-use super::{Bench, TINY, draw, finish, library, model, open, png, ready, tiny, until};
-
-fn act(app: &mut Bench, action: Action) {
-    app.state_mut().act(action);
-}
-
-fn controls(app: &Bench, change: impl Fn(&mut Controls)) -> Action {
-    let mut controls = app.state().controls().clone();
-    change(&mut controls);
-    Action::Controls(controls)
-}
+use super::{Bench, TINY, act, draw, finish, library, model, moved, open, png, ready, tiny, until};
 
 /// What the message line says after an action.
 fn said(app: &mut Bench, action: Action) -> String {
@@ -52,7 +41,7 @@ fn draws_what_the_reference_drew_and_follows_the_threshold() {
         (6.5, 16, Mode::EntropyRowBoundary),
         (5.2, 1, Mode::Static),
     ] {
-        let change = controls(&app, |l| (l.threshold, l.p_max, l.mode) = (threshold, p_max, mode));
+        let change = moved(&app, |l| (l.threshold, l.p_max, l.mode) = (threshold, p_max, mode));
         act(&mut app, change);
         let expected = app.state().controls().rule(16).patches(&entropies).count();
         let moved = until(&mut app, "the grid follows", |s| s.patches == expected);
@@ -61,7 +50,7 @@ fn draws_what_the_reference_drew_and_follows_the_threshold() {
     }
 
     // Redrawn with it: another run of the same seed.
-    let change = controls(&app, |l| (l.threshold, l.p_max, l.mode) = (4.5, 4, Mode::EntropyRowBoundary));
+    let change = moved(&app, |l| (l.threshold, l.p_max, l.mode) = (4.5, 4, Mode::EntropyRowBoundary));
     act(&mut app, change);
     act(&mut app, Action::Redraw);
     let again = finish(&mut app);
@@ -148,7 +137,7 @@ fn an_image_of_ones_own_is_read_cut_up_and_completed() {
     let entropies = app.state().playback().main.as_ref().unwrap().entropies();
     assert_eq!(own.patches, app.state().controls().rule(16).patches(&entropies).count());
     assert_eq!(own.link, "", "no link can carry an image");
-    let change = controls(&app, |l| l.threshold = 1.0);
+    let change = moved(&app, |l| l.threshold = 1.0);
     act(&mut app, change);
     let expected = app.state().controls().rule(16).patches(&entropies).count();
     until(&mut app, "the grid of the own image follows", |s| s.patches == expected);
@@ -282,7 +271,7 @@ fn a_threshold_moved_on_the_way_counts_at_once_and_the_link_repeats_it() {
         act(&mut app, action);
     }
     until(&mut app, "some tokens are drawn", |s| s.tokens >= 12);
-    let change = controls(&app, |l| (l.threshold, l.p_max) = (1e3, 0));
+    let change = moved(&app, |l| (l.threshold, l.p_max) = (1e3, 0));
     act(&mut app, change);
     act(&mut app, Action::Speed(0.0));
     let done = finish(&mut app);
@@ -309,9 +298,9 @@ fn bad_input_is_said_and_harms_nothing() {
         let text = said(&mut app, Action::Link(link.into()));
         assert!(!text.is_empty() && !text.contains('\n'), "{link:?}: {text}");
     }
-    let bad = controls(&app, |l| l.threshold = f32::NAN);
+    let bad = moved(&app, |l| l.threshold = f32::NAN);
     assert!(said(&mut app, bad).contains("finite"));
-    let bad = controls(&app, |l| l.sampling.temperature = 1e-6);
+    let bad = moved(&app, |l| l.sampling.temperature = 1e-6);
     assert!(said(&mut app, bad).contains("too small"));
     assert!(app.state().state().controls.threshold.is_finite());
     for (name, bytes) in

@@ -5,7 +5,6 @@ use dpar::app::input::action::Brought;
 use dpar::app::state::own::Attend;
 use dpar::app::{Action, Launch};
 use dpar::checkpoint::ModelFiles;
-use dpar::controls::Controls;
 use dpar::patching::Mode;
 use dpar::run::link::Link;
 use eframe::egui;
@@ -13,17 +12,7 @@ use egui_kittest::kittest::Queryable as _;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
-use super::{Bench, TINY, library, open, png, tiny, until};
-
-fn act(app: &mut Bench, action: Action) {
-    app.state_mut().act(action);
-}
-
-fn moved(app: &Bench, change: impl Fn(&mut Controls)) -> Action {
-    let mut controls = app.state().controls().clone();
-    change(&mut controls);
-    Action::Controls(controls)
-}
+use super::{Bench, TINY, act, library, moved, open, png, tiny, until};
 
 fn files() -> ModelFiles {
     ModelFiles::load_dir(TINY.as_ref()).unwrap()

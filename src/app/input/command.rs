@@ -132,16 +132,17 @@ pub(super) const fn now(
     AppCommand { name, label, about, part, keys, takes: Takes::Nothing, state: None, meaning: Meaning::Now(meaning) }
 }
 
-/// A command that is on or off.
+/// A command that is on or off, as the published state has it under `state`.
 pub(super) const fn switch(
     name: &'static str,
     label: &'static str,
     about: &'static str,
+    state: &'static str,
     keys: &'static [Shortcut],
     is: fn(&App) -> bool,
     to: fn(bool) -> Action,
 ) -> AppCommand {
-    let (part, takes, state) = (PanelPart::View, Takes::Switch, None);
+    let (part, takes, state) = (PanelPart::View, Takes::Switch, Some(state));
     AppCommand { name, label, about, part, takes, state, keys, meaning: Meaning::Switch(is, to) }
 }
 

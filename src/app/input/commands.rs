@@ -110,50 +110,42 @@ pub static COMMANDS: &[AppCommand] = &[
         &[key(Key::CloseBracket, "]")],
         |app| moved(app, 1.0),
     ),
-    AppCommand {
-        state: Some("view.pinned"),
-        ..switch(
-            "pin",
-            "Pin the threshold",
-            "keep this threshold beside the moving one",
-            &[key(Key::K, "K")],
-            |app| app.chosen.pinned.is_some(),
-            Action::Pin,
-        )
-    },
-    AppCommand {
-        state: Some("view.grid"),
-        ..switch(
-            "grid",
-            "Patch grid",
-            "patch borders",
-            &[key(Key::B, "B")],
-            |app| app.chosen.settings.grid,
-            Action::Grid,
-        )
-    },
-    AppCommand {
-        state: Some("view.heat"),
-        ..switch(
-            "heat",
-            "Entropy colours",
-            "entropy as colours",
-            &[key(Key::E, "E")],
-            |app| app.chosen.settings.heat,
-            Action::Heat,
-        )
-    },
-    AppCommand {
-        state: Some("view.compare"),
-        ..switch(
-            "compare",
-            "Compare with the baseline",
-            "compare with the fixed-length baseline",
-            &[key(Key::C, "C")],
-            |app| app.chosen.settings.compare,
-            Action::Compare,
-        )
-    },
+    switch(
+        "pin",
+        "Pin the threshold",
+        "keep this threshold beside the moving one",
+        "view.pinned",
+        &[key(Key::K, "K")],
+        |app| app.chosen.pinned.is_some(),
+        Action::Pin,
+    ),
+    switch(
+        "grid",
+        "Patch grid",
+        "patch borders",
+        "view.grid",
+        &[key(Key::B, "B")],
+        |app| app.chosen.settings.grid,
+        Action::Grid,
+    ),
+    switch(
+        "heat",
+        "Entropy colours",
+        "entropy as colours",
+        "view.heat",
+        &[key(Key::E, "E")],
+        |app| app.chosen.settings.heat,
+        Action::Heat,
+    ),
+    switch(
+        "compare",
+        "Compare with the baseline",
+        "compare with the fixed-length baseline",
+        "view.compare",
+        &[key(Key::C, "C")],
+        |app| app.chosen.settings.compare,
+        Action::Compare,
+    ),
     AppCommand {
         name: "theme",
         label: "Theme",
@@ -309,16 +301,23 @@ pub static COMMANDS: &[AppCommand] = &[
     },
     AppCommand {
         part: PanelPart::Window,
-        state: Some("view.about"),
-        ..switch("about", "About", "what this is and whose work it is", &[], |app| app.ui.about, Action::About)
+        ..switch(
+            "about",
+            "About",
+            "what this is and whose work it is",
+            "view.about",
+            &[],
+            |app| app.ui.about,
+            Action::About,
+        )
     },
     AppCommand {
         part: PanelPart::Window,
-        state: Some("view.keys"),
         ..switch(
             "keys",
             "Keys",
             "this sheet",
+            "view.keys",
             &[key(Key::Questionmark, "?"), key(Key::F1, "F1")],
             |app| app.ui.keys,
             Action::Keys,
