@@ -1,5 +1,5 @@
 // Writes down what happened at position i, for whoever looks: token, entropy, why a patch starts, rank and probability
-// of the drawn token, the most probable candidates. Then moves the run to position i + 1. One workgroup.
+// of the drawn token, the position (from 1: 0 was never written), the most probable candidates. Then moves the run to position i + 1. One workgroup.
 
 override WG: u32 = 64u;
 
@@ -84,7 +84,7 @@ fn main(@builtin(local_invocation_index) t: u32) {
     records[base + 3u] = state[PATCH];
     records[base + 4u] = rank;
     records[base + 5u] = bitcast<u32>(exp(drawn - top) / z);
-    records[base + 6u] = 0u;
+    records[base + 6u] = now.y + 1u;
     records[base + 7u] = 0u;
 
     state[TOKEN] = now.z;

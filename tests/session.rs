@@ -7,6 +7,7 @@ use common::repository;
 use dpar::checkpoint::ModelFiles;
 use dpar::checkpoint::config::Generator;
 use dpar::engine::backend::{Backend, DeviceChoice};
+use dpar::engine::{CpuExecutor, Engine, GpuExecutor, Layout, Tier, build};
 use dpar::model::Tokenizer;
 use dpar::run::request::Request;
 use dpar::run::trace::{Run, Trace};
@@ -171,6 +172,41 @@ fn a_lost_run_goes_on_as_the_same_picture() {
     }
 }
 
+/// A device that forgets to write a token's record: it is not taken for a token, also not where the buffer still holds the
+/// picture before.
+#[test]
+fn a_record_that_was_not_written_is_no_token() {
+    let gpu = common::gpu();
+    for place in Place::all() {
+        let layout = if place.backend.gpu().is_some() { Layout::GPU } else { Layout::CPU };
+        let whole = build(&place.files, Generator::Dpar, Layout { lanes: 2, ..layout }).unwrap();
+        let (records, all) = (whole.ports.records, whole.steps.len());
+        let mut broken = whole.clone();
+        broken.steps.truncate(all - 1);
+        let engine = |program| match (&gpu, place.backend.gpu()) {
+            (Some(gpu), Some(_)) => {
+                let made = GpuExecutor::new(&gpu.device, &gpu.queue, Tier::of(&gpu.info), program);
+                Engine::Gpu(Box::new(pollster::block_on(made).unwrap()))
+            }
+            _ => Engine::Cpu(Box::new(CpuExecutor::new(program))),
+        };
+        let mut session = Session::new(engine(broken), &place.files.config, place.request(9)).unwrap();
+        let e = session.step_blocking().and_then(|_| session.step_blocking()).unwrap_err();
+        assert!(matches!(e, dpar::Error::DeviceLost(_)), "{e}");
+        assert!(e.to_string().contains("where token 0 should be, the device wrote nothing"), "{e}");
+        assert!(session.tokens().is_empty());
+
+        let mut engine = engine(whole);
+        let request = place.request(9);
+        let mut session = Session::new(engine, &place.files.config, request.clone()).unwrap();
+        finish(&mut session);
+        engine = session.into_engine();
+        assert!(pollster::block_on(engine.read(records)).unwrap().iter().any(|word| *word != 0));
+        engine.start(&request.class, &[]).unwrap();
+        assert!(pollster::block_on(engine.read(records)).unwrap().iter().all(|word| *word == 0));
+    }
+}
+
 /// A device that ends in the middle of a run, with submits under way: another device finishes the same picture.
 #[test]
 fn a_run_on_a_device_that_dies_goes_on_on_another() {
@@ -257,13 +293,13 @@ fn a_continuation_keeps_changes_that_are_still_to_come() {
 fn weights_that_overflow_are_named_and_nothing_is_drawn() {
     let place = Place::open(DeviceChoice::Cpu);
     let program = {
-        let mut program = dpar::engine::build(&place.files, Generator::Dpar, dpar::engine::Layout::CPU).unwrap();
+        let mut program = build(&place.files, Generator::Dpar, Layout::CPU).unwrap();
         for b in program.buffers.iter_mut().filter(|b| b.name == "output.weight") {
             b.init = vec![3e38f32.to_bits(); b.init.len()];
         }
         program
     };
-    let engine = dpar::engine::Engine::Cpu(Box::new(dpar::engine::CpuExecutor::new(program)));
+    let engine = Engine::Cpu(Box::new(CpuExecutor::new(program)));
     let mut session = Session::new(engine, &place.files.config, place.request(1)).unwrap();
     let e = session.step().unwrap_err();
     assert!(e.is_bad_input() && e.to_string().contains("overflow at token 0"), "{e}");

@@ -142,7 +142,14 @@ pub struct PatchingConfig {
     pub threshold: f32,
     /// P_max; 0 means unlimited.
     pub max_patch_length: usize,
+    /// Thresholds that the model was trained with, least and most, in nats.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trained: Option<[f32; 2]>,
 }
+
+/// Models that were published before `patching.trained` was, by their hash, and the thresholds of their training
+/// (assets/model/MODEL_CARD.md: 3.3 nats, moved by up to 1 nat).
+const TRAINED: &[(&str, [f32; 2])] = &[("b20e22993c723fb7", [2.3, 4.3])];
 
 /// One model folder. `dpar` needs `entropy`; a plain LlamaGen folder has only `baseline` and `vq`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -214,6 +221,12 @@ impl ModelConfig {
     /// Image side in pixels, g * f.
     pub fn image_size(&self) -> usize {
         self.grid() * self.vq.downsampling()
+    }
+
+    /// The thresholds that the model of this hash was trained with, least and most in nats, where that is known.
+    pub fn trained_thresholds(&self, hash: &str) -> Option<[f32; 2]> {
+        let known = || TRAINED.iter().find(|(known, _)| *known == hash).map(|(_, range)| *range);
+        self.patching.trained.or_else(known)
     }
 
     /// DPAR, or the baseline of a folder without DPAR.

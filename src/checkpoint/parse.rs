@@ -29,6 +29,11 @@ impl ModelConfig {
             return Err("has `dpar` but no `entropy` model: DPAR needs one to place patch boundaries".into());
         }
         check_vq(&self.vq)?;
+        if let Some([least, most]) = self.patching.trained
+            && !(least.is_finite() && most.is_finite() && 0.0 <= least && least <= most)
+        {
+            return Err("`patching.trained` must be two thresholds in nats, the least first".into());
+        }
         let named = [("entropy", &self.entropy), ("dpar", &self.dpar), ("baseline", &self.baseline)];
         let (grid, vocab) = (self.grid(), self.vq.codebook_size);
         for (name, c) in named.into_iter().filter_map(|(n, c)| c.as_ref().map(|c| (n, c))) {

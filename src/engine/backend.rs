@@ -1,5 +1,7 @@
 //! Where things run: the GPU if there is one, the CPU twins and burn's `flex` if not. Decided once, said plainly.
 
+use std::sync::OnceLock;
+
 use burn::tensor::Device as BurnDevice;
 
 use crate::checkpoint::ModelFiles;
@@ -33,6 +35,8 @@ pub struct Backend {
     gpu: Option<Gpu>,
     /// Why the CPU was taken although a GPU was welcome.
     pub fallback: Option<String>,
+    /// Somebody has called [`Backend::lose`] where there is no GPU.
+    ended: OnceLock<()>,
 }
 
 impl Backend {
@@ -53,12 +57,12 @@ impl Backend {
 
     /// A GPU that something else has opened, for example on the device of a window ([`Gpu::adopt`]).
     pub fn adopt(gpu: Gpu) -> Self {
-        Self { gpu: Some(gpu), fallback: None }
+        Self { gpu: Some(gpu), fallback: None, ended: OnceLock::new() }
     }
 
     /// The CPU, with the reason if a GPU would have been welcome.
     pub fn cpu(reason: Option<String>) -> Self {
-        Self { gpu: None, fallback: reason }
+        Self { gpu: None, fallback: reason, ended: OnceLock::new() }
     }
 
     /// The GPU, if that is where things run.
@@ -106,6 +110,15 @@ impl Backend {
 
     /// The failure that wgpu reported outside our calls, if any: turns a half-done run into one sentence.
     pub fn lost(&self) -> Option<Error> {
-        self.gpu.as_ref().and_then(Gpu::lost).map(Error::DeviceLost)
+        let ended = self.ended.get().map(|()| "it was ended by a test".to_owned());
+        self.gpu.as_ref().and_then(Gpu::lost).or(ended).map(Error::DeviceLost)
+    }
+
+    /// Loses the device, for tests of what happens then; without a GPU it is only said to be lost.
+    pub fn lose(&self) {
+        match &self.gpu {
+            Some(gpu) => gpu.destroy(),
+            None => self.ended.get_or_init(|| ()).to_owned(),
+        }
     }
 }

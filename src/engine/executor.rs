@@ -37,6 +37,7 @@ impl Engine {
         }
         let program = self.program();
         let (ports, tokens) = (program.ports, program.tokens);
+        let records = vec![0; program.buffers[ports.records.0].words];
         let classes = program.class_rows(class);
         let mut all = vec![state::DRAW; tokens];
         for (to, from) in all.iter_mut().zip(forced) {
@@ -45,6 +46,8 @@ impl Engine {
         self.write(ports.state, 0, &state::initial_state(tokens));
         self.write(ports.classes, 0, &classes);
         self.write(ports.forced, 0, &all);
+        // A record that this run does not write is not taken for one: not that of the picture before.
+        self.write(ports.records, 0, &records);
         Ok(())
     }
 

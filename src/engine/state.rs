@@ -162,7 +162,9 @@ pub struct Record {
     pub rank: u32,
     /// Probability of the drawn token after guidance and temperature, before top-k and top-p.
     pub probability: f32,
-    pad: [u32; 2],
+    /// i + 1; 0 where nothing was written ([`Record::position`]).
+    pub ordinal: u32,
+    pad: u32,
     /// The most probable tokens, best first (>= V where there are none left).
     pub candidates: [u32; CANDIDATES],
     /// Their probabilities.
@@ -173,6 +175,11 @@ pub struct Record {
 pub const RECORD_WORDS: usize = size_of::<Record>() / 4;
 
 impl Record {
+    /// i, the position that it tells of; `None` where nothing was written.
+    pub fn position(&self) -> Option<usize> {
+        (self.ordinal as usize).checked_sub(1)
+    }
+
     /// Why the token starts a patch, if it does.
     pub fn start(&self) -> Option<StartReason> {
         StartReason::from_code(self.reason)

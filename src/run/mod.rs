@@ -3,6 +3,7 @@
 
 pub mod event;
 pub mod link;
+mod pace;
 pub mod preview;
 pub mod prompt;
 pub mod request;

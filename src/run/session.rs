@@ -4,17 +4,16 @@
 //! blocks on a GPU: it picks up what has arrived and submits more. Controls changed on the way take effect with the
 //! next submit and are noted with their position, so a trace replays exactly.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use web_time::Instant;
 
 use super::event::{Event, Statistics, Token};
+use super::pace::Pace;
 use super::request::Request;
 use crate::checkpoint::config::Generator;
 use crate::checkpoint::config::ModelConfig;
 use crate::controls::Controls;
-use crate::engine::gpu::MAX_TOKENS;
 use crate::engine::state::DRAW;
 use crate::engine::{ControlsUniform, Engine, Record};
 use crate::error::{Error, Result};
@@ -31,17 +30,13 @@ pub struct Session {
     changes: Vec<(usize, Controls)>,
     tokens: Vec<Token>,
     submitted: usize,
-    sizes: VecDeque<usize>,
     submits: usize,
-    chunk: usize,
-    budget: Duration,
+    pace: Pace,
     limit: usize,
     paused: bool,
     stopped: bool,
     done: bool,
     patch_first: usize,
-    elapsed: Duration,
-    last: Option<Instant>,
     /// What has ended the run, until it is told.
     failed: Option<Error>,
 }
@@ -77,17 +72,13 @@ impl Session {
             changes: Vec::new(),
             tokens: Vec::with_capacity(tokens),
             submitted: 0,
-            sizes: VecDeque::new(),
             submits: 0,
-            chunk: 1,
-            budget: Duration::from_millis(8),
+            pace: Pace::default(),
             limit: tokens,
             paused: false,
             stopped: false,
             done: false,
             patch_first: 0,
-            elapsed: Duration::ZERO,
-            last: None,
             failed: None,
             engine,
             request,
@@ -97,13 +88,13 @@ impl Session {
     /// How long one submit should keep the GPU (a page that paints wants 8 ms, a command line can take more).
     #[must_use]
     pub fn with_budget(mut self, budget: Duration) -> Self {
-        self.budget = budget;
+        self.pace.budget = budget;
         self
     }
 
     /// As [`Session::with_budget`], on the way.
     pub fn set_budget(&mut self, budget: Duration) {
-        self.budget = budget;
+        self.pace.budget = budget;
     }
 
     /// The request the run was started with.
@@ -140,7 +131,7 @@ impl Session {
     /// Milliseconds a token so far, pauses excluded; `None` before the first.
     pub fn ms_per_token(&self) -> Option<f64> {
         let tokens = self.tokens.len();
-        (tokens > 0).then(|| self.elapsed.as_secs_f64() * 1000.0 / tokens as f64)
+        (tokens > 0).then(|| self.pace.elapsed.as_secs_f64() * 1000.0 / tokens as f64)
     }
 
     /// Whether the run is over.
@@ -153,9 +144,23 @@ impl Session {
     /// # Errors
     /// [`Error::Request`] for numbers out of range; the old controls stay.
     pub fn set_controls(&mut self, controls: Controls) -> Result<()> {
+        self.set_controls_from(0, controls)
+    }
+
+    /// As [`Session::set_controls`], but not before `position`: tokens that are given because they were there before a
+    /// device was lost were drawn under the controls of then.
+    ///
+    /// # Errors
+    /// As [`Session::set_controls`].
+    pub fn set_controls_from(&mut self, position: usize, controls: Controls) -> Result<()> {
         controls.check()?;
         check_lanes(&controls, self.engine.program().lanes)?;
-        if controls != self.controls {
+        if position > self.submitted {
+            let schedule = &mut self.request.schedule;
+            schedule.retain(|(at, _)| *at != position);
+            let index = schedule.partition_point(|(at, _)| *at < position);
+            schedule.insert(index, (position, controls));
+        } else if controls != self.controls {
             self.controls = controls.clone();
             self.changed = true;
             self.changes.retain(|(at, _)| *at < self.submitted);
@@ -179,7 +184,7 @@ impl Session {
         self.paused = false;
         self.limit = position.min(self.engine.program().tokens);
         if self.tokens.len() == self.submitted {
-            self.last = None; // nothing in flight: the time until now was a pause
+            self.pace.held(); // nothing in flight: the time until now was a pause
         }
     }
 
@@ -254,8 +259,7 @@ impl Session {
             let from = self.submitted;
             let Engine::Gpu(gpu) = &mut self.engine else { return Ok(()) };
             gpu.submit(from..from + count);
-            self.last.get_or_insert_with(Instant::now);
-            self.sizes.push_back(count);
+            self.pace.submitted(count, Instant::now());
             self.submits += 1;
             self.submitted += count;
         }
@@ -283,20 +287,20 @@ impl Session {
             ));
         }
         let until = self.request.schedule.first().map_or(self.end(), |(at, _)| (*at).min(self.end()));
-        self.chunk.min(until - self.submitted).clamp(1, MAX_TOKENS)
+        self.pace.chunk(until - self.submitted)
     }
 
     fn collect(&mut self, block: bool, events: &mut Vec<Event>) -> Result<()> {
         if matches!(self.engine, Engine::Cpu(_)) {
             let started = Instant::now();
-            while self.submitted < self.end() && started.elapsed() < self.budget {
+            while self.submitted < self.end() && started.elapsed() < self.pace.budget {
                 let begun = Instant::now();
                 self.next_chunk();
                 let from = self.submitted;
                 let Engine::Cpu(cpu) = &mut self.engine else { break };
                 let records = cpu.run(from..from + 1);
                 self.submitted += 1;
-                self.elapsed += begun.elapsed();
+                self.pace.elapsed += begun.elapsed();
                 self.accept(&records, events)?;
             }
         } else {
@@ -304,7 +308,7 @@ impl Session {
             while let Engine::Gpu(gpu) = &mut self.engine {
                 let Some(records) = gpu.poll(wait)? else { break };
                 wait = false;
-                self.clock();
+                self.pace.arrived(Instant::now());
                 self.accept(&records, events)?;
             }
         }
@@ -318,23 +322,14 @@ impl Session {
         self.engine.program().tokens
     }
 
-    /// Takes the time since the last arrival, and fits the size of submits to the budget.
-    fn clock(&mut self) {
-        let now = Instant::now();
-        let spent = self.last.map_or(Duration::ZERO, |last| now - last);
-        self.elapsed += spent;
-        let count = self.sizes.pop_front().unwrap_or(1);
-        self.last = (self.tokens.len() + count < self.submitted).then_some(now);
-        let each = spent.as_secs_f64() / count as f64;
-        let fits = self.budget.as_secs_f64() / each.max(1e-6);
-        // Grow gently: the first submits include the driver's own warming up.
-        self.chunk = (fits as usize).clamp(1, (2 * self.chunk).min(MAX_TOKENS));
-    }
-
     fn accept(&mut self, records: &[Record], events: &mut Vec<Event>) -> Result<()> {
         let patches = self.engine.program().patches;
         for r in records {
             let position = self.tokens.len();
+            if r.position() != Some(position) {
+                let found = r.position().map_or_else(|| "nothing".to_owned(), |at| format!("token {at}"));
+                return Err(Error::DeviceLost(format!("where token {position} should be, the device wrote {found}")));
+            }
             if !(r.entropy.is_finite() && r.probability.is_finite()) {
                 return Err(Error::Checkpoint {
                     file: "the model's weights".into(),
@@ -380,7 +375,7 @@ impl Session {
             tokens: self.tokens.len(),
             patches: if self.engine.program().patches { patches.count() } else { 0 },
             average_patch_length: patches.average_length(),
-            elapsed: self.elapsed,
+            elapsed: self.pace.elapsed,
             stopped: self.tokens.len() < self.total(),
         }));
     }

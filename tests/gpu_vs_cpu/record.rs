@@ -36,6 +36,7 @@ fn agrees_and_moves_on() {
                     &run.words(args.records)[from..from + RECORD_WORDS],
                 ));
                 assert_eq!((record.token, record.reason, record.patch), (vocab / 2, 3, 5), "{}", run.what);
+                assert_eq!(record.position(), Some(i as usize), "{}", run.what);
                 assert_eq!(record.entropy, if has_entropy { entropy } else { 0.0 }, "{}", run.what);
                 let at = |w: u32| run.words(args.state)[w as usize];
                 let found = (at(word::TOKEN), at(word::PREV), at(word::POS), at(word::HAS_TOKEN), at(word::RUN));

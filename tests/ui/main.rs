@@ -12,6 +12,7 @@ mod running;
 mod slider;
 mod truth;
 mod turns;
+mod waiting;
 
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};

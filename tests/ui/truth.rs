@@ -1,9 +1,11 @@
 //! What the app says of a picture is how it was drawn: its link, drawn afresh, gives the picture on the screen, token for
 //! token, whatever was moved, held, stepped or stopped on the way.
 
+use std::time::{Duration, Instant};
+
 use dpar::app::input::action::Brought;
 use dpar::app::state::own::Attend;
-use dpar::app::{Action, Launch};
+use dpar::app::{Action, Kept, Launch, Reopen, Settings};
 use dpar::checkpoint::ModelFiles;
 use dpar::patching::Mode;
 use dpar::run::link::Link;
@@ -73,17 +75,37 @@ fn a_link_taken_on_the_way_says_what_was_changed_so_far() {
     assert_eq!(shown, afresh);
 }
 
+/// A window with the small model; what it leaves is for the next.
+fn window(kept: &Kept) -> Bench {
+    let launch = Launch { model: Some(TINY.into()), kept: kept.clone(), ..Launch::default() };
+    open(launch, Settings::default(), [1280.0, 860.0])
+}
+
+/// The device is lost, the window closes, the next one is opened; its model is not there yet.
+fn lost_and_opened_again(mut app: Bench, kept: &Kept) -> Bench {
+    kept.lose_device();
+    let start = Instant::now();
+    while kept.take_reopen() != Some(Reopen::Lost) {
+        app.step();
+        assert!(start.elapsed() < Duration::from_secs(20), "nobody noticed: {:?}", app.state().state());
+    }
+    drop(app);
+    window(kept)
+}
+
 #[derive(Clone, Debug)]
 enum Deed {
     Generate,
     Redraw,
     Compare(bool),
     Move(f32, u32, usize, f32),
+    Speed(f32),
     Pause,
     Resume,
     Token,
     Patch,
     Stop,
+    LoseDevice,
     Frames(usize),
 }
 
@@ -95,16 +117,21 @@ fn whatever_is_done_the_link_draws_what_is_shown() {
         1 => Just(Deed::Redraw),
         1 => any::<bool>().prop_map(Deed::Compare),
         4 => (0.0f32..6.0, 1u32..6, 0usize..4, 0.0f32..2.0).prop_map(|(t, p, m, temp)| Deed::Move(t, p, m, temp)),
+        2 => prop_oneof![Just(0.0f32), 100.0f32..600.0].prop_map(Deed::Speed),
         1 => Just(Deed::Pause),
         1 => Just(Deed::Resume),
         2 => Just(Deed::Token),
         2 => Just(Deed::Patch),
         1 => Just(Deed::Stop),
+        2 => Just(Deed::LoseDevice),
         4 => (1usize..6).prop_map(Deed::Frames),
     ];
-    let mut runner = TestRunner::new(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(24) });
+    let mut runner = TestRunner::new(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(32) });
     let outcome = runner.run(&prop::collection::vec(deed, 1..25), |deeds| {
-        let mut app = tiny();
+        let kept = Kept::default();
+        let mut app = window(&kept);
+        until(&mut app, "the model is there", |s| s.model.is_some());
+        act(&mut app, Action::Speed(300.0));
         act(&mut app, Action::Generate);
         for deed in deeds {
             let action = match deed {
@@ -115,11 +142,16 @@ fn whatever_is_done_the_link_draws_what_is_shown() {
                     (c.threshold, c.p_max, c.mode) = (threshold, p_max, Mode::NAMES[mode].1);
                     c.sampling.temperature = if temperature < 0.1 { 0.0 } else { temperature };
                 }),
+                Deed::Speed(speed) => Action::Speed(speed),
                 Deed::Pause => Action::Pause,
                 Deed::Resume => Action::Resume,
                 Deed::Token => Action::StepToken,
                 Deed::Patch => Action::StepPatch,
                 Deed::Stop => Action::Stop,
+                Deed::LoseDevice => {
+                    app = lost_and_opened_again(app, &kept);
+                    continue;
+                }
                 Deed::Frames(count) => {
                     app.run_steps(count);
                     continue;
@@ -128,6 +160,7 @@ fn whatever_is_done_the_link_draws_what_is_shown() {
             act(&mut app, action);
             app.step();
         }
+        act(&mut app, Action::Speed(0.0));
         act(&mut app, Action::Resume);
         until(&mut app, "it ends", |s| matches!(s.phase, "done" | "ready")); // ready: stopped before it began
         let (shown, afresh, link) = shown_and_afresh(&app, &files);
@@ -160,7 +193,7 @@ fn a_link_to_a_comparison_draws_it() {
         link: Some("#class=1&seed=5&view=compare,grid".into()),
         ..Launch::default()
     };
-    let mut app = open(launch, dpar::app::Settings::default(), [1280.0, 860.0]);
+    let mut app = open(launch, Settings::default(), [1280.0, 860.0]);
     let done = until(&mut app, "both are drawn", |s| {
         s.phase == "done" && s.compare.as_ref().is_some_and(|beside| beside.tokens == s.total)
     });

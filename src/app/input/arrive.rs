@@ -11,7 +11,7 @@ use crate::app::state::jobs::NamedFile;
 use crate::app::state::model_slot::{ModelState, Wanted};
 use crate::app::state::own::Own;
 use crate::app::state::picture::{Picture, Source};
-use crate::app::state::playback::Slot;
+use crate::app::state::starting::Slot;
 use crate::app::work::analyst::Analyst;
 use crate::app::work::loaded_model::LoadedModel;
 use crate::bundled::Extras;
@@ -67,7 +67,9 @@ impl App {
     /// The model is there: what was waiting for it happens now.
     fn model_is_there(&mut self, mut model: LoadedModel) {
         let config = Arc::new(model.files.config.clone());
-        self.chosen.change_model(&self.model.config, &config, &model.files.hash);
+        if self.model.carried.is_none() {
+            self.chosen.change_model(&self.model.config, &config, &model.files.hash);
+        }
         self.ui.change_model(&config);
         self.own.keep = Region::first_rows(config.grid() / 2, config.grid());
         self.analyst = Analyst::waiting();
@@ -76,8 +78,18 @@ impl App {
         self.model.config = config;
         self.model.state = ModelState::Ready(Box::new(model));
         let link = self.launch.link.take();
-        if let Some(carried) = self.model.carried.take() {
+        let early = std::mem::take(&mut self.model.early);
+        if early {
+            self.ui.message = None; // it said that this would happen
+        }
+        if let Some(mut carried) = self.model.carried.take() {
+            if early {
+                carried.runs.clear();
+            }
             self.go_on(carried);
+        }
+        if early {
+            self.act(Action::Generate);
         } else if let Some(link) = link {
             let rest = self.launch.rest.take();
             if let Err(e) = self.follow(&link, rest.as_deref()) {

@@ -9,9 +9,9 @@ use crate::app::panels::tour;
 use crate::app::state::app::App;
 use crate::app::state::handover::Reopen;
 use crate::app::state::jobs::Copy;
-use crate::app::state::model_slot::{Wanted, not_there};
+use crate::app::state::model_slot::{ModelState, Wanted, not_there};
 use crate::app::state::picture::Source;
-use crate::app::state::playback::{Slot, starting};
+use crate::app::state::starting::{Slot, starting};
 use crate::app::work::analyst::{LookAt, Readable};
 use crate::app::work::decoder;
 use crate::checkpoint::config::Generator;
@@ -145,6 +145,12 @@ impl App {
         wanted.request.check(&self.model.config)?;
         wanted.compare &= self.model.config.baseline.is_some() && wanted.request.generator == Generator::Dpar;
         self.model.waiting = None;
+        if let ModelState::Loading(..) = self.model.state {
+            // What is chosen then is drawn then: class numbers are those of the model that comes.
+            (self.model.early, self.launch.link) = (true, None);
+            self.ui.say("it is drawn as soon as the model is there");
+            return Ok(());
+        }
         let model = self.model.ready_mut().ok_or_else(not_there)?;
         if (wanted.compare || wanted.request.generator == Generator::Baseline) && model.files.awaits_baseline() {
             self.model.waiting = Some(wanted);
@@ -195,7 +201,7 @@ impl App {
         self.chosen.controls = request.schedule.last().map_or(&request.controls, |(_, controls)| controls).clone();
         if self.model.ready().is_none() {
             // Drawn as soon as the model is there.
-            self.launch.link = Some(text.to_owned());
+            (self.model.early, self.launch.link) = (false, Some(text.to_owned()));
             return Ok(());
         }
         if !notes.is_empty() {

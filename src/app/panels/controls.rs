@@ -32,8 +32,9 @@ pub fn transport(ui: &mut Ui, f: &Facts<'_>, out: &mut Vec<Action>) {
     ui.horizontal_wrapped(|ui| {
         let label = egui::RichText::new("Generate").strong();
         let generate = egui::Button::new(label).fill(ui.visuals().selection.bg_fill);
-        let answer = ui.add_enabled(f.ready, generate).on_hover_text("Draw a picture (G)");
-        if answer.on_disabled_hover_text("The model is still being fetched").clicked() {
+        let about = if f.ready { "Draw a picture (G)" } else { "Draw a picture as soon as the model is there (G)" };
+        let answer = ui.add_enabled(f.ready || f.fetching.is_some(), generate).on_hover_text(about);
+        if answer.on_disabled_hover_text("There is no model: try to fetch it again").clicked() {
             out.push(Action::Generate);
         }
         let moving = f.playback.is_busy();

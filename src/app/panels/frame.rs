@@ -7,8 +7,8 @@ use crate::app::input::lookup::pressed;
 use crate::app::panels::canvas;
 use crate::app::panels::layout::{self, Seen};
 use crate::app::state::app::App;
-use crate::app::state::playback::Slot;
 use crate::app::state::publisher::PUBLISH;
+use crate::app::state::starting::Slot;
 
 impl App {
     /// Between frames, also while the window is hidden.

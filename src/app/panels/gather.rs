@@ -6,7 +6,7 @@ use crate::app::panels::facts::{Facts, ShownPicture};
 use crate::app::state::app::App;
 use crate::app::state::figures::{Cost, Figures};
 use crate::app::state::picture::{Picture, Source};
-use crate::app::state::playback::Slot;
+use crate::app::state::starting::Slot;
 use crate::app::work::decoder;
 use crate::controls::Controls;
 use crate::patching::Patches;

@@ -14,7 +14,7 @@ use crate::app::panels::timeline;
 use crate::app::panels::tour::Place;
 use crate::app::panels::windows;
 use crate::app::state::picture::Source;
-use crate::app::state::playback::Slot;
+use crate::app::state::starting::Slot;
 use crate::checkpoint::config::Generator;
 use crate::platform::ProgressStep;
 

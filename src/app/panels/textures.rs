@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use eframe::egui::{self, ColorImage, Rect, TextureHandle, TextureOptions, pos2};
 
 use crate::app::state::picture::Picture;
-use crate::app::state::playback::Slot;
+use crate::app::state::starting::Slot;
 use crate::bundled::sheet::SheetLayout;
 use crate::bundled::thumbnails::Thumbnails;
 use crate::bundled::token_swatches::TokenSwatches;

@@ -20,6 +20,8 @@ pub struct Chosen {
     pub pinned: Option<f32>,
     /// Class, seed or a control were chosen in this window.
     touched: bool,
+    /// A control was.
+    moved: bool,
 }
 
 impl Chosen {
@@ -31,6 +33,7 @@ impl Chosen {
             controls: config.controls(),
             pinned: None,
             touched: false,
+            moved: false,
             settings,
         }
     }
@@ -51,7 +54,7 @@ impl Chosen {
     /// Somebody moves a control.
     pub fn set_controls(&mut self, controls: Controls) {
         self.controls = controls;
-        self.touched = true;
+        (self.touched, self.moved) = (true, true);
     }
 
     /// Class and seed of a request become the chosen ones.
@@ -79,7 +82,7 @@ impl Chosen {
         let class = prompt::describe(&self.class, from);
         self.class = prompt::resolve(&class, to).unwrap_or_else(|_| to.default_class().into());
         let kept = self.settings.controls.take().filter(|(model, kept)| model == hash && kept.check().is_ok());
-        if !self.touched {
+        if !self.moved {
             self.controls = kept.map_or_else(|| to.controls(), |(_, controls)| controls);
         }
     }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::app::state::chosen::Chosen;
 use crate::app::state::own::OwnPicture;
 use crate::app::state::picture::Picture;
-use crate::app::state::playback::Starting;
+use crate::app::state::starting::Starting;
 use crate::checkpoint::ModelFiles;
 use crate::engine::backend::{Backend, DeviceChoice};
 
@@ -83,6 +83,13 @@ impl Kept {
     /// Whether the device of the window was lost.
     pub fn is_lost(&self) -> bool {
         self.state(|s| s.backend.as_ref().is_some_and(|b| b.lost().is_some()))
+    }
+
+    /// Loses the device of the window, for tests of what happens then.
+    pub fn lose_device(&self) {
+        if let Some(backend) = self.state(|s| s.backend.clone()) {
+            backend.lose();
+        }
     }
 
     /// How to go on with the run of a window that came to a sudden end, if there was one.

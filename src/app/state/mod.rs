@@ -15,5 +15,6 @@ pub mod picture;
 pub mod playback;
 pub mod publisher;
 pub mod settings;
+pub mod starting;
 pub mod turns;
 pub mod ui;

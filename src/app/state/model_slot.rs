@@ -18,6 +18,8 @@ pub struct ModelSlot {
     pub state: ModelState,
     /// The baseline's weights on their way.
     pub baseline: Option<(Task<Result<Vec<u8>>>, Progress)>,
+    /// Somebody wants what is chosen drawn as soon as the model is there.
+    pub early: bool,
     /// What is drawn as soon as they are there.
     pub waiting: Option<Wanted>,
     /// What the window before this one has left, until the model is there.
@@ -59,7 +61,14 @@ pub enum ModelState {
 impl ModelSlot {
     /// Nothing fetched yet.
     pub fn new(config: ModelConfig) -> Self {
-        Self { config: Arc::new(config), state: ModelState::Failed, baseline: None, waiting: None, carried: None }
+        Self {
+            config: Arc::new(config),
+            state: ModelState::Failed,
+            baseline: None,
+            early: false,
+            waiting: None,
+            carried: None,
+        }
     }
 
     /// The model, where it is ready.

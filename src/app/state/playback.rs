@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::app::state::picture::{Picture, Source};
+use crate::app::state::starting::{Slot, Starting};
 use crate::app::state::turns::{Standing, Standings, Turns};
 use crate::app::work::loaded_model::{LoadedModel, Wake};
 use crate::checkpoint::config::Generator;
@@ -22,55 +23,16 @@ const CPU_BUDGET: [Duration; 2] = [Duration::from_millis(24), Duration::from_mil
 /// the cost of a frame is best shared by many of them.
 const REPEAT_BUDGET: Duration = Duration::from_millis(250);
 
-/// Which picture a run fills.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Slot {
-    /// The one the app is about.
-    Main,
-    /// The one beside it, in a comparison.
-    Other,
-}
-
 /// As [`Standings`] has them.
 const SLOTS: [Slot; 2] = [Slot::Main, Slot::Other];
 
 struct ActiveRun {
     slot: Slot,
     session: Session,
+    /// As in [`Starting`].
+    from: usize,
     /// Least and most.
     budget: [Duration; 2],
-}
-
-/// A run to be started.
-#[derive(Clone, Debug)]
-pub struct Starting {
-    /// The picture it fills.
-    pub slot: Slot,
-    /// What its session draws. After a lost device this gives the tokens that were there.
-    pub request: Request,
-    /// What somebody has asked for: what the picture is shown, linked and drawn again as.
-    pub asked: Request,
-    /// Tokens that were there already.
-    pub from: usize,
-}
-
-impl Starting {
-    /// A run from its beginning.
-    pub fn new(slot: Slot, request: Request) -> Self {
-        Self { slot, asked: request.clone(), request, from: 0 }
-    }
-
-    /// A control moved before the run has begun counts from its first token, or from the first that is not there.
-    fn set_controls(&mut self, controls: &Controls) {
-        for request in [&mut self.request, &mut self.asked] {
-            if self.from == 0 {
-                request.controls = controls.clone();
-            } else {
-                request.schedule.retain(|(at, _)| *at < self.from);
-                request.schedule.push((self.from, controls.clone()));
-            }
-        }
-    }
 }
 
 /// A recorded run that is being played.
@@ -257,12 +219,34 @@ impl Playback {
             }
             self.waiting.push(run);
         }
-        self.runs.iter_mut().try_for_each(|run| run.session.set_controls(controls.clone()))
+        self.runs.iter_mut().try_for_each(|run| run.session.set_controls_from(run.from, controls.clone()))
     }
 
     /// The run that fills a picture.
     pub fn session(&self, slot: Slot) -> Option<&Session> {
         self.runs.iter().find(|r| r.slot == slot).map(|r| &r.session)
+    }
+
+    /// The run that brings a picture to its end; all of it is given where it is there already.
+    pub fn rest(&self, slot: Slot) -> Option<Starting> {
+        if let Some(waiting) = self.waiting.iter().find(|run| run.slot == slot) {
+            return Some(waiting.clone());
+        }
+        let picture = self.picture(slot).filter(|p| p.source == Source::Run)?;
+        let asked = picture.request.clone();
+        Some(match self.runs.iter().find(|run| run.slot == slot) {
+            Some(run) => Starting {
+                slot,
+                request: run.session.continuation(),
+                asked,
+                from: run.from.max(run.session.tokens().len()),
+            },
+            None => {
+                let mut forced: Vec<Option<u32>> = picture.tokens.iter().map(|t| Some(t.id)).collect();
+                forced.extend(asked.forced.iter().skip(forced.len()));
+                Starting { slot, request: Request { forced, ..asked.clone() }, asked, from: picture.tokens.len() }
+            }
+        })
     }
 
     /// Moves everything on. `now` in seconds; `speed` in tokens a second, 0 for no limit.
@@ -348,7 +332,7 @@ impl Playback {
             };
             let budget = if matches!(engine, Engine::Cpu(_)) { CPU_BUDGET } else { GPU_BUDGET };
             let session = Session::new(engine, &model.files.config, run.request)?.with_budget(budget[0]);
-            self.runs.push(ActiveRun { slot: run.slot, session, budget });
+            self.runs.push(ActiveRun { slot: run.slot, from: run.from, session, budget });
         }
         self.waiting = still;
         Ok(())
@@ -377,9 +361,5 @@ impl Playback {
     }
 }
 
-/// The runs a click on Generate asks for: DPAR, and the baseline beside it in a comparison.
-pub fn starting(request: Request, compare: bool) -> Vec<Starting> {
-    let other = compare.then(|| Request { generator: Generator::Baseline, ..request.clone() });
-    let other = other.map(|request| Starting::new(Slot::Other, request));
-    [Some(Starting::new(Slot::Main, request)), other].into_iter().flatten().collect()
-}
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,8 @@ use image::RgbImage;
 use web_time::{Duration, Instant};
 
 use crate::app::state::picture::Picture;
-use crate::app::state::playback::{Playback, Slot};
+use crate::app::state::playback::Playback;
+use crate::app::state::starting::Slot;
 use crate::app::work::loaded_model::{LoadedModel, Wake};
 use crate::error::Result;
 use crate::platform::Task;

@@ -1,12 +1,12 @@
 //! A lost device: everything is kept for the next window, which goes on with it.
 
+use std::sync::Arc;
+
 use crate::app::state::app::App;
 use crate::app::state::handover::{Carried, Latest, Reopen};
-use crate::app::state::picture::Source;
-use crate::app::state::playback::{Slot, Starting};
+use crate::app::state::starting::{Slot, Starting};
 use crate::error::Error;
 use crate::run::link::Link;
-use crate::run::request::Request;
 
 impl App {
     /// A run failed: says so, and where the device was lost goes on with a new one.
@@ -23,21 +23,24 @@ impl App {
     /// For tests of what happens then.
     pub(in crate::app) fn lose_device(&mut self, painting: bool) {
         let drawn = self.playback.main.as_ref().map_or(0, |p| p.tokens.len());
-        if let Some(gpu) = self.machine.backend.gpu()
-            && self.playback.is_live()
+        if self.playback.is_live()
             && self.launch.lose_device_at.is_some_and(|(at, when)| drawn >= at && when == painting)
         {
             self.launch.lose_device_at = None;
-            gpu.destroy();
+            self.machine.backend.lose();
         }
     }
 
     /// Keeps everything for the next window, and closes this one.
     pub(in crate::app) fn reopen(&mut self, why: Reopen, notice: Option<String>) {
-        let runs = if self.playback.is_live() {
-            [Slot::Main, Slot::Other].into_iter().filter_map(|slot| self.rest(slot)).collect()
-        } else {
-            Vec::new()
+        // What the window before this one has left, where this one had no time to go on with it.
+        let left = self.model.carried.take();
+        let runs = match &left {
+            Some(left) => self.moved_on(left),
+            None if self.playback.is_live() => {
+                [Slot::Main, Slot::Other].into_iter().filter_map(|slot| self.playback.rest(slot)).collect()
+            }
+            None => Vec::new(),
         };
         let carried = Carried {
             chosen: self.chosen.clone(),
@@ -46,27 +49,13 @@ impl App {
             own: std::mem::take(&mut self.own),
             main: self.playback.main.clone(),
             other: self.playback.other.clone(),
-            files: self.model.ready().map(|model| model.files.clone()),
+            files: self.model.ready().map(|model| model.files.clone()).or(left.and_then(|left| left.files)),
             notice,
             runs,
         };
         self.launch.kept.keep(why, carried);
         self.playback.clear(None);
         self.jobs.close = true;
-    }
-
-    /// The run that brings a picture to its end; all of it is given where it is there already.
-    fn rest(&self, slot: Slot) -> Option<Starting> {
-        let picture = self.playback.picture(slot).filter(|p| p.source == Source::Run)?;
-        let request = match self.playback.session(slot) {
-            Some(session) => session.continuation(),
-            None => {
-                let mut forced: Vec<Option<u32>> = picture.tokens.iter().map(|t| Some(t.id)).collect();
-                forced.extend(picture.request.forced.iter().skip(forced.len()));
-                Request { forced, ..picture.request.clone() }
-            }
-        };
-        Some(Starting { slot, request, asked: picture.request.clone(), from: picture.tokens.len() })
     }
 
     /// Keeps a link to go on with, should the window come to a sudden end. Every few tokens: what was drawn since is
@@ -92,21 +81,35 @@ impl App {
         let Some(carried) = self.launch.kept.take() else { return };
         self.chosen = carried.chosen.clone();
         (self.playback.main, self.playback.other) = (carried.main.clone(), carried.other.clone());
+        if let Some(files) = &carried.files {
+            // Classes have the meaning that they had.
+            self.model.config = Arc::new(files.config.clone());
+        }
         self.model.carried = Some(carried);
+    }
+
+    /// The runs that are to go on, under the controls as they were moved since.
+    fn moved_on(&self, carried: &Carried) -> Vec<Starting> {
+        let mut runs = carried.runs.clone();
+        if self.chosen.controls != carried.chosen.controls {
+            runs.iter_mut().for_each(|run| run.set_controls(&self.chosen.controls));
+        }
+        runs
     }
 
     /// The model is there again: what was under way goes on.
     pub(in crate::app) fn go_on(&mut self, carried: Carried) {
-        (self.chosen, self.own) = (carried.chosen, carried.own);
+        let runs = self.moved_on(&carried);
+        self.own = carried.own;
         (self.ui.seek, self.ui.selected) = (carried.seek, carried.selected);
         if let Some(notice) = &carried.notice {
             self.ui.say(notice);
         }
         let Some(model) = self.model.ready_mut() else { return };
-        if carried.runs.is_empty() {
+        if runs.is_empty() {
             return;
         }
-        self.playback.start(model, carried.runs);
+        self.playback.start(model, runs);
         // What had been decoded is right as long as its tokens are given.
         for (slot, before) in [(Slot::Main, carried.main), (Slot::Other, carried.other)] {
             if let (Some(picture), Some(before)) = (self.playback.picture_mut(slot), before) {

@@ -90,7 +90,8 @@ fn twin(v: &TwinView<'_>) {
     record[3] = state[word::PATCH as usize];
     record[4] = guided.iter().filter(|l| **l > drawn_logit).count() as u32;
     record[5] = probability(drawn as usize).to_bits();
-    record[6..8].fill(0);
+    record[6] = i as u32 + 1;
+    record[7] = 0;
     for c in 0..CANDIDATES {
         record[8 + c] = order.get(c).map_or(vocab as u32, |t| *t as u32);
         record[8 + CANDIDATES + c] = order.get(c).map_or(0.0, |t| probability(*t)).to_bits();

@@ -23,6 +23,7 @@
 //! leaves some out. Floats are written in the shortest form that reads back as the same float.
 
 mod parse;
+mod receive;
 #[cfg(test)]
 mod tests;
 
@@ -34,7 +35,7 @@ use sha2::{Digest, Sha256};
 use crate::checkpoint::config::Generator;
 use crate::checkpoint::config::ModelConfig;
 use crate::controls::SomeControls;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::run::prompt;
 use crate::run::request::Request;
 use crate::run::trace::Run;
@@ -127,45 +128,6 @@ impl Link {
         if self.given.iter().all(Option::is_none) { self } else { Self { given: Vec::new(), sum: None, ..self } }
     }
 
-    /// What to tell somebody on `adapter`, with the model of this hash, who has drawn other `tokens` than the link's sender
-    /// saw; `None` where they are the same, where the link says nothing of it, or comes from another model.
-    pub fn differs(&self, tokens: impl IntoIterator<Item = u32>, hash: &str, adapter: &str) -> Option<String> {
-        let wanted = self.sum.as_deref().filter(|_| self.other_model(hash).is_none())?;
-        let drawn = sum(tokens);
-        (!drawn.eq_ignore_ascii_case(wanted)).then(|| {
-            format!(
-                "this is not quite the picture of the link (sum {drawn}, the sender's {wanted}): {adapter} rounds \
-                 differently, and a near tie went the other way"
-            )
-        })
-    }
-
-    /// The run that the link asks for, with the model of this hash, and what a viewer should say of it, each as one
-    /// sentence: what was not understood; that another model drew the picture; what this model draws instead of a thing
-    /// that it does not know.
-    ///
-    /// # Errors
-    /// [`Error::Link`] for what this model cannot draw, naming it.
-    pub fn request_for(&self, config: &ModelConfig, hash: &str) -> Result<(Request, Vec<String>)> {
-        let mut notes = self.warnings.clone();
-        let other = self.other_model(hash);
-        if let Some(other) = other {
-            notes.push(format!("the link was made with model {other}, this is {hash}: the picture will differ"));
-        }
-        let request =
-            self.request(config).or_else(|e| {
-                let Some(asked) = self.class.as_deref().filter(|_| other.is_some()) else { return Err(e) };
-                let (mix, replaced) = prompt::resolve_nearest(asked, config).map_err(|_| e)?;
-                let request = Self { class: Some(prompt::describe(&mix, config)), ..self.clone() }.request(config)?;
-                notes.extend(replaced.into_iter().map(|(name, drawn)| {
-                    format!("that model's {name:?} is unknown here: the nearest, {drawn}, is drawn")
-                }));
-                Ok(request)
-            });
-        let request = request.map_err(|e: Error| Error::Link(format!("the link cannot be drawn: {e}")))?;
-        Ok((request, notes))
-    }
-
     /// The run that the link asks for; what it leaves open is the model's default.
     ///
     /// # Errors
@@ -192,12 +154,6 @@ impl Link {
         request.forced.clone_from(&self.given);
         request.check(config)?;
         Ok(request)
-    }
-
-    /// The hash of the model that the link was made with, where it names one and that is not `hash`: the same settings
-    /// then draw another picture, and a viewer should say so.
-    pub fn other_model(&self, hash: &str) -> Option<&str> {
-        self.model.as_deref().filter(|model| !model.eq_ignore_ascii_case(hash))
     }
 }
 

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::controls::{Controls, SamplingConfig};
+use crate::error::Error;
 use crate::mix::Mix;
 use crate::patching::Mode;
 
@@ -232,11 +233,24 @@ fn what_another_model_knew_becomes_the_nearest_thing_and_says_so() {
     assert_eq!(notes.len(), 2);
     assert!(notes[0].contains("made with model abcd, this is 1234: the picture will differ"), "{notes:?}");
     assert!(notes[1].contains("\"owls\" is unknown here: the nearest, owl, is drawn"), "{notes:?}");
+    // As a form has written it.
+    let (request, notes) = parse("#class=2+owls+%2B+pandaa&model=abcd").request_for(&config, "1234").unwrap();
+    assert_eq!((prompt::describe(&request.class, &config).as_str(), notes.len()), ("2 owl + panda", 3), "{notes:?}");
     // A pilot's link names a group that is still there; only the model is another.
     let (request, notes) = parse("#class=heart&seed=7&t=6&model=95f2").request_for(&config, "1234").unwrap();
     assert_eq!((request.class, request.controls.threshold, notes.len()), (30.into(), 6.0, 1));
-    // This model's own links are held to the letter.
-    assert!(Link::parse("#class=owls&model=1234").unwrap().request_for(&config, "1234").is_err());
+    // Where it is known what a model was trained for, another's threshold gives way to its own, also on the way.
+    let own = "b20e22993c723fb7";
+    let link = "#class=heart&t=6&changes=9:t=3;20:t=0.5&model=95f2";
+    let (request, notes) = Link::parse(link).unwrap().request_for(&config, own).unwrap();
+    let thresholds: Vec<f32> = request.schedule.iter().map(|(_, controls)| controls.threshold).collect();
+    assert_eq!((request.controls.threshold, thresholds), (4.3, vec![3.0, 4.3]));
+    let said = "its threshold of 6, 0.5 nats is outside 2.3 to 4.3, which this model was trained for: 4.3 is used";
+    assert_eq!(notes[1..], [said]);
+    let own = format!("#class=heart&t=6&model={own}");
+    let (request, notes) = parse(&own).request_for(&config, "b20e22993c723fb7").unwrap();
+    assert_eq!((request.controls.threshold, notes.len()), (6.0, 0), "this model's own link is kept");
+    // This model's own links are held to the letter.    assert!(Link::parse("#class=owls&model=1234").unwrap().request_for(&config, "1234").is_err());
 }
 
 #[test]
