@@ -206,27 +206,28 @@ fn model_folders() {
 fn weights() {
     let dir = tempdir().unwrap();
     for file in ["vq.safetensors", "dpar.safetensors"] {
-        for keep in [0, 7, 8, 100, 10_000] {
+        for (keep, says) in [(0, "is only 0 bytes"), (7, "is only 7"), (8, "is cut short"), (100, "is cut short")] {
             let folder = model(&dir, file, |b| b.truncate(keep));
-            model_refused(&dir, &folder, &format!("{file}: is not a whole safetensors file"));
+            model_refused(&dir, &folder, &format!("{file}: {says}"));
         }
         let cut = model(&dir, file, |b| b.truncate(b.len() - 1));
-        model_refused(&dir, &cut, "is not a whole safetensors file");
+        model_refused(&dir, &cut, &format!("{file}: is cut short"));
     }
     let overlap = r#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"b":{"dtype":"F32","shape":[2],"data_offsets":[4,12]}}"#;
     let huge = r#"{"a":{"dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,8]}}"#;
     let back = r#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[8,4]}}"#;
-    for hostile in [
-        safetensors(u64::MAX, "{}", 8),
-        safetensors(1 << 40, "{}", 8),
-        safetensors(overlap.len() as u64, overlap, 12),
-        safetensors(huge.len() as u64, huge, 8),
-        safetensors(back.len() as u64, back, 8),
-        safetensors(2, "[]", 8),
-        vec![b'{'; 4096],
+    let damaged = "is not a whole safetensors file";
+    for (hostile, says) in [
+        (safetensors(u64::MAX, "{}", 8), "is no safetensors file"),
+        (safetensors(1 << 40, "{}", 8), "is no safetensors file"),
+        (safetensors(overlap.len() as u64, overlap, 12), damaged),
+        (safetensors(huge.len() as u64, huge, 8), damaged),
+        (safetensors(back.len() as u64, back, 8), damaged),
+        (safetensors(2, "[]", 8), damaged),
+        (vec![b'{'; 4096], "is JSON"),
     ] {
         let folder = model(&dir, "entropy.safetensors", |b| *b = hostile);
-        model_refused(&dir, &folder, "entropy.safetensors: is not a whole safetensors file");
+        model_refused(&dir, &folder, &format!("entropy.safetensors: {says}"));
     }
     let empty = model(&dir, "vq.safetensors", |b| *b = safetensors(2, "{}", 0));
     model_refused(&dir, &empty, "has no tensor");
@@ -341,7 +342,7 @@ fn traces() {
     refused(&dir, &["replay", "t.json", "--device", "cpu"], 2, "was recorded with model");
     // Parsed, but of another model: forcing it runs into what the other model cannot draw, or draws something else.
     let forced = dpar(&dir).args(["replay", "t.json", "--device", "cpu", "--force"]).assert().code(1);
-    assert!(text(&forced.get_output().stdout).contains("differs from token"));
+    assert!(text(&forced.get_output().stdout).contains("was drawn by another model: its first entropy is"));
 }
 
 #[test]
@@ -361,6 +362,22 @@ fn a_changed_trace_is_noticed() {
         "{said}"
     );
     assert!(why.starts_with("error: 1 of 1 runs differ") && why.lines().count() == 1, "{why}");
+
+    // Entropies are compared as well: one that was changed, and all of them, which another model would have had.
+    let changed = |change: &dyn Fn(&mut serde_json::Value)| {
+        let mut trace = trace.clone();
+        trace["runs"][0]["tokens"][41] = token.into();
+        change(&mut trace["runs"][0]["entropies"]);
+        fs::write(&path, trace.to_string()).unwrap();
+        let run = dpar(&dir).args([&["replay", "t.json"], &place as &[_]].concat()).assert();
+        (run.get_output().status.code(), text(&run.get_output().stdout))
+    };
+    let (code, said) = changed(&|_| ());
+    assert!(code == Some(0) && said.contains("identical, 64 tokens"), "{said}");
+    let (code, said) = changed(&|entropies| entropies[30] = 0.25.into());
+    assert!(code == Some(1) && said.contains("other entropies from token 30 on: 0.25 nats were recorded"), "{said}");
+    let (code, said) = changed(&|entropies| *entropies = vec![0; 64].into());
+    assert!(code == Some(1) && said.contains("was drawn by another model: its first entropy is 0 nats"), "{said}");
 }
 
 #[test]

@@ -264,7 +264,8 @@ impl ModelConfig {
 
     /// The name of a class, or its number where the model names none.
     pub fn class_name(&self, id: usize) -> String {
-        self.classes.get(id).cloned().unwrap_or_else(|| id.to_string())
+        let name = self.classes.get(id).filter(|name| !name.trim().is_empty());
+        name.cloned().unwrap_or_else(|| id.to_string())
     }
 }
 

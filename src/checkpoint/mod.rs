@@ -14,15 +14,17 @@ use safetensors::{Dtype, SafeTensors};
 use sha2::{Digest, Sha256};
 
 pub mod config;
+mod header;
+pub mod json;
 mod parse;
+pub mod plain_text;
 pub mod random;
+mod specs;
 pub mod version;
 
-use self::config::{ModelConfig, TransformerConfig, VqConfig};
+use self::config::ModelConfig;
+pub use self::specs::{TensorSpec, dpar_tensors, token_model_tensors, vq_tensors};
 use crate::error::{Error, Result};
-
-/// A tensor a model needs: its name and shape.
-pub type TensorSpec = (String, Vec<usize>);
 
 /// One `.safetensors` file whose header was read and whose needed tensors were checked.
 #[derive(Debug)]
@@ -47,8 +49,10 @@ impl Checkpoint {
     pub fn open(file: &str, bytes: impl Into<Cow<'static, [u8]>>, specs: &[TensorSpec]) -> Result<Self> {
         let bytes = bytes.into();
         let bad = |problem: String| Error::Checkpoint { file: file.to_owned(), problem };
-        let parsed = SafeTensors::deserialize(&bytes)
-            .map_err(|e| bad(format!("is not a whole safetensors file ({e}); copy or download it again")))?;
+        if let Some(name) = header::named_twice(&bytes) {
+            return Err(bad(format!("has two tensors of the name `{name}`: which of them is meant it does not say")));
+        }
+        let parsed = SafeTensors::deserialize(&bytes).map_err(|e| bad(header::explain(&bytes, &e)))?;
         let base = bytes.as_ptr() as usize;
         let mut tensors = BTreeMap::new();
         for (name, view) in parsed.iter() {
@@ -147,7 +151,10 @@ pub struct ModelFiles {
     pub dpar: Option<Checkpoint>,
     /// The fixed-length baseline.
     pub baseline: Option<Checkpoint>,
-    /// Names the model in traces and links: the first 16 hex digits of a SHA-256 over the bytes of `config.json`,
+    /// What of `config.json` nobody reads, each as one sentence for people.
+    pub notes: Vec<String>,
+    /// Names the model in traces and links: the first 16 hex digits of a SHA-256 over the bytes of `config.json` (lines end
+    /// with LF there, and no byte order mark counts),
     /// `vq`, `entropy`, `dpar` and `baseline`, in this order, as far as the folder has them. Where there is a `dpar` the
     /// baseline is left out: a page fetches it only when somebody asks for it, and the model must have its name before.
     pub hash: String,
@@ -188,9 +195,10 @@ impl ModelFiles {
             file,
             problem: format!("cannot be read ({why}); a model folder holds config.json and .safetensors files"),
         })?;
-        let config = ModelConfig::parse(&json, &label(source, "config.json"))?;
+        let (config, notes) = ModelConfig::read(&json, &label(source, "config.json"))?;
         let mut hasher = Sha256::new();
-        hasher.update(&json);
+        // The model is the same where git or an editor has changed the ends of the lines.
+        hasher.update(plain_text::plain(&json));
         let open = |name: &str, specs: Vec<TensorSpec>| {
             let file = format!("{name}.safetensors");
             let bytes = read(&file).map_err(|(file, why)| Error::Checkpoint {
@@ -213,7 +221,7 @@ impl ModelFiles {
             hasher.update(&checkpoint.bytes);
         }
         let hash = hasher.finalize().iter().take(8).map(|b| format!("{b:02x}")).collect();
-        Ok(Self { source: source.to_owned(), config, vq, entropy, dpar, baseline, hash })
+        Ok(Self { source: source.to_owned(), config, vq, entropy, dpar, baseline, hash, notes })
     }
 
     /// Whether the config names a baseline whose weights are not there yet.
@@ -247,145 +255,6 @@ pub enum Later {
 /// A file of a model folder, as messages name it.
 fn label(source: &str, name: &str) -> String {
     Path::new(source).join(name).display().to_string()
-}
-
-fn block_tensors(prefix: &str, c: &TransformerConfig, out: &mut Vec<TensorSpec>) {
-    let (d, f) = (c.dim, c.ffn_dim());
-    for (name, shape) in [
-        ("attention.wqkv.weight", vec![3 * d, d]),
-        ("attention.wo.weight", vec![d, d]),
-        ("feed_forward.w1.weight", vec![f, d]),
-        ("feed_forward.w2.weight", vec![d, f]),
-        ("feed_forward.w3.weight", vec![f, d]),
-        ("attention_norm.weight", vec![d]),
-        ("ffn_norm.weight", vec![d]),
-    ] {
-        out.push((format!("{prefix}.{name}"), shape));
-    }
-}
-
-/// The tensors of a token model (entropy model, fixed-length baseline), in the public LlamaGen names.
-pub fn token_model_tensors(c: &TransformerConfig) -> Vec<TensorSpec> {
-    let mut out = vec![
-        ("cls_embedding.embedding_table.weight".to_owned(), vec![c.num_classes + 1, c.dim]),
-        ("tok_embeddings.weight".to_owned(), vec![c.vocab_size, c.dim]),
-        ("norm.weight".to_owned(), vec![c.dim]),
-        ("output.weight".to_owned(), vec![c.vocab_size, c.dim]),
-    ];
-    for n in 0..c.n_layer {
-        block_tensors(&format!("layers.{n}"), c, &mut out);
-    }
-    out
-}
-
-/// The tensors of DPAR: a token model's names (`layers.N` is the patch transformer) and the local encoder and decoder.
-pub fn dpar_tensors(c: &TransformerConfig) -> Vec<TensorSpec> {
-    let d = c.dim;
-    let mut out = token_model_tensors(c);
-    out.push(("decoder_start_embedding.weight".to_owned(), vec![1, d]));
-    for n in 0..c.n_local_encoder_layers {
-        block_tensors(&format!("local_encoder.layers.{n}"), c, &mut out);
-        let cross = format!("local_encoder.cross_attn_layers.{n}");
-        for norm in ["cross_attn_norm_q", "cross_attn_norm_kv"] {
-            out.push((format!("{cross}.{norm}.weight"), vec![d]));
-        }
-        for w in ["wq", "wk", "wv", "wo"] {
-            out.push((format!("{cross}.{w}.weight"), vec![d, d]));
-        }
-    }
-    for n in 0..c.n_local_decoder_layers {
-        block_tensors(&format!("local_decoder.layers.{n}"), c, &mut out);
-        let cross = format!("local_decoder.cross_attn_layers.{n}");
-        out.push((format!("{cross}.cross_attn_norm_kv.weight"), vec![d]));
-        out.push((format!("{cross}.wo.weight"), vec![d, d]));
-    }
-    out
-}
-
-/// The tensors of the VQ tokenizer, in the names of LlamaGen's `VQModel`.
-pub fn vq_tensors(c: &VqConfig) -> Vec<TensorSpec> {
-    let mut out = VqSpecs(Vec::new());
-    let top = c.ch * c.ch_mult[c.ch_mult.len() - 1];
-    out.conv("encoder.conv_in", 3, c.ch, 3);
-    let mut width = c.ch;
-    for (i, mult) in c.ch_mult.iter().enumerate() {
-        let last = i + 1 == c.ch_mult.len();
-        for j in 0..c.num_res_blocks {
-            out.res(&format!("encoder.conv_blocks.{i}.res.{j}"), width, c.ch * mult);
-            width = c.ch * mult;
-            if last {
-                out.attn(&format!("encoder.conv_blocks.{i}.attn.{j}"), width);
-            }
-        }
-        if !last {
-            out.conv(&format!("encoder.conv_blocks.{i}.downsample.conv"), width, width, 3);
-        }
-    }
-    out.tail("encoder", top, c.z_channels);
-    out.conv("decoder.conv_in", c.z_channels, top, 3);
-    width = top;
-    for (i, mult) in c.ch_mult.iter().rev().enumerate() {
-        for j in 0..=c.num_res_blocks {
-            out.res(&format!("decoder.conv_blocks.{i}.res.{j}"), width, c.ch * mult);
-            width = c.ch * mult;
-            if i == 0 {
-                out.attn(&format!("decoder.conv_blocks.{i}.attn.{j}"), width);
-            }
-        }
-        if i + 1 < c.ch_mult.len() {
-            out.conv(&format!("decoder.conv_blocks.{i}.upsample.conv"), width, width, 3);
-        }
-    }
-    out.norm("decoder.norm_out", width);
-    out.conv("decoder.conv_out", width, 3, 3);
-    out.mid("decoder", top);
-    out.conv("quant_conv", c.z_channels, c.codebook_embed_dim, 1);
-    out.conv("post_quant_conv", c.codebook_embed_dim, c.z_channels, 1);
-    out.0.push(("quantize.embedding.weight".to_owned(), vec![c.codebook_size, c.codebook_embed_dim]));
-    out.0
-}
-
-struct VqSpecs(Vec<TensorSpec>);
-
-impl VqSpecs {
-    fn conv(&mut self, name: &str, i: usize, o: usize, k: usize) {
-        self.0.push((format!("{name}.weight"), vec![o, i, k, k]));
-        self.0.push((format!("{name}.bias"), vec![o]));
-    }
-
-    fn norm(&mut self, name: &str, c: usize) {
-        self.0.push((format!("{name}.weight"), vec![c]));
-        self.0.push((format!("{name}.bias"), vec![c]));
-    }
-
-    fn res(&mut self, name: &str, i: usize, o: usize) {
-        self.norm(&format!("{name}.norm1"), i);
-        self.conv(&format!("{name}.conv1"), i, o, 3);
-        self.norm(&format!("{name}.norm2"), o);
-        self.conv(&format!("{name}.conv2"), o, o, 3);
-        if i != o {
-            self.conv(&format!("{name}.nin_shortcut"), i, o, 1);
-        }
-    }
-
-    fn attn(&mut self, name: &str, c: usize) {
-        self.norm(&format!("{name}.norm"), c);
-        for w in ["q", "k", "v", "proj_out"] {
-            self.conv(&format!("{name}.{w}"), c, c, 1);
-        }
-    }
-
-    fn mid(&mut self, part: &str, c: usize) {
-        self.res(&format!("{part}.mid.0"), c, c);
-        self.attn(&format!("{part}.mid.1"), c);
-        self.res(&format!("{part}.mid.2"), c, c);
-    }
-
-    fn tail(&mut self, part: &str, c: usize, z: usize) {
-        self.mid(part, c);
-        self.norm(&format!("{part}.norm_out"), c);
-        self.conv(&format!("{part}.conv_out"), c, z, 3);
-    }
 }
 
 #[cfg(test)]

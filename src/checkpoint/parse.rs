@@ -2,6 +2,7 @@
 //! tensors whose sizes fit in memory arithmetic everywhere else.
 
 use super::config::{ModelConfig, TransformerConfig, VqConfig};
+use super::json;
 use super::version::Version;
 use crate::error::{Error, Result};
 
@@ -14,11 +15,20 @@ impl ModelConfig {
     /// # Errors
     /// [`Error::Config`] for broken JSON or any size outside the supported range, naming the field.
     pub fn parse(json: &[u8], file: &str) -> Result<Self> {
+        Ok(Self::read(json, file)?.0)
+    }
+
+    /// As [`ModelConfig::parse`]; with it, a sentence for each key that nobody reads.
+    ///
+    /// # Errors
+    /// As [`ModelConfig::parse`].
+    pub fn read(json: &[u8], file: &str) -> Result<(Self, Vec<String>)> {
         let bad = |problem: String| Error::Config { file: file.to_owned(), problem };
-        Version::check(json, "a model config", VERSION).map_err(bad)?;
-        let config: Self = serde_json::from_slice(json).map_err(|e| bad(format!("is not a model config: {e}")))?;
+        let text = json::text(json).map_err(bad)?;
+        Version::check(&text, "a model config", VERSION).map_err(bad)?;
+        let (config, notes) = json::read::<Self>(&text, "a model config").map_err(bad)?;
         config.check().map_err(bad)?;
-        Ok(config)
+        Ok((config, notes.into_iter().map(|note| format!("{file}: {note}")).collect()))
     }
 
     fn check(&self) -> std::result::Result<(), String> {

@@ -74,7 +74,7 @@ fn the_baseline_can_come_later() {
 
     let whole = std::fs::read(Path::new(TINY).join("baseline.safetensors")).unwrap();
     let e = files.add_baseline(whole[..whole.len() / 2].to_vec()).unwrap_err().to_string();
-    assert!(e.starts_with("tiny/baseline.safetensors: is not a whole safetensors file"), "{e}");
+    assert!(e.starts_with("tiny/baseline.safetensors: is cut short: "), "{e}");
     assert!(files.awaits_baseline());
     files.add_baseline(whole).unwrap();
     assert!(!files.awaits_baseline());
@@ -118,4 +118,65 @@ fn a_folder_of_another_form_is_refused_by_name() {
         said,
         "config.json: is a model config of version 7; this program reads version 1: a newer one may read it"
     );
+}
+
+#[test]
+fn git_and_editors_leave_the_model_the_same() {
+    let changed = |change: fn(&str) -> Vec<u8>| {
+        let read = reader(move |name, bytes| {
+            if name == "config.json" {
+                *bytes = change(&String::from_utf8(bytes.clone()).unwrap());
+            }
+        });
+        ModelFiles::load("tiny", read)
+    };
+    let plain = changed(|text| text.into()).unwrap();
+    assert!(plain.notes.is_empty(), "{:?}", plain.notes);
+    let windows = changed(|text| format!("\u{FEFF}{}", text.replace('\n', "\r\n")).into()).unwrap();
+    assert_eq!((windows.hash, windows.config), (plain.hash, plain.config));
+    let misspelt = changed(|text| {
+        let mut value: serde_json::Value = serde_json::from_str(text).unwrap();
+        value["sampling"] = serde_json::json!({"topp": 0.5});
+        value.to_string().into()
+    })
+    .unwrap();
+    assert_eq!(
+        misspelt.notes,
+        ["tiny/config.json: `sampling.topp` is not known and counts for nothing; `top_p` is meant, perhaps"]
+    );
+    let utf16 = changed(|text| text.encode_utf16().flat_map(u16::to_le_bytes).collect()).unwrap_err().to_string();
+    assert_eq!(utf16, "tiny/config.json: is text in UTF-16: save it as UTF-8");
+}
+
+/// A file with a header of our own before `data` bytes of nothing.
+fn weights(header: &str, data: usize) -> Vec<u8> {
+    [&(header.len() as u64).to_le_bytes(), header.as_bytes(), &vec![0; data]].concat()
+}
+
+#[test]
+fn what_comes_in_the_place_of_weights_is_named() {
+    let one = r#""a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}"#;
+    for (bytes, says) in [
+        (
+            b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n".to_vec(),
+            "is a git-LFS pointer, not the weights themselves: run `git lfs pull` in its folder",
+        ),
+        (b"\n<!DOCTYPE html><html><title>Not found</title>".to_vec(), "is a web page"),
+        (b"<html>".to_vec(), "is a web page"),
+        (b"PK\x03\x04 archive/data.pkl".to_vec(), "is a PyTorch file"),
+        (b"{\"error\": \"gone\"}".to_vec(), "is JSON, not weights"),
+        (Vec::new(), "is only 0 bytes long"),
+        (vec![9; 64], "is no safetensors file"),
+        (
+            weights(&format!(r#"{{"__metadata__": {{"format": "pt", "step": 4000}}, {one}}}"#), 4),
+            "has a number as `step`",
+        ),
+        (weights(&format!("{{{one}, {one}}}"), 4), "has two tensors of the name `a`"),
+        (weights(&format!("{{{one}}}"), 3), "is cut short: 72 of 73 bytes are there"),
+        (weights(&format!("{{{one}}}"), 0)[..20].to_vec(), "is cut short: its header has"),
+    ] {
+        let e = Checkpoint::open("dpar.safetensors", bytes.clone(), &[]).unwrap_err().to_string();
+        assert!(e.starts_with(&format!("dpar.safetensors: {says}")) && e.lines().count() == 1, "{says}: {e}");
+    }
+    assert!(Checkpoint::open("x", weights(&format!("{{{one}}}"), 4), &[("a".into(), vec![1])]).is_ok());
 }

@@ -93,7 +93,7 @@ pub fn record(args: &RecordArgs) -> Result<()> {
 
     let recording = Recording::new(&studio.files, dpar, baseline);
     let mut card = Card::default();
-    card.row("class", prompt::describe(&class, &config));
+    card.row("class", prompt::caption(&class, &config));
     card.row("seed", args.seed.to_string());
     card.row("pictures", format!("one every {} tokens, {} a run", args.every, recording.dpar.frames.len()));
     for (n, (name, bytes)) in recording.files()?.into_iter().enumerate() {

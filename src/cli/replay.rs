@@ -9,7 +9,7 @@ use dpar::run::trace::{Run, Trace};
 use serde::Deserialize;
 
 use super::args::PlaceArgs;
-use super::output::say;
+use super::output::{note, say};
 use super::studio::{Studio, load_model, open_backend, progress};
 
 /// Which trace.
@@ -41,7 +41,8 @@ pub fn run(args: &ReplayArgs) -> Result<()> {
     let json = std::fs::read(&args.trace).map_err(|e| bad(format!("cannot be read ({e})")))?;
     let files = load_model(args.place.model.as_deref())?;
     // First, because a trace of another model may also have classes or tokens that this one does not.
-    if let Ok(TraceHead { model }) = serde_json::from_slice(&json)
+    let text = dpar::checkpoint::json::text(&json).map_err(bad)?;
+    if let Ok(TraceHead { model }) = serde_json::from_slice(&text)
         && !model.is_empty()
         && model != files.hash
         && !args.force
@@ -51,7 +52,8 @@ pub fn run(args: &ReplayArgs) -> Result<()> {
             files.hash
         )));
     }
-    let trace = Trace::parse(&json, &file, &files.config)?;
+    let (trace, notes) = Trace::read(&json, &file, &files.config)?;
+    notes.iter().for_each(|said| note(said));
     if trace.runs.is_empty() {
         bail!(bad("holds no runs".into()));
     }
@@ -80,12 +82,26 @@ pub fn run(args: &ReplayArgs) -> Result<()> {
     Ok(())
 }
 
+/// How far apart entropies of the same token may be, in nats: several times what devices round differently.
+const SAME_NATS: f32 = 0.01;
+
 /// The first place where two runs differ, in words. A run that was stopped is compared as far as it went.
 fn difference(recorded: &Run, again: &Run) -> Option<String> {
     let token = recorded.tokens.iter().zip(&again.tokens).position(|(a, b)| a != b);
     let start = recorded.starts.iter().zip(&again.starts).position(|(a, b)| a != b);
+    // Before the first token nothing was drawn: what is expected there is the model's alone.
+    let far = |(a, b): (&f32, &f32)| (a - b).abs() > SAME_NATS;
+    if let Some((was, is)) = recorded.entropies.first().zip(again.entropies.first()).filter(|pair| far(*pair)) {
+        return Some(format!(
+            "was drawn by another model: its first entropy is {was} nats in the trace, {is} of this one"
+        ));
+    }
+    let entropy = recorded.entropies.iter().zip(&again.entropies).position(far);
     match (token, start) {
-        (None, None) => None,
+        (None, None) => entropy.map(|i| {
+            let (was, is) = (recorded.entropies[i], again.entropies[i]);
+            format!("has the same tokens but other entropies from token {i} on: {was} nats were recorded, {is} now")
+        }),
         (Some(i), start) if start.is_none_or(|s| i <= s) => Some(format!(
             "differs from token {i} on: {} was recorded, {} drawn now{}",
             recorded.tokens[i],

@@ -17,7 +17,7 @@ use image::RgbImage;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use pollster::block_on;
 
-use super::args::{Device, PlaceArgs};
+use super::args::PlaceArgs;
 use super::output;
 
 /// How long one submit may keep the GPU: nobody paints a window, so much longer than the library's default (a submit
@@ -29,7 +29,9 @@ const BUDGET: Duration = Duration::from_millis(250);
 /// # Errors
 /// As [`ModelFiles::load_dir`].
 pub fn load_model(dir: Option<&Path>) -> Result<ModelFiles> {
-    dir.map_or_else(platform::embedded_model, ModelFiles::load_dir)
+    let files = dir.map_or_else(platform::embedded_model, ModelFiles::load_dir)?;
+    files.notes.iter().for_each(|said| output::note(said));
+    Ok(files)
 }
 
 /// Opens the chosen device and says so where it is not the one that was hoped for.
@@ -39,12 +41,7 @@ pub fn load_model(dir: Option<&Path>) -> Result<ModelFiles> {
 pub fn open_backend(place: &PlaceArgs) -> Result<Backend> {
     let backend = block_on(Backend::open(place.device.into()))?;
     if let Some(why) = &backend.fallback {
-        output::note(&format!("running on the CPU: {why}"));
-    }
-    if let (Device::Auto, Some(gpu)) = (place.device, backend.gpu())
-        && gpu.is_software()
-    {
-        output::note(&format!("{} runs GPU programs on the CPU; --device cpu is faster here", gpu.info.name));
+        output::note(&format!("running on the CPU: {why}; --device gpu insists on a GPU"));
     }
     Ok(backend)
 }

@@ -13,10 +13,11 @@ use crate::error::{Error, Result};
 /// What the user asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum DeviceChoice {
-    /// A GPU if there is one (software adapters count), else the CPU.
+    /// A GPU if there is a real one, else the CPU: software adapters compute on the same cores as the CPU twins, several times
+    /// as slowly.
     #[default]
     Auto,
-    /// A GPU or an error.
+    /// A GPU, be it a software adapter, or an error.
     Gpu,
     /// The CPU twins, whatever there is.
     Cpu,
@@ -49,6 +50,7 @@ impl Backend {
             return Ok(Self::cpu(None));
         }
         match Gpu::open().await {
+            Ok(gpu) if choice == DeviceChoice::Auto && gpu.is_software() => Ok(Self::cpu(Some(gpu.is_no_match()))),
             Ok(gpu) => Ok(Self::adopt(gpu)),
             Err(Error::Adapter(why)) if choice == DeviceChoice::Auto => Ok(Self::cpu(Some(why))),
             Err(e) => Err(e),

@@ -4,6 +4,7 @@
 //! default features makes burn's operations fail while they run. Our own kernels need WebGPU's default limits and no
 //! optional feature, and an adapter below that is refused here with one sentence.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use burn::tensor::Device as BurnDevice;
@@ -24,6 +25,27 @@ const NEEDED: [Limit; 7] = [
     ("bytes a buffer", 256 << 20, |l| l.max_buffer_size),
     ("bytes a storage binding", 128 << 20, |l| l.max_storage_buffer_binding_size),
 ];
+
+/// Drives a device, or waits for it. The one place that does: where a driver says in the middle of a wait that the device is lost,
+/// wgpu panics, and that is a lost device as well.
+///
+/// # Errors
+/// [`Error::DeviceLost`].
+pub(crate) fn poll(device: &wgpu::Device, how: wgpu::PollType) -> Result<()> {
+    guarded(|| device.poll(how).map(|_| ()).map_err(|e| e.to_string()))
+}
+
+/// What a call into wgpu says, its panics included. (A page has no unwinding, and its browser no such panics.)
+fn guarded(call: impl FnOnce() -> std::result::Result<(), String>) -> Result<()> {
+    match catch_unwind(AssertUnwindSafe(call)) {
+        Ok(said) => said.map_err(Error::DeviceLost),
+        Err(panic) => {
+            let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+            let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+            Err(Error::DeviceLost(one_line(&text.unwrap_or_else(|| "its driver gave up".to_owned()))))
+        }
+    }
+}
 
 /// The first thing that went wrong on a device, written by wgpu's callbacks.
 type Failure = Arc<Mutex<Option<String>>>;
@@ -81,6 +103,20 @@ impl Gpu {
         self.info.device_type == wgpu::DeviceType::Cpu
     }
 
+    /// Blocks (natively) until its queue is empty.
+    ///
+    /// # Errors
+    /// [`Error::DeviceLost`].
+    pub fn wait(&self) -> Result<()> {
+        poll(&self.device, wgpu::PollType::wait_indefinitely())
+    }
+
+    /// Why a software adapter is not taken where the CPU will do, as a clause.
+    pub fn is_no_match(&self) -> String {
+        let name = if self.info.name.is_empty() { "what it offers" } else { &self.info.name };
+        format!("{name} is no real GPU and slower than the CPU")
+    }
+
     /// Why the device is unusable, once it is: it was lost, or an error reached wgpu outside every error scope.
     pub fn lost(&self) -> Option<String> {
         self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -90,7 +126,7 @@ impl Gpu {
     pub fn destroy(&self) {
         self.device.destroy();
         // On a computer the news is delivered while the device is polled, once its queue is empty.
-        let _ = self.device.poll(wgpu::PollType::wait_indefinitely());
+        let _ = self.wait();
     }
 
     /// Burn on this very device: tensors and our kernels share its memory and its queue.
@@ -212,6 +248,16 @@ mod tests {
         assert_eq!(shortfall(&wgpu::Limits::default()), None);
         let small = wgpu::Limits { max_compute_workgroup_storage_size: 16 << 9, ..wgpu::Limits::default() };
         assert_eq!(shortfall(&small).unwrap(), "8192 bytes of workgroup memory, 16384 are needed");
+    }
+
+    #[test]
+    fn a_driver_that_gives_up_in_a_wait_is_a_lost_device() {
+        // What wgpu-hal does with VK_ERROR_DEVICE_LOST that nobody has told it of before.
+        let e = guarded(|| panic!("Error in Device::poll:\n  Parent device is {}", "lost")).unwrap_err();
+        assert!(matches!(e, Error::DeviceLost(_)), "{e}");
+        assert!(e.to_string().contains("Error in Device::poll: Parent device is lost"), "{e}");
+        assert!(matches!(guarded(|| Err("timed out".into())), Err(Error::DeviceLost(_))));
+        assert!(guarded(|| Ok(())).is_ok());
     }
 
     #[test]

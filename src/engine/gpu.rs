@@ -170,7 +170,7 @@ impl GpuExecutor {
     /// # Errors
     /// [`Error::DeviceLost`].
     pub fn wait(&self) -> Result<()> {
-        self.device.poll(wgpu::PollType::wait_indefinitely()).map(|_| ()).map_err(|e| Error::DeviceLost(e.to_string()))
+        super::device::poll(&self.device, wgpu::PollType::wait_indefinitely())
     }
 
     /// Reads a whole buffer back.

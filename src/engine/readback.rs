@@ -71,7 +71,7 @@ impl Readback {
             let submission_index = Some(flight.submission.clone());
             let poll =
                 if wait { wgpu::PollType::Wait { submission_index, timeout: None } } else { wgpu::PollType::Poll };
-            device.poll(poll).map_err(|e| Error::DeviceLost(e.to_string()))?;
+            super::device::poll(device, poll)?;
             tries -= 1;
             match lock(&flight.signal).done.take() {
                 Some(done) => break done,

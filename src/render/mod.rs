@@ -18,4 +18,4 @@ pub use animation::Animation;
 pub use contact_sheet::contact_sheet;
 pub use frame::{FrameInput, frame};
 pub use overlay::{OverlayInput, overlay};
-pub use png::png_bytes;
+pub use png::{Provenance, png_bytes, png_with};

@@ -64,7 +64,7 @@ pub fn overlay(input: &OverlayInput) -> Result<RgbImage> {
     }
 
     let width = 2 * MARGIN + 3 * side + 2 * GAP;
-    let footer = legend::footer_lines(&text, &facts(input, tokens, &patches), (width - 2 * MARGIN) as f32);
+    let footer = legend::footer_lines(&text, &facts(input, &text, tokens, &patches), (width - 2 * MARGIN) as f32);
     let panel_top = MARGIN + TITLE as u32 + 14;
     let key_top = panel_top + side + 18;
     let rule_top = key_top + KEY_HEIGHT + 14;
@@ -112,10 +112,11 @@ fn token_caption(input: &OverlayInput, drawn: usize, tokens: usize) -> String {
 }
 
 /// The footer: the caller's labels, then the rule, then what came of it.
-fn facts(input: &OverlayInput, tokens: usize, patches: &Patches) -> Vec<(String, String)> {
+fn facts(input: &OverlayInput, text: &Type, tokens: usize, patches: &Patches) -> Vec<(String, String)> {
     let rule = input.rule;
     let drawn = patches.starts().len();
-    let mut facts: Vec<(String, String)> = input.labels.iter().map(|(n, v)| ((*n).to_owned(), v.clone())).collect();
+    let mut facts: Vec<(String, String)> =
+        input.labels.iter().map(|(n, v)| ((*n).to_owned(), text.readable(v).into_owned())).collect();
     let mut add = |name: &str, value: String| facts.push((name.to_owned(), value));
     if legend::has_threshold(rule) {
         add("threshold", format!("{} nats", legend::number(rule.threshold)));

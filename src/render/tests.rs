@@ -94,6 +94,26 @@ fn png_files_come_back_as_they_were() {
     let picture = RgbImage::from_fn(5, 3, |x, y| Rgb([x as u8, y as u8, 9]));
     let png = png_bytes(&picture).unwrap();
     assert_eq!(image::load_from_memory(&png).unwrap().to_rgb8(), picture);
+    assert_eq!(Provenance::read(&png), None);
+}
+
+#[test]
+fn a_picture_says_how_it_was_drawn() {
+    let picture = RgbImage::from_fn(5, 3, |x, y| Rgb([x as u8, y as u8, 9]));
+    let links = vec!["#class=red%20apple&seed=7&sum=01234567".to_owned(), "#class=owl&seed=8".to_owned()];
+    let drawn = Provenance { links, model: "b20e22993c723fb7".into() };
+    let png = png_with(&picture, &drawn).unwrap();
+    assert_eq!(image::load_from_memory(&png).unwrap().to_rgb8(), picture);
+    assert_eq!(Provenance::read(&png), Some(drawn));
+    let text =
+        b"link: #class=red%20apple&seed=7&sum=01234567\nlink: #class=owl&seed=8\nmodel: b20e22993c723fb7\nversion: ";
+    assert!(png.windows(text.len()).any(|part| part == text), "other programs read it too");
+    // Of what is cut, changed or no PNG, nothing is believed, and nothing panics.
+    for end in 0..png.len() {
+        let _ = Provenance::read(&png[..end]);
+    }
+    assert_eq!(Provenance::read(b"link: #class=owl"), None);
+    assert_eq!(Provenance::read(&png[..40]), None);
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Words on pictures, in the font that egui uses.
 
+use std::borrow::Cow;
+
 use ab_glyph::{Font, FontRef, PxScale, ScaleFont, point};
 use image::{Rgb, RgbImage};
 
@@ -20,6 +22,31 @@ impl Type {
         let font = FontRef::try_from_slice(epaint_default_fonts::UBUNTU_LIGHT)
             .map_err(|e| Error::Internal(format!("the built-in font cannot be read ({e})")))?;
         Ok(Self { font })
+    }
+
+    /// `text` with words where the font has no letters: a file's name may be in any script, and boxes say nothing.
+    pub fn readable<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        let has = |c: char| printable(c) == ' ' || self.font.glyph_id(c).0 != 0;
+        if text.chars().all(has) {
+            return Cow::Borrowed(text);
+        }
+        let mut plain = String::with_capacity(text.len());
+        let mut missing: Option<&str> = None;
+        for c in text.chars() {
+            // Letters are told from emoji and signs, and what only joins or varies others is neither.
+            let kind = if c.is_alphanumeric() { "(other letters)" } else { "(emoji)" };
+            match (has(c), missing) {
+                (true, _) => {
+                    plain.push_str(missing.take().unwrap_or_default());
+                    plain.push(c);
+                }
+                (false, None) => missing = Some(kind),
+                (false, Some(_)) if c.is_alphanumeric() => missing = Some(kind),
+                (false, Some(_)) => {}
+            }
+        }
+        plain.push_str(missing.unwrap_or_default());
+        Cow::Owned(plain)
     }
 
     /// Width of `text` at `size` pixels.
@@ -124,6 +151,19 @@ mod tests {
         let t = Type::new().unwrap();
         for c in "abcXYZ0189 .,:;-–×…·>≤()/%=".chars() {
             assert_ne!(t.font.glyph_id(c).0, 0, "no glyph for {c:?}");
+        }
+    }
+
+    #[test]
+    fn what_the_font_cannot_write_is_said_in_words() {
+        let t = Type::new().unwrap();
+        for (text, readable) in [
+            ("red apple, 1.5 naïve", "red apple, 1.5 naïve"),
+            ("\u{5199}\u{771F}.jpg", "(other letters).jpg"),
+            ("my \u{1F431}\u{FE0F}\u{200D}\u{1F4BB} cat.png", "my (emoji) cat.png"),
+            ("\u{0645}\u{0631} \u{1F600}", "(other letters) (emoji)"),
+        ] {
+            assert_eq!(t.readable(text), readable);
         }
     }
 

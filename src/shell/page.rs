@@ -95,7 +95,12 @@ impl Page {
             host::crashed(&info.to_string());
         }));
         host::attach(&host);
-        let hash = Closure::new(|| host::push_command("link".into(), address_hash()));
+        let hash = Closure::new(|| {
+            let link = address_hash();
+            if !link.is_empty() {
+                host::push_command("link".into(), link);
+            }
+        });
         let device = match (host.cpu(), asks_for("gpu")) {
             (true, _) => DeviceChoice::Cpu,
             (false, true) => DeviceChoice::Gpu,

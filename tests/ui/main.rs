@@ -5,6 +5,7 @@
 mod common;
 
 mod actions;
+mod brought;
 mod looks;
 mod picking;
 mod pictures;

@@ -2,6 +2,7 @@
 //! inside, so that a host may keep files for ever and a visitor never mixes two builds; only `index.html` and `sw.js`
 //! keep their names. `web/loader.js` and `web/sw.js` say what is done with the hashes.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,7 +12,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::wasm;
-use super::{browser, root, sizes};
+use super::{browser, plain_text, root, sizes};
 
 /// Largest piece of a weight file, in bytes: what is interrupted starts again at the piece.
 const SHARD: usize = 10_000_000;
@@ -128,7 +129,9 @@ fn manifest(site: &mut Site, glue: &str, program: &[u8]) -> Result<Value> {
     for name in MODEL {
         let bytes = fs::read(folder.join(name)).with_context(|| format!("cannot read assets/model/{name}"))?;
         if name != "baseline.safetensors" {
-            named.update(&bytes);
+            // As `ModelFiles::hash` does it; weights are no text.
+            let text = name.ends_with(".json");
+            named.update(if text { plain_text::plain(&bytes) } else { Cow::Borrowed(&bytes[..]) });
         }
         files.push(site.shards(name, &bytes, SHARD)?);
     }

@@ -3,6 +3,8 @@
 mod browser;
 mod dist;
 mod fuzz;
+#[path = "../../src/checkpoint/plain_text.rs"]
+mod plain_text;
 #[cfg(test)]
 mod sharing;
 mod sizes;

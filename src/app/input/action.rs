@@ -27,6 +27,8 @@ pub enum Export {
 pub enum Brought {
     /// A file: its name and content.
     File(String, Vec<u8>),
+    /// A file that is to be looked at, although it is a picture that DPAR has drawn and could be drawn again.
+    Drawn(String, Vec<u8>),
     /// Pixels, from the clipboard.
     Pixels(Arc<ColorImage>),
 }

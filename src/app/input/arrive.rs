@@ -75,6 +75,9 @@ impl App {
         self.analyst = Analyst::waiting();
         let first = if config.dpar.is_some() { Generator::Dpar } else { Generator::Baseline };
         model.prepare(first, &self.machine.wake);
+        if !model.files.notes.is_empty() {
+            self.ui.say(model.files.notes.join("; "));
+        }
         self.model.config = config;
         self.model.state = ModelState::Ready(Box::new(model));
         let link = self.launch.link.take();

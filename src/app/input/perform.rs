@@ -4,7 +4,7 @@
 use eframe::egui;
 
 use crate::analysis::keep;
-use crate::app::input::action::{Action, Export};
+use crate::app::input::action::{Action, Brought, Export};
 use crate::app::panels::tour;
 use crate::app::state::app::App;
 use crate::app::state::handover::Reopen;
@@ -20,6 +20,7 @@ use crate::engine::backend::DeviceChoice;
 use crate::error::{Error, Result};
 use crate::mix::Mix;
 use crate::platform::{self, Task};
+use crate::render::Provenance;
 use crate::run::link::Link;
 use crate::run::request::Request;
 
@@ -74,7 +75,7 @@ impl App {
                 let work = || platform::open_file("pictures", &["png", "jpg", "jpeg", "webp", "gif", "bmp"]);
                 self.jobs.open = Some(Task::spawn(move || wake(), work));
             }
-            Action::Image(brought) => return self.look_at(LookAt::Brought(brought)),
+            Action::Image(brought) => return self.bring(brought),
             Action::Crop(center, zoom) => {
                 let own =
                     self.own.image.as_ref().ok_or_else(|| Error::Request("open an image of your own first".into()))?;
@@ -210,6 +211,20 @@ impl App {
         self.own.image = None;
         let compare = self.chosen.settings.compare;
         self.start(Wanted { request, compare, token: link.token, link: Some(link), recovered })
+    }
+
+    /// Looks at what somebody has brought; a picture that DPAR has drawn can be drawn again as well.
+    fn bring(&mut self, brought: Brought) -> Result<()> {
+        let Brought::File(name, bytes) = brought else { return self.look_at(LookAt::Brought(brought)) };
+        let drawn = Provenance::read(&bytes).and_then(|drawn| drawn.links.into_iter().next());
+        let Some(link) = drawn else { return self.look_at(LookAt::Brought(Brought::File(name, bytes))) };
+        self.model.needed()?;
+        let offers = vec![
+            ("Draw it again", Action::Link(link)),
+            ("Look at it as a picture", Action::Image(Brought::Drawn(name.clone(), bytes))),
+        ];
+        self.ui.offer_all(format!("{name} was drawn by DPAR and says how"), offers);
+        Ok(())
     }
 
     /// Starts to look at an image of a person's own.

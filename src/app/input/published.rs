@@ -186,7 +186,7 @@ impl App {
             device: f.device.clone(),
             renderer: f.renderer.to_owned(),
             model: f.hash.map(str::to_owned),
-            class: prompt::describe(f.class, f.config),
+            class: prompt::caption(f.class, f.config),
             seed: f.settings.seed,
             controls: f.controls.clone(),
             speed: f.settings.speed,

@@ -223,7 +223,7 @@ pub fn own(ui: &mut Ui, f: &Facts<'_>, out: &mut Vec<Action>) {
         }
         let all = f.keep.rows.len() >= grid && f.keep.columns.len() >= grid;
         let complete = egui::Button::new("Let the model draw the rest");
-        let about = format!("Draws what is dimmed, as {}", prompt::describe(f.class, f.config));
+        let about = format!("Draws what is dimmed, as {}", prompt::caption(f.class, f.config));
         if ui.add_enabled(f.ready && !all, complete).on_hover_text(about).clicked() {
             out.push(Action::Complete);
         }

@@ -74,7 +74,7 @@ impl App {
     }
 
     fn title(&self, slot: Slot, picture: &Picture, figures: &Figures) -> String {
-        let name = || prompt::describe(&picture.request.class, &self.model.config);
+        let name = || prompt::caption(&picture.request.class, &self.model.config);
         let name = match &picture.source {
             Source::Original => return "your image".to_owned(),
             _ if slot == Slot::Other => return format!("baseline: {} steps", picture.tokens.len()),

@@ -123,10 +123,11 @@ pub fn message(ui: &mut Ui, message: &Message, out: &mut Vec<Action>) {
         |ui| {
             ui.horizontal_wrapped(|ui| {
                 ui.label(egui::RichText::new(&message.text).color(ui.visuals().strong_text_color()));
-                if let Some((label, action)) = &message.offer
-                    && ui.button(*label).clicked()
-                {
-                    out.push(action.clone());
+                for (label, action) in &message.offers {
+                    if ui.button(*label).clicked() {
+                        // It is answered.
+                        out.extend([Action::Dismiss, action.clone()]);
+                    }
                 }
                 if ui.button("OK").on_hover_text("Put this away (Esc)").clicked() {
                     out.push(Action::Dismiss);

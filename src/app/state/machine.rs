@@ -43,9 +43,7 @@ pub fn adopt_device(cc: &eframe::CreationContext<'_>, launch: &Launch) -> Backen
     let gpu = Gpu::adopt(state.instance.clone(), state.adapter.clone(), state.device.clone(), state.queue.clone());
     if launch.device == DeviceChoice::Auto && gpu.is_software() {
         // It would compute on the same cores as the twins, four times as slowly, and paint there too.
-        let name = if gpu.info.name.is_empty() { "what it offers" } else { &gpu.info.name };
-        let why = format!("{name} is no real GPU and slower than the CPU ({} takes it)", platform::DEMAND_GPU);
-        return Backend::cpu(Some(why));
+        return Backend::cpu(Some(format!("{} ({} takes it)", gpu.is_no_match(), platform::DEMAND_GPU)));
     }
     Backend::adopt(gpu)
 }

@@ -2,11 +2,11 @@
 
 use crate::app::input::action::Action;
 
-/// A sentence in the message line, and what a button beside it does.
+/// A sentence in the message line, and what the buttons beside it do.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Message {
     /// The sentence.
     pub text: String,
-    /// The button's text and its action.
-    pub offer: Option<(&'static str, Action)>,
+    /// Each button's text and its action.
+    pub offers: Vec<(&'static str, Action)>,
 }

@@ -75,12 +75,17 @@ impl UiState {
 
     /// A sentence for the message line.
     pub fn say(&mut self, text: impl ToString) {
-        self.message = Some(Message { text: text.to_string(), offer: None });
+        self.message = Some(Message { text: text.to_string(), offers: Vec::new() });
     }
 
     /// The same, with something to do about it.
     pub fn offer(&mut self, text: impl ToString, button: &'static str, action: Action) {
-        self.message = Some(Message { text: text.to_string(), offer: Some((button, action)) });
+        self.offer_all(text, vec![(button, action)]);
+    }
+
+    /// The same, with several things.
+    pub fn offer_all(&mut self, text: impl ToString, offers: Vec<(&'static str, Action)>) {
+        self.message = Some(Message { text: text.to_string(), offers });
     }
 
     /// The token in the inspector.

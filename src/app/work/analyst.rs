@@ -167,7 +167,7 @@ impl LookAt {
     fn read(self) -> Result<Readable> {
         let crop = ([0.5, 0.5], 1.0);
         match self {
-            Self::Brought(Brought::File(name, bytes)) => {
+            Self::Brought(Brought::File(name, bytes) | Brought::Drawn(name, bytes)) => {
                 let image = Arc::new(read_picture(&bytes, &name)?);
                 Ok(Readable { name, image, crop })
             }

@@ -5,6 +5,7 @@ use eframe::egui::{self, Event};
 use crate::app::input::action::{Action, Brought};
 use crate::app::state::app::App;
 use crate::platform::{self, Task};
+use crate::run::link::Link;
 
 impl App {
     /// Files let go over the window; pictures and links that were pasted.
@@ -17,7 +18,7 @@ impl App {
         let typing = ctx.text_edit_focused();
         let asked = |event: &Event| match event {
             Event::PasteImage(image) => Some(Action::Image(Brought::Pixels(image.clone()))),
-            Event::Paste(text) if !typing && text.contains("seed=") => Some(Action::Link(text.clone())),
+            Event::Paste(text) if !typing && Link::is_meant(text) => Some(Action::Link(text.clone())),
             _ => None,
         };
         ctx.input(|i| i.events.iter().filter_map(asked).collect())

@@ -12,7 +12,7 @@ use crate::checkpoint::config::Generator;
 use crate::error::{Error, Result};
 use crate::platform::{self, Task};
 use crate::render::animation::Animation;
-use crate::render::{self, OverlayInput, png_bytes};
+use crate::render::{self, OverlayInput, Provenance, png_bytes, png_with};
 use crate::run::Preview;
 use crate::run::link::{self, Link, View};
 use crate::run::prompt;
@@ -57,8 +57,8 @@ impl App {
             decoder::finished(picture).ok_or_else(|| Error::Request("the picture is still being decoded".into()))?;
         let image = from_egui(&frame)?;
         Ok(match export {
-            Export::Picture => (format!("{stem}.png"), png_bytes(&image)?),
-            Export::Overlay => (format!("{stem}-patches.png"), png_bytes(&self.overlay(picture, &image)?)?),
+            Export::Picture => (format!("{stem}.png"), self.png(&image)?),
+            Export::Overlay => (format!("{stem}-patches.png"), self.png(&self.overlay(picture, &image)?)?),
             Export::Trace => {
                 let json = serde_json::to_vec(&self.trace(picture)).map_err(|e| Error::Internal(e.to_string()))?;
                 (format!("{stem}.trace.json"), json)
@@ -69,6 +69,14 @@ impl App {
                 (name, animation.finish()?)
             }
         })
+    }
+
+    /// A picture of the shown run as a file that says how it was drawn; of a person's own image, nothing.
+    fn png(&self, image: &image::RgbImage) -> Result<Vec<u8>> {
+        match self.link() {
+            Some(link) => png_with(image, &Provenance::new(link, self.model.hash().unwrap_or_default())),
+            None => png_bytes(image),
+        }
     }
 
     /// The run of the finished picture as an animation that is still to be encoded, frame by frame ([`App::animate`]).
@@ -107,7 +115,7 @@ impl App {
         match &picture.source {
             Source::Own(_) | Source::Original => "own".to_owned(),
             Source::Run | Source::Recorded => {
-                let name = prompt::describe(&picture.request.class, &self.model.config);
+                let name = prompt::caption(&picture.request.class, &self.model.config);
                 format!("{}-{}", file_name(&name), picture.request.seed)
             }
         }

@@ -165,7 +165,7 @@ pub fn copy_speed(gpu: &Gpu) -> Result<f64> {
             encoder.copy_buffer_to_buffer(&from, 0, &to, 0, BYTES);
         }
         gpu.queue.submit([encoder.finish()]);
-        gpu.device.poll(wgpu::PollType::wait_indefinitely())?;
+        gpu.wait()?;
         Ok(())
     })?;
     Ok(BYTES as f64 / 1e6 / ms)

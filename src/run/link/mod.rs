@@ -22,6 +22,7 @@
 //! A written link never relies on a model's defaults, which may change: it names every number. Only a link made by hand
 //! leaves some out. Floats are written in the shortest form that reads back as the same float.
 
+mod normal;
 mod parse;
 mod receive;
 #[cfg(test)]

@@ -1,10 +1,8 @@
 //! Reading links: whatever somebody pastes ends as a [`Link`] or as one sentence.
 
-use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use percent_encoding::percent_decode_str;
-
+use super::normal::{bad, decoded, fragment, quoted};
 use super::{Link, View};
 use crate::checkpoint::version::Version;
 use crate::controls::{CONTROLS, SomeControls};
@@ -13,52 +11,59 @@ use crate::run::prompt;
 
 /// The form of links that is read and written: the first, which says nothing of it. A later one says `v=2`.
 const VERSION: Version = Version(1);
-/// The longest link that is read, in bytes: several times what a picture of 4,096 given tokens needs.
-const MAX_BYTES: usize = 100_000;
+/// What a link can say besides the controls.
+const KEYS: [&str; 10] = ["gen", "v", "class", "seed", "changes", "given", "model", "sum", "view", "token"];
 /// Positions that any model can have (a grid of 64 x 64).
 const MAX_TOKENS: usize = 4096;
 
 impl Link {
-    /// Reads a whole address, its `#...` part, or what follows the `#`. Keys that are not known become
-    /// [`Link::warnings`]; a link without any key asks for a model's default picture.
+    /// Reads a whole address, its `#...` part, or what follows the `#`, also as mails and chats leave it. Keys that are not
+    /// known become [`Link::warnings`] and change nothing.
     ///
     /// # Errors
-    /// [`Error::Link`] for a value that cannot be used, naming its key, or an address without a `#` part.
+    /// [`Error::Link`] for a value that cannot be used, naming its key, an address without a `#` part, and what has not
+    /// one key of a link.
     pub fn parse(text: &str) -> Result<Self> {
         read(text).map_err(Error::Link)
     }
+
+    /// Whether a text is meant as a link: it has a key of one, whatever the values.
+    pub fn is_meant(text: &str) -> bool {
+        let Ok(fragment) = fragment(text) else { return false };
+        pairs(&fragment).any(|(key, value)| !value.is_empty() && is_known(&key))
+    }
 }
 
-/// The part of an address that is the link.
-fn fragment(text: &str) -> Result<Cow<'_, str>, String> {
-    let text = text.trim();
-    if text.len() > MAX_BYTES {
-        return Err(format!("the link is {} bytes long: links of this program have at most {MAX_BYTES}", text.len()));
-    }
-    let part = match text.split_once('#') {
-        Some((_, part)) => part,
-        None if text.contains("://") => {
-            return Err(format!("the link {} has no part after a #: copy the whole address", quoted(text)));
-        }
-        None => text.strip_prefix('?').unwrap_or(text),
-    };
-    // Some programs escape all of it, separators included.
-    let escaped = !part.contains('=') && part.to_ascii_lowercase().contains("%3d");
-    if escaped { decoded("link", part) } else { Ok(Cow::Borrowed(part)) }
+/// Keys in lower case, and what they are said to be.
+fn pairs(fragment: &str) -> impl Iterator<Item = (String, &str)> {
+    let pairs = fragment.split('&').filter(|pair| !pair.trim().is_empty());
+    pairs.map(|pair| {
+        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+        (key.trim().to_ascii_lowercase(), value)
+    })
+}
+
+fn is_known(key: &str) -> bool {
+    KEYS.contains(&key) || CONTROLS.iter().any(|control| control.link == key)
 }
 
 fn read(text: &str) -> Result<Link, String> {
     let fragment = fragment(text)?;
+    if !pairs(&fragment).any(|(key, _)| is_known(&key)) {
+        return Err(if fragment.trim().is_empty() {
+            "there is nothing in the link: it should be like #class=owl&seed=7".into()
+        } else {
+            format!("{} is no link of this program: one is like #class=owl&seed=7", quoted(&fragment))
+        });
+    }
     let mut link = Link::default();
     let mut seen = BTreeSet::new();
-    for pair in fragment.split('&').filter(|pair| !pair.trim().is_empty()) {
-        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let key = key.trim();
-        if !seen.insert(key) {
-            link.warnings.push(format!("the link says {} twice: the last one counts", quoted(key)));
+    for (key, value) in pairs(&fragment) {
+        if !seen.insert(key.clone()) {
+            link.warnings.push(format!("the link says {} twice: the last one counts", quoted(&key)));
         }
-        let value = decoded(key, value)?;
-        link.set(key, value.trim())?;
+        let value = decoded(&key, value)?;
+        link.set(&key, value.trim())?;
     }
     Ok(link)
 }
@@ -170,18 +175,4 @@ fn given(value: &str) -> Result<Vec<Option<u32>>, String> {
 
 fn whole(key: &str, value: &str) -> Result<u32, String> {
     value.parse().map_err(|_| bad(key, value, &format!("a whole number from 0 to {}", u32::MAX)))
-}
-
-fn decoded<'a>(key: &str, value: &'a str) -> Result<Cow<'a, str>, String> {
-    percent_decode_str(value).decode_utf8().map_err(|_| bad(key, value, "text in UTF-8, and is damaged"))
-}
-
-fn bad(key: &str, value: &str, wanted: &str) -> String {
-    format!("the link's {} is {}: it must be {wanted}", quoted(key), quoted(value))
-}
-
-/// Text of a stranger for a message: on one line, in quotes, not too long.
-fn quoted(text: &str) -> String {
-    let short: String = text.chars().take(40).collect();
-    format!("{short:?}{}", if short.len() < text.len() { "..." } else { "" })
 }

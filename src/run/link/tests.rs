@@ -128,10 +128,6 @@ fn a_link_names_every_number_and_reads_well() {
 #[test]
 fn links_made_by_hand_are_understood() {
     let config = built_in();
-    let defaults = Request::new(&config, Generator::Dpar, config.default_class(), 1);
-    for empty in ["", "#", "  ", "https://example.org/dpar/#", "?"] {
-        assert_eq!(parse(empty).request(&config).unwrap(), defaults, "{empty}");
-    }
     // A form's plus is a space where that is a name.
     for name in ["red apple", "cat face", "orange heart", "see-no-evil monkey"] {
         let link = parse(&format!("#class={}", name.replace(' ', "+")));
@@ -149,6 +145,81 @@ fn links_made_by_hand_are_understood() {
     // Without a model at hand a link is read as well, and judged later.
     let link = Link::parse("#class=zorse&t=1").unwrap();
     assert!(link.request(&config).unwrap_err().to_string().contains("nothing is called 'zorse'"));
+}
+
+/// What mails, chats and documents make of a link: `#class=red%20apple&seed=7&t=5` in all of them.
+#[test]
+fn links_are_read_as_people_bring_them() {
+    let config = built_in();
+    let apple = config.classes.iter().position(|name| name == "red apple").unwrap();
+    let mut expected = Request::new(&config, Generator::Dpar, apple, 7);
+    expected.controls.threshold = 5.0;
+    for text in [
+        // All of it escaped, once and twice, or the mark alone.
+        "https%3A%2F%2Fexample.org%2Fdpar%2F%23class%3Dred%2520apple%26seed%3D7%26t%3D5",
+        "https%253A%252F%252Fexample.org%252F%2523class%253Dred%252520apple%2526seed%253D7%2526t%253D5",
+        "https://example.org/dpar/%23class=red%20apple&seed=7&t=5",
+        "#class%3Dred%20apple%26seed%3D7%26t%3D5",
+        // HTML, also twice.
+        "https://example.org/#class=red%20apple&amp;seed=7&amp;t=5",
+        "#class=red%20apple&amp;amp;seed=7&#38;t=5",
+        "class=red%20apple&#38;seed=7&#x26;t=5",
+        "<a href=\"https://example.org/#class=red%20apple&amp;seed=7&amp;t=5\">look</a>",
+        // Broken in the middle of a key, a value, an escape; quoted in a mail; as mails are stored.
+        "https://example.org/#class=red%20apple&se\ned=7&t=5",
+        "https://example.org/#class=red%20apple&seed=7&\r\n    t=5",
+        "> https://example.org/#class=red%2\n> 0apple&seed=7&t=5",
+        "https://example.org/#class=3Dred%20apple&se=\r\ned=3D7&t=3D5",
+        "https://example.org/#class=red%20apple\u{200B}&seed=7&t=5\u{AD}",
+        // In a sentence.
+        "<https://example.org/#class=red%20apple&seed=7&t=5>",
+        "(https://example.org/#class=red%20apple&seed=7&t=5).",
+        "\"#class=red%20apple&seed=7&t=5\",",
+        "\u{201C}https://example.org/#class=red%20apple&seed=7&t=5\u{201D}",
+        "[a picture](https://example.org/#class=red%20apple&seed=7&t=5)",
+        "`#class=red%20apple&seed=7&t=5`",
+        // Other programs' ways of writing addresses.
+        "https://example.org/#/class=red%20apple&seed=7&t=5",
+        "https://example.org/#!/?class=red%20apple&seed=7&t=5",
+        "https://example.org/?class=red%20apple&seed=7&t=5",
+        "https://example.org/#CLASS=red%20apple&Seed=7&T=5",
+        "https://example.org/#class=red%20apple&seed=7&t=5:~:text=apple",
+        "https://example.org/#seed=7&class=Red+Apple&t=5&",
+    ] {
+        let (request, notes) = Link::parse(text).and_then(|link| link.request_for(&config, "")).expect(text);
+        assert_eq!(request, expected, "{text}");
+        assert_eq!(notes, [""; 0], "{text}");
+        assert!(Link::is_meant(text), "{text}");
+    }
+    // What other programs add is named, and changes nothing.
+    let (request, notes) = parse("https://example.org/?utm_source=x#class=red%20apple&seed=7&t=5&fbclid=a")
+        .request_for(&config, "")
+        .unwrap();
+    assert_eq!((request, notes.len()), (expected, 1));
+    assert!(notes[0].contains("\"fbclid\""), "{notes:?}");
+    // Balanced brackets belong to it.
+    assert_eq!(Link::parse("#seed=1&class=face (1)").unwrap().class.as_deref(), Some("face (1)"));
+}
+
+#[test]
+fn what_is_no_link_is_refused_and_draws_nothing() {
+    for (text, says) in [
+        ("", "there is nothing in the link"),
+        ("#", "there is nothing in the link"),
+        ("https://example.org/dpar/#", "there is nothing in the link"),
+        ("https://example.org/dpar/", "no part after a #"),
+        ("https://example.org/dpar/?q=owl", "is no link of this program: one is like #class=owl&seed=7"),
+        ("owl", "\"owl\" is no link of this program"),
+        ("#sead=7", "\"sead=7\" is no link"),
+        ("https://example.org/#class=red%20apple&se...", "it was shortened on the way"),
+        ("https://example.org/#class=red%20apple&seed=7\u{2026}", "it was shortened on the way"),
+    ] {
+        let said = Link::parse(text).unwrap_err().to_string();
+        assert!(said.contains(says) && said.lines().count() == 1, "{text}: {said}");
+        assert!(!Link::is_meant(text) || text.contains("class="), "{text}");
+    }
+    assert!(Link::is_meant("#class=heart"), "also without a seed");
+    assert!(!Link::is_meant("the first class=\nwas good & cheap"));
 }
 
 #[test]

@@ -9,14 +9,14 @@
 //! test here. Beyond it a name may be written without its accents, apostrophes and hyphens, by its emoji, by its number,
 //! by an alias, or by a word that means nothing else ([`ModelConfig::aliases`], [`ModelConfig::keywords`]).
 
+mod names;
 mod nearest;
 mod search;
 mod words;
 
-use std::collections::HashMap;
-
+use names::Names;
 pub use search::Catalogue;
-use words::{fold, is_number, quoted, shortened};
+use words::{fold, is_number, quoted, shortened, tidy};
 pub use words::{fold_softly, weighted};
 
 use crate::checkpoint::config::ModelConfig;
@@ -49,7 +49,7 @@ pub fn resolve_nearest(prompt: &str, config: &ModelConfig) -> Result<(Mix, Vec<(
     let mix = read(prompt, &names, |name| {
         names.find(name).or_else(|e| {
             let near = nearest(name, config).filter(|_| !is_number(name)).ok_or(e)?;
-            replaced.push((shortened(name), config.class_name(near)));
+            replaced.push((shortened(&fold(name)), config.class_name(near)));
             Ok(near)
         })
     })?;
@@ -58,21 +58,20 @@ pub fn resolve_nearest(prompt: &str, config: &ModelConfig) -> Result<(Mix, Vec<(
 
 /// Whether a prompt is exactly a class's name, in any case and with any spaces.
 pub fn is_name(prompt: &str, config: &ModelConfig) -> bool {
-    let folded = fold(prompt);
-    config.classes.iter().any(|name| fold(name) == folded)
+    names::called(&fold(prompt), config).next().is_some()
 }
 
-/// Reads a prompt; `find` brings the class of a folded name.
+/// Reads a prompt; `find` brings the class of a name.
 fn read(prompt: &str, names: &Names<'_>, mut find: impl FnMut(&str) -> Result<usize>) -> Result<Mix> {
     if prompt.len() > MAX_BYTES {
         let bytes = prompt.len();
         return Err(Error::Request(format!("what to draw is {bytes} bytes long: at most {MAX_BYTES} are read")));
     }
-    if let Some(class) = names.exact(&fold(prompt)) {
-        return Ok(Mix::of(class));
+    if let Some(class) = names.exact(prompt) {
+        return Ok(Mix::of(class?));
     }
     let mut terms = Vec::new();
-    for term in prompt.split('+').map(fold) {
+    for term in prompt.split('+').map(tidy) {
         if term.is_empty() {
             return Err(Error::Request(format!("{} has nothing beside a '+'", quoted(prompt))));
         }
@@ -88,72 +87,28 @@ fn read(prompt: &str, names: &Names<'_>, mut find: impl FnMut(&str) -> Result<us
     Mix::new(terms).map_err(|_| Error::Request(format!("the weights of {} add up to nothing", quoted(prompt))))
 }
 
-/// What [`resolve`] reads as this mix, as short as it can be said.
+/// What [`resolve`] reads as this mix, as short as it can be said: names, and numbers where a name would be read as another
+/// thing.
 pub fn describe(mix: &Mix, config: &ModelConfig) -> String {
+    words(mix, |class| {
+        // In a mix a name with a '+' in it would be read as two.
+        let name = Some(names::spelled(class, config)).filter(|name| mix.single().is_some() || !name.contains('+'));
+        name.unwrap_or_else(|| names::number(class, config))
+    })
+}
+
+/// A mix for people to read: every class by its name, also where another is called so too.
+pub fn caption(mix: &Mix, config: &ModelConfig) -> String {
+    words(mix, |class| config.class_name(class))
+}
+
+fn words(mix: &Mix, name: impl Fn(usize) -> String) -> String {
     if let Some(class) = mix.single() {
-        return config.class_name(class);
+        return name(class);
     }
-    let term = |t: &Term| {
-        // A name with a '+' in it would be read as two.
-        let name = Some(config.class_name(t.class)).filter(|name| !name.contains('+'));
-        let name = name.unwrap_or_else(|| t.class.to_string());
-        // Rust writes floats without exponents and reads back what it wrote.
-        if t.weight == 1.0 { name } else { format!("{} {name}", t.weight) }
-    };
+    // Rust writes floats without exponents and reads back what it wrote.
+    let term = |t: &Term| if t.weight == 1.0 { name(t.class) } else { format!("{} {}", t.weight, name(t.class)) };
     mix.terms().iter().map(term).collect::<Vec<_>>().join(" + ")
-}
-
-/// What a model's classes are called.
-struct Names<'a> {
-    config: &'a ModelConfig,
-    /// Folded names; of equal ones the first counts.
-    exact: HashMap<String, usize>,
-}
-
-impl<'a> Names<'a> {
-    fn of(config: &'a ModelConfig) -> Self {
-        let exact = config.classes.iter().enumerate().rev().map(|(class, name)| (fold(name), class)).collect();
-        Self { config, exact }
-    }
-
-    fn exact(&self, folded: &str) -> Option<usize> {
-        self.exact.get(folded).copied()
-    }
-
-    fn find(&self, folded: &str) -> Result<usize> {
-        if let Some(class) = self.exact(folded) {
-            return Ok(class);
-        }
-        let count = self.config.num_classes();
-        if is_number(folded) {
-            let class = folded.parse::<usize>().ok().filter(|class| *class < count);
-            let unknown = || format!("class {} does not exist: this model has 0 to {}", shortened(folded), count - 1);
-            return class.ok_or_else(|| Error::Request(unknown()));
-        }
-        if self.config.classes.is_empty() {
-            return Err(Error::Request(format!(
-                "nothing is called {}: this model names no classes, give a number from 0 to {}",
-                quoted(folded),
-                count - 1
-            )));
-        }
-        let catalogue = Catalogue::of(self.config);
-        if let Some(class) = catalogue.meant(folded) {
-            return Ok(class);
-        }
-        // What holds it in its name; where nothing does, what it is said of; then what is spelled like it.
-        let said_of = catalogue.by_keyword(folded).into_iter().map(|class| fold(&self.config.classes[class]));
-        let names: Vec<String> = self.config.classes.iter().map(|name| fold(name)).collect();
-        let (held, spelled) = nearest::names(folded, &names);
-        let mut near: Vec<String> = Vec::new();
-        let said_of = said_of.filter(|_| held.is_empty()).collect::<Vec<_>>();
-        for name in held.into_iter().chain(said_of).chain(spelled) {
-            if near.len() < 3 && !near.contains(&name) {
-                near.push(name);
-            }
-        }
-        Err(Error::Request(format!("nothing is called {}; nearest: {}", quoted(folded), near.join(", "))))
-    }
 }
 
 /// The class whose name is spelled most like `text`. `None` where the model names no classes.

@@ -80,6 +80,67 @@ proptest! {
     }
 }
 
+/// Class names as people's models have them: ImageNet's cranes, names in two cases, none, padded, endless, all digits.
+fn awkward() -> ModelConfig {
+    let mut config = built_in();
+    (config.parents, config.emoji, config.aliases, config.keywords, config.featured) = Default::default();
+    let names = ["crane", "maillot", "Polish", "crane", "polish", "", "  padded  name ", "12", "a+b", "8", "3"];
+    let long = "x".repeat(201);
+    let names = names.into_iter().chain([long.as_str(), "2", "crane", "Owl\nbird"]).map(str::to_owned);
+    config.classes = names.collect();
+    let count = config.classes.len();
+    for model in [&mut config.dpar, &mut config.baseline] {
+        model.as_mut().unwrap().num_classes = count;
+    }
+    config
+}
+
+#[test]
+fn every_class_is_said_so_that_it_is_read_back() {
+    let config = awkward();
+    let said: Vec<String> = (0..config.num_classes()).map(|class| describe(&Mix::of(class), &config)).collect();
+    // "12" and "3" are names of the classes 7 and 10; so is "2" of 12, whose number is 7's name, and "8" of 9.
+    let expected = [
+        "0",
+        "maillot",
+        "Polish",
+        "03",
+        "polish",
+        "5",
+        "padded name",
+        "7",
+        "a+b",
+        "9",
+        "10",
+        "11",
+        "012",
+        "13",
+        "Owl bird",
+    ];
+    assert_eq!(said, expected);
+    for (class, said) in said.iter().enumerate() {
+        assert_eq!(resolve(said, &config).unwrap(), Mix::of(class), "{said}");
+        let mix = Mix::new(vec![(0.25, class).into(), (0.5, 1).into()]).unwrap();
+        let said = describe(&mix, &config);
+        assert_eq!(resolve(&said, &config).unwrap(), mix, "{said}");
+    }
+}
+
+#[test]
+fn a_name_of_several_classes_is_refused_with_their_numbers() {
+    let config = awkward();
+    for (prompt, says) in [
+        ("crane", "'crane' can mean the classes 0, 03 and 13: give one by its number"),
+        ("CRANE + maillot", "'CRANE' can mean the classes 0, 03 and 13"),
+        ("POLISH", "'POLISH' can mean the classes 02 and 4"),
+        ("3", "'3' can mean the classes 10 and 03"),
+    ] {
+        let said = resolve(prompt, &config).unwrap_err().to_string();
+        assert!(said.starts_with(says), "{prompt}: {said}");
+    }
+    assert_eq!(resolve("Polish", &config).unwrap(), Mix::of(2), "as it is written");
+}
+
 #[test]
 fn numbers_count_where_no_name_does() {
     let mut config = built_in();

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::config::Generator;
 use crate::checkpoint::config::ModelConfig;
+use crate::checkpoint::json;
 use crate::checkpoint::version::Version;
 use crate::controls::Controls;
 use crate::engine::state::CANDIDATES;
@@ -96,7 +97,7 @@ impl Run {
         Self {
             class: request.class.heaviest(),
             mix: Some(request.class.clone()).filter(|mix| mix.single().is_none()),
-            class_name: prompt::describe(&request.class, config),
+            class_name: prompt::caption(&request.class, config),
             baseline: request.generator == Generator::Baseline,
             seed: request.seed,
             controls: request.controls.clone(),
@@ -185,12 +186,21 @@ impl Trace {
     /// # Errors
     /// [`Error::Trace`] for broken JSON, or runs that the model cannot have drawn.
     pub fn parse(json: &[u8], file: &str, config: &ModelConfig) -> Result<Self> {
+        Ok(Self::read(json, file, config)?.0)
+    }
+
+    /// As [`Trace::parse`]; with it, a sentence for each key that nobody reads.
+    ///
+    /// # Errors
+    /// As [`Trace::parse`].
+    pub fn read(json: &[u8], file: &str, config: &ModelConfig) -> Result<(Self, Vec<String>)> {
         let bad = |problem: String| Error::Trace { file: file.to_owned(), problem };
-        Version::check(json, "a trace", VERSION).map_err(bad)?;
-        let trace: Self = serde_json::from_slice(json)
-            .map_err(|e| bad(format!("is not a trace ({e}); `dpar generate --trace` writes one")))?;
+        let text = json::text(json).map_err(bad)?;
+        Version::check(&text, "a trace", VERSION).map_err(bad)?;
+        let (trace, notes) = json::read::<Self>(&text, "a trace")
+            .map_err(|e| bad(format!("{e}; `dpar generate --trace` writes one")))?;
         trace.check(config).map_err(bad)?;
-        Ok(trace)
+        Ok((trace, notes.into_iter().map(|note| format!("{file}: {note}")).collect()))
     }
 
     /// What is wrong with it for this model, as the rest of a sentence that begins with its name.

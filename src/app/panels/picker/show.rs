@@ -18,7 +18,7 @@ const INSET: f32 = 22.0;
 
 /// The button that says what is drawn, and the list that it opens.
 pub fn show(ui: &mut Ui, f: &Facts<'_>, picker: &mut Picker, out: &mut Vec<Action>) {
-    let name = prompt::describe(f.class, f.config);
+    let name = prompt::caption(f.class, f.config);
     let button = ui.add(egui::Button::new(name).truncate()).on_hover_text("What to draw");
     let screen = ui.ctx().content_rect().size();
     let width = 352.0f32.min(screen.x - 28.0);
@@ -153,7 +153,7 @@ fn row(ui: &mut Ui, f: &Facts<'_>, picker: &Picker, n: usize, rect: Rect) -> Opt
             }
             return chosen;
         }
-        PickerRow::Typed(mix) => (prompt::describe(mix, f.config), 0.0, None),
+        PickerRow::Typed(mix) => (prompt::caption(mix, f.config), 0.0, None),
         PickerRow::Group(group) => (f.config.class_name(*group), INSET, Some(*group)),
         PickerRow::Any(group) => (format!("any {}", f.config.class_name(*group)), INSET, None),
         PickerRow::Thing(class) => (f.config.class_name(*class), INSET, Some(*class)),
