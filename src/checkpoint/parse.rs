@@ -164,7 +164,61 @@ fn check_vq(c: &VqConfig) -> std::result::Result<(), String> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    /// A way to damage a file.
+    #[derive(Clone, Debug)]
+    enum Damage {
+        Cut,
+        Byte(u8),
+        Number(i64),
+        Twice,
+    }
+
+    fn damage() -> impl Strategy<Value = Damage> {
+        prop_oneof![
+            Just(Damage::Cut),
+            any::<u8>().prop_map(Damage::Byte),
+            prop_oneof![any::<i64>(), -2i64..70].prop_map(Damage::Number),
+            Just(Damage::Twice),
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+
+        /// The small model's config, damaged: it is read or refused in one sentence, and what is read can be asked everything.
+        #[test]
+        fn no_damage_to_a_config_panics(all in prop::collection::vec((any::<prop::sample::Index>(), damage()), 1..4)) {
+            let mut bytes = include_bytes!("../../tests/fixtures/tiny/config.json").to_vec();
+            for (at, damage) in all {
+                let at = at.index(bytes.len());
+                match damage {
+                    Damage::Cut => bytes.truncate(at.max(1)),
+                    Damage::Byte(byte) => bytes[at] = byte,
+                    Damage::Number(number) => {
+                        // Of the numbers behind it the first.
+                        let Some(from) = bytes[at..].iter().position(u8::is_ascii_digit).map(|n| at + n) else { continue };
+                        let end = bytes[from..].iter().position(|b| !b.is_ascii_digit()).map_or(bytes.len(), |n| from + n);
+                        bytes.splice(from..end, number.to_string().into_bytes());
+                    }
+                    Damage::Twice => {
+                        let rest = bytes[at..].to_vec();
+                        bytes.extend(rest);
+                    }
+                }
+            }
+            match ModelConfig::read(&bytes, "config.json") {
+                Ok((config, notes)) => {
+                    prop_assert!(config.tokens() > 0 && config.image_size() > 0 && config.controls().check().is_ok());
+                    prop_assert!(notes.iter().all(|note| note.lines().count() == 1), "{:?}", notes);
+                }
+                Err(e) => prop_assert!(e.to_string().lines().count() == 1, "{}", e),
+            }
+        }
+    }
 
     const BUILT_IN: &[u8] = include_bytes!("../../assets/model/config.json");
 

@@ -111,3 +111,39 @@ fn a_trace_of_another_form_is_refused_by_name() {
     let said = Trace::parse(br#"{"version": 1, "shape": "broken"}"#, "t.json", &config).unwrap_err().to_string();
     assert!(said.contains("is not a trace"), "{said}");
 }
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(2000))]
+
+    /// A real trace with bytes changed, cut or doubled: it is read or refused in one sentence.
+    #[test]
+    fn no_damage_to_a_trace_panics(
+        changes in proptest::collection::vec((proptest::prelude::any::<proptest::sample::Index>(), proptest::prelude::any::<u8>()), 1..6),
+        cut in proptest::option::weighted(0.2, proptest::prelude::any::<proptest::sample::Index>()),
+    ) {
+        static REAL: std::sync::OnceLock<(ModelFiles, Vec<u8>)> = std::sync::OnceLock::new();
+        let (files, real) = REAL.get_or_init(|| {
+            let files = tiny();
+            let run = Run::detailed(&session(&files, Generator::Dpar, Mode::EntropyRowBoundary), &files.config);
+            let json = serde_json::to_vec(&Trace { model: files.hash.clone(), runs: vec![run] }).unwrap();
+            (files, json)
+        });
+        let mut bytes = real.clone();
+        for (at, byte) in changes {
+            // Digits half of the time: what still is JSON gets further.
+            let at = at.index(bytes.len());
+            bytes[at] = if byte < 128 && bytes[at].is_ascii_digit() { b'0' + byte % 10 } else { byte };
+        }
+        if let Some(cut) = cut {
+            bytes.truncate(cut.index(bytes.len()));
+        }
+        match Trace::read(&bytes, "t.json", &files.config) {
+            Ok((trace, _)) => {
+                for run in &trace.runs {
+                    proptest::prop_assert_eq!(run.tokens_detailed(8).len(), run.tokens.len());
+                }
+            }
+            Err(e) => proptest::prop_assert!(e.to_string().lines().count() == 1, "{}", e),
+        }
+    }
+}
