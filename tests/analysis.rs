@@ -28,7 +28,7 @@ fn a_picture_becomes_tokens_entropies_and_a_picture_again() {
     let drawn = block_on(tokenizer.decode_image(&run.tokens, f.files.config.grid())).unwrap();
     let mut png = std::io::Cursor::new(Vec::new());
     drawn.write_to(&mut png, image::ImageFormat::Png).unwrap();
-    let picture = square(&read_picture(png.get_ref(), "drawn.png").unwrap(), None, analyzer.side() as u32);
+    let picture = square(&read_picture(png.get_ref(), "drawn.png").unwrap().image, None, analyzer.side() as u32);
     assert_eq!(picture, drawn);
 
     let found = block_on(analyzer.analyse(&picture)).unwrap();

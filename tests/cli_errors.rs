@@ -286,7 +286,7 @@ fn pictures() {
         ("cut.png", "cut.png: is damaged or cut short"),
         ("head.png", "head.png: is damaged or cut short"),
         ("jpeg.jpg", "jpeg.jpg: is damaged or cut short"),
-        ("photo.tiff", "photo.tiff: is not a picture this program reads"),
+        ("photo.tiff", "photo.tiff: is a TIFF or a camera's raw picture, which is not read: convert it to PNG or JPEG"),
         ("wide.png", "wide.png: is 20000 x 4 pixels: at most 16384 a side"),
         ("vast.png", "vast.png: is 16000 x 16000 pixels"),
         ("absurd.png", "absurd.png: is too large to decode: at most 16384 a side"),
@@ -295,6 +295,11 @@ fn pictures() {
         refused(&dir, &[&["analyze", name, "--overlay", "o.png"], &place as &[_]].concat(), 2, says);
         generate(&dir, &["--complete", name, "--keep-rows", "2"], 2, says);
     }
+    // What is read in part is read, and said.
+    file("half.jpg", include_bytes!("fixtures/pictures/half-then-end-marker.jpg"));
+    let run = dpar(&dir).args(["analyze", "half.jpg", "--model", TINY, "--device", "cpu"]).assert().success();
+    let said = text(&run.get_output().stderr);
+    assert_eq!(said.trim(), "note: half.jpg: a part of the picture is missing: it is grey or blurred here");
     file("fine.png", &png);
     generate(&dir, &["--complete", "fine.png", "--keep-rows", "0"], 2, "--keep-rows 0 is out of range");
     generate(&dir, &["--complete", "fine.png", "--keep-rows", "9"], 2, "this model has 8 rows");

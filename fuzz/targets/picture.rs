@@ -6,7 +6,8 @@ use dpar_fuzz::accepted;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
-    let Some(picture) = accepted(read_picture(bytes, "picture")) else { return };
+    let Some(read) = accepted(read_picture(bytes, "picture")) else { return };
+    let picture = read.image;
     let (width, height) = (picture.width(), picture.height());
     assert!(width > 0 && height > 0, "a picture of nothing");
     // Megapixels take their time and cut nothing else.

@@ -17,7 +17,7 @@ use crate::checkpoint::ModelFiles;
 use crate::error::{Error, Result};
 use crate::model::pixels::rgb_to_tensor;
 use crate::model::{TokenModel, Tokenizer, entropies, read_f32};
-pub use picture::{Crop, MAX_BYTES, read_picture, square};
+pub use picture::{Crop, MAX_BYTES, PictureRead, read_picture, square};
 
 /// A picture as the models see it.
 #[derive(Clone, Debug)]

@@ -151,15 +151,16 @@ fn check_vq(c: &VqConfig) -> std::result::Result<(), String> {
     in_range("vq.norm_groups", c.norm_groups, 1, 1024)?;
     for &m in &c.ch_mult {
         in_range("vq.ch_mult", m, 1, 64)?;
-        if !(c.ch * m).is_multiple_of(c.norm_groups) {
-            return Err(format!(
-                "`vq` has {} channels, not a multiple of `vq.norm_groups` {}",
-                c.ch * m,
-                c.norm_groups
-            ));
-        }
+    }
+    if let Some(channels) = normed_channels(c).find(|channels| !channels.is_multiple_of(c.norm_groups)) {
+        return Err(format!("`vq` has {channels} channels, not a multiple of `vq.norm_groups` {}", c.norm_groups));
     }
     Ok(())
+}
+
+/// The channels that a GroupNorm of the tokenizer may see: those of every level, and the `ch` that the encoder begins with.
+fn normed_channels(c: &VqConfig) -> impl Iterator<Item = usize> {
+    std::iter::once(c.ch).chain(c.ch_mult.iter().map(|m| c.ch * m))
 }
 
 #[cfg(test)]
@@ -167,6 +168,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::checkpoint::vq_tensors;
 
     /// A way to damage a file.
     #[derive(Clone, Debug)]
@@ -237,6 +239,24 @@ mod tests {
         ] {
             let e = ModelConfig::parse(text.replacen(from, to, 1).as_bytes(), "x/config.json").unwrap_err().to_string();
             assert!(e.starts_with("x/config.json: ") && e.contains(says), "{from} -> {to}: {e}");
+        }
+    }
+    #[test]
+    fn the_channels_of_every_group_norm_are_checked() {
+        let text = String::from_utf8(BUILT_IN.to_vec()).unwrap();
+        // All levels are 8 wide; the first norm of the encoder sees the 4 channels of `conv_in`.
+        let narrow = text.replacen("\"ch\": 16", "\"ch\": 4", 1);
+        let narrow = narrow.replacen("\"ch_mult\": [1, 2, 4, 8]", "\"ch_mult\": [2, 2, 2, 2]", 1);
+        let e = ModelConfig::parse(narrow.as_bytes(), "x/config.json").unwrap_err().to_string();
+        assert_eq!(e, "x/config.json: `vq` has 4 channels, not a multiple of `vq.norm_groups` 8");
+
+        // Every norm there is, by the shapes that the checkpoint must have.
+        let vq = VqConfig { ch: 6, ch_mult: vec![3, 1, 5], ..ModelConfig::parse(BUILT_IN, "x").unwrap().vq };
+        let norms = vq_tensors(&vq).into_iter().filter(|(name, _)| name.contains("norm") && name.ends_with("weight"));
+        let norms: Vec<(String, usize)> = norms.map(|(name, shape)| (name, shape[0])).collect();
+        assert!(norms.len() > 20);
+        for (name, channels) in norms {
+            assert!(normed_channels(&vq).any(|c| c == channels), "{name} has {channels} channels");
         }
     }
 }

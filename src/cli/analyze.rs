@@ -22,7 +22,8 @@ use super::{picture, report};
 /// Which picture, and how its patches are cut.
 #[derive(Debug, Args)]
 pub struct AnalyzeArgs {
-    /// Picture (PNG, JPEG, WebP, GIF or BMP); its middle square is used
+    /// Picture (PNG, JPEG, WebP, GIF or BMP; at most 16384 pixels a side and 100 megapixels, a JPEG 400); its middle
+    /// square is used
     image: PathBuf,
     #[command(flatten)]
     patching: PatchArgs,

@@ -59,7 +59,8 @@ pub struct GenerateArgs {
     /// Draw with the fixed-length baseline (one step per token, no patches) instead of DPAR
     #[arg(long, conflicts_with = "PatchArgs")]
     baseline: bool,
-    /// Keep the first rows of this picture (PNG, JPEG, WebP, GIF or BMP) and draw the rest
+    /// Keep the first rows of this picture (PNG, JPEG, WebP, GIF or BMP; at most 16384 pixels a side and 100 megapixels,
+    /// a JPEG 400) and draw the rest
     #[arg(long, value_name = "IMAGE", requires = "keep_rows")]
     complete: Option<PathBuf>,
     /// How many rows of tokens --complete keeps

@@ -8,7 +8,9 @@ use dpar::analysis::{self, MAX_BYTES};
 use dpar::{Error, Result};
 use image::RgbImage;
 
-/// Reads a picture, cuts its middle square out and resizes it to `side` pixels.
+use super::output::note;
+
+/// Reads a picture, cuts its middle square out and resizes it to `side` pixels. Notes about it go to stderr.
 ///
 /// # Errors
 /// [`Error::Image`].
@@ -22,5 +24,7 @@ pub fn read_square(path: &Path, side: usize) -> Result<RgbImage> {
     let mut bytes = Vec::new();
     // Bounded, because a path can name something without an end. The decoder refuses what is longer for its size.
     File::open(path).and_then(|f| f.take(MAX_BYTES + 1).read_to_end(&mut bytes)).map_err(unreadable)?;
-    Ok(analysis::square(&analysis::read_picture(&bytes, &file)?, None, side as u32))
+    let read = analysis::read_picture(&bytes, &file)?;
+    read.notes.iter().for_each(|told| note(told));
+    Ok(analysis::square(&read.image, None, side as u32))
 }

@@ -259,7 +259,7 @@ impl ProgramBuilder<'_> {
     }
 
     pub(super) fn pack(&mut self, name: String, values: &[f32], cols: usize) -> Matrix {
-        let half = self.layout.precision == Precision::F16 && fits_f16(values);
+        let half = self.layout.precision == Precision::F16 && fits_f16(values, cols);
         let precision = if half { Precision::F16 } else { Precision::F32 };
         let chunks = pack(values, cols, precision, self.layout.binding_limit);
         let chunks = chunks.into_iter().map(|chunk| self.b.weights(name.clone(), chunk)).collect();

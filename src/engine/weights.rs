@@ -83,12 +83,17 @@ pub fn pack(values: &[f32], cols: usize, precision: Precision, limit: usize) -> 
     chunks
 }
 
-/// Whether a matrix keeps its meaning in f16: its largest value is within range (65504), and far enough above the
-/// smallest normal number (6e-5) that what f16 flushes or rounds coarsely is negligible beside it. Checkpoints in
-/// bf16 or f32 may hold either extreme.
-pub fn fits_f16(values: &[f32]) -> bool {
-    let largest = values.iter().fold(0.0f32, |m, v| m.max(v.abs()));
-    largest == 0.0 || (1.0 / 256.0..=65_504.0).contains(&largest)
+/// Whether a matrix, rows of `cols` values, keeps its meaning in f16. Each row is judged by itself, as each gives one
+/// number of the result: its largest value is within range (65504), and far enough above the smallest normal number
+/// (6e-5) that what f16 flushes or rounds coarsely is negligible beside it. Checkpoints in bf16 or f32 may hold either
+/// extreme; what was stored as f16 fits, however small.
+pub fn fits_f16(values: &[f32], cols: usize) -> bool {
+    values.chunks(cols.max(1)).all(|row| {
+        let largest = row.iter().fold(0.0f32, |m, v| m.max(v.abs()));
+        largest == 0.0
+            || (1.0 / 256.0..=65_504.0).contains(&largest)
+            || row.iter().all(|v| f16::from_f32(*v).to_f32() == *v)
+    })
 }
 
 #[cfg(test)]
@@ -97,8 +102,24 @@ mod tests {
 
     #[test]
     fn what_f16_cannot_hold_stays_f32() {
-        assert!(fits_f16(&[0.0, 0.0]) && fits_f16(&[1e-9, -0.3]) && fits_f16(&[65_504.0]));
-        assert!(!fits_f16(&[1e-9, 3e-8]) && !fits_f16(&[1.0, -7e4]));
+        assert!(fits_f16(&[0.0, 0.0], 2) && fits_f16(&[1e-9, -0.3], 2) && fits_f16(&[65_504.0], 1));
+        assert!(!fits_f16(&[1e-9, 3e-8], 2) && !fits_f16(&[1.0, -7e4], 2));
+    }
+
+    #[test]
+    fn rows_are_judged_one_by_one() {
+        // 7 rows of 1e-5, and one with an outlier: in f16 the 1e-5 would be subnormal, 0.3 % off (168 of 2^-24).
+        let mut values = vec![1e-5f32; 64];
+        values[63] = 1.0;
+        assert!((f16::from_f32(1e-5).to_f32() / 1e-5 - 1.0).abs() > 1e-3);
+        assert!(!fits_f16(&values, 8));
+        // As one row the 1e-5 are negligible beside the 1.0.
+        assert!(fits_f16(&values, 64));
+        // Empty rows, and small ones that f16 holds as they are, force nothing.
+        let mut values = vec![0.0; 24];
+        values[8..16].fill(f16::from_bits(3).to_f32());
+        values[20] = 0.5;
+        assert!(fits_f16(&values, 8));
     }
 
     #[test]

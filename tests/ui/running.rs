@@ -337,6 +337,16 @@ fn bad_input_is_said_and_harms_nothing() {
 }
 
 #[test]
+fn an_image_that_is_there_in_part_is_read_and_said() {
+    let mut app = tiny();
+    let half = include_bytes!("../fixtures/pictures/half-then-end-marker.jpg").to_vec();
+    act(&mut app, Action::Image(Brought::File("half.jpg".into(), half)));
+    let state = until(&mut app, "half an image is read", |s| s.message.is_some());
+    assert!(state.message.unwrap().starts_with("half.jpg: a part of the picture is missing"));
+    assert!(!state.ids.is_empty());
+}
+
+#[test]
 fn a_link_or_a_model_that_is_wrong_is_said_at_the_start() {
     let launch = Launch { model: Some(TINY.into()), link: Some("#class=zebra&seed=1".into()), ..Launch::default() };
     let mut app = open(launch, Settings::default(), [1000.0, 700.0]);

@@ -174,6 +174,9 @@ impl App {
         original.frame(picture.tokens.len(), &own.square);
         (self.playback.main, self.playback.other) = (Some(picture), Some(original));
         self.ui.look_at_all();
+        if let Some(note) = &own.note {
+            self.ui.say(note);
+        }
         self.own.image = Some(own);
     }
 }

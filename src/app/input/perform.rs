@@ -80,7 +80,7 @@ impl App {
                 let own =
                     self.own.image.as_ref().ok_or_else(|| Error::Request("open an image of your own first".into()))?;
                 let (name, image) = (own.name.clone(), own.image.clone());
-                return self.look_at(LookAt::Again(Readable { name, image, crop: (center, zoom) }));
+                return self.look_at(LookAt::Again(Readable { name, image, crop: (center, zoom), note: None }));
             }
             Action::Keep(region) => self.own.keep = region,
             Action::Attend(attend) => self.ui.attend = attend,

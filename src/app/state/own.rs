@@ -39,6 +39,8 @@ pub struct Own {
     pub square: Arc<RgbImage>,
     /// What they make of it.
     pub analysis: Arc<Analysis>,
+    /// What there is to know about its file, when that has just been read.
+    pub note: Option<String>,
 }
 
 /// A person's image, where one is looked at.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use image::DynamicImage;
 use web_time::Instant;
 
-use crate::analysis::{Analyzer, Crop, read_picture, square};
+use crate::analysis::{Analyzer, Crop, PictureRead, read_picture, square};
 use crate::app::input::action::Brought;
 use crate::app::state::own::Own;
 use crate::app::state::picture::Picture;
@@ -49,6 +49,8 @@ pub struct Readable {
     pub image: Arc<DynamicImage>,
     /// Centre and zoom.
     pub crop: ([f32; 2], f32),
+    /// What there is to know about its file, when that has just been read.
+    pub note: Option<String>,
 }
 
 /// What to look at.
@@ -142,11 +144,11 @@ impl Analyst {
         };
         let wake = wake.clone();
         let work = async move || {
-            let Readable { name, image, crop } = what.read()?;
+            let Readable { name, image, crop, note } = what.read()?;
             let part = Crop::around(image.width(), image.height(), crop.0, crop.1);
             let square = Arc::new(square(&image, Some(part), analyzer.side() as u32));
             let analysis = Arc::new(analyzer.analyse(&square).await?);
-            Ok(Own { name, image, crop, square, analysis })
+            Ok(Own { name, image, crop, square, analysis, note })
         };
         self.own = Some(Task::spawn(move || wake(), work));
         Ok(())
@@ -168,8 +170,9 @@ impl LookAt {
         let crop = ([0.5, 0.5], 1.0);
         match self {
             Self::Brought(Brought::File(name, bytes) | Brought::Drawn(name, bytes)) => {
-                let image = Arc::new(read_picture(&bytes, &name)?);
-                Ok(Readable { name, image, crop })
+                let PictureRead { image, notes } = read_picture(&bytes, &name)?;
+                let note = (!notes.is_empty()).then(|| notes.join("; "));
+                Ok(Readable { name, image: Arc::new(image), crop, note })
             }
             Self::Brought(Brought::Pixels(image)) => {
                 let rgba = image.pixels.iter().flat_map(|p| p.to_srgba_unmultiplied()).collect();
@@ -177,7 +180,7 @@ impl LookAt {
                 let image = image::RgbaImage::from_raw(width, height, rgba).filter(|i| i.width() * i.height() > 0);
                 let bad = || Error::Image { file: "clipboard".into(), problem: "holds no picture".into() };
                 let image = Arc::new(DynamicImage::ImageRgba8(image.ok_or_else(bad)?));
-                Ok(Readable { name: "from the clipboard".to_owned(), image, crop })
+                Ok(Readable { name: "from the clipboard".to_owned(), image, crop, note: None })
             }
             Self::Again(readable) => Ok(readable),
         }
