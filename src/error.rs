@@ -79,22 +79,24 @@ pub enum Error {
 
 /// Text as it may be put before a person, whoever has written it: on one line, with nothing in it that a terminal obeys.
 pub fn plain(text: &str) -> Cow<'_, str> {
-    let strange = |c: char| {
-        c.is_control() || matches!(c, '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
     let text = text.trim_end();
-    if !text.contains(strange) {
+    if !text.contains(is_strange) {
         return Cow::Borrowed(text);
     }
     let mut plain = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
             '\n' | '\r' | '\t' => plain.push(' '),
-            c if strange(c) => plain.extend(c.escape_unicode()),
+            c if is_strange(c) => plain.extend(c.escape_unicode()),
             c => plain.push(c),
         }
     }
     Cow::Owned(plain)
+}
+
+/// Whether a terminal may obey a character instead of showing it, or show others in another order for it.
+pub fn is_strange(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 impl Error {

@@ -86,6 +86,7 @@ fn every_setting_reaches_the_run() {
         "--top-k=9",
         "--top-p=0.5",
         "--trace=t.json",
+        "--out=p.png",
     ];
     generate(&dir, "cpu", &all);
     let run = trace(&dir, "t.json").runs.remove(0);
@@ -95,13 +96,13 @@ fn every_setting_reaches_the_run() {
     assert!(run.starts.iter().enumerate().all(|(i, start)| *start == i.is_multiple_of(3)));
 
     // Everything is above a threshold of -1, nothing above 100: the extremes of the patch rule.
-    let every = generate(&dir, "cpu", &["--threshold", "-1"]);
+    let every = generate(&dir, "cpu", &["--threshold", "-1", "--out", "p.png"]);
     assert_eq!(every["patches"], 64);
-    let rows = generate(&dir, "cpu", &["--threshold", "100", "--p-max", "0"]);
+    let rows = generate(&dir, "cpu", &["--threshold", "100", "--p-max", "0", "--out", "p.png"]);
     assert_eq!(rows["patches"], 9);
-    assert_eq!(size(&dir, "dpar.png"), (16, 16));
-    generate(&dir, "cpu", &["--scale", "5"]);
-    assert_eq!(size(&dir, "dpar.png"), (80, 80));
+    assert_eq!(size(&dir, "p.png"), (16, 16));
+    generate(&dir, "cpu", &["--scale", "5", "--out", "p.png"]);
+    assert_eq!(size(&dir, "p.png"), (80, 80));
 }
 
 #[test]
@@ -131,7 +132,7 @@ fn links_draw_the_same_picture() {
     assert!(notes.contains(&format!("sum {sum}, the sender's 00000000")) && notes.contains("CPU"), "{notes}");
 
     // Several pictures begin at the link's seed; a completion's link says nothing of somebody's image: the trace does.
-    let several = generate(&dir, "cpu", &["--link", link, "--count", "2"]);
+    let several = generate(&dir, "cpu", &["--link", link, "--count", "2", "--out", "e.png"]);
     assert_eq!(several["seeds"], serde_json::json!([7, 8]));
     let kept =
         generate(&dir, "cpu", &["--complete", "a.png", "--keep-rows", "3", "--out", "c.png", "--trace", "c.json"]);
@@ -217,14 +218,18 @@ fn completion_keeps_its_rows_and_agrees_with_the_analysis() {
         let tokens: Vec<u32> = serde_json::from_value(found["tokens"].clone()).unwrap();
 
         let keep = ["--complete", "given.png", "--keep-rows", "3", "--trace", "t.json", "--overlay", "o.png"];
-        generate(&dir, device, &keep);
+        generate(&dir, device, &[&keep[..], &["--out", "c.png"]].concat());
         let run = trace(&dir, "t.json").runs.remove(0);
         assert_eq!(run.tokens[..24], tokens[..24], "{device}");
         assert_eq!(run.forced, tokens[..24].iter().map(|t| Some(*t)).collect::<Vec<_>>());
         ok(&dir, &["replay", "t.json", "--model", TINY, "--device", device]);
 
         // All rows kept: the token loop reads what the parallel pass read, and must find the same entropies.
-        generate(&dir, device, &["--complete", "given.png", "--keep-rows", "8", "--trace", "all.json"]);
+        generate(
+            &dir,
+            device,
+            &["--complete", "given.png", "--keep-rows", "8", "--trace", "all.json", "--out", "c.png"],
+        );
         let run = trace(&dir, "all.json").runs.remove(0);
         assert_eq!(run.tokens, tokens);
         let entropies: Vec<f32> = serde_json::from_value(found["entropies"].clone()).unwrap();
@@ -303,8 +308,12 @@ fn a_mix_is_drawn_by_both_models_and_its_link_and_trace_draw_it_again() {
     let dir = tempdir().unwrap();
     let cpu = ["--device", "cpu"];
     for model in [&[][..], &["--baseline"]] {
-        let args =
-            [&["generate", "--class", "2 \u{1F989} + red apple", "--trace", "t.json", "--json"], model, &cpu].concat();
+        let args = [
+            &["generate", "--class", "2 \u{1F989} + red apple", "-o", "dpar.png", "--trace", "t.json", "--json"],
+            model,
+            &cpu,
+        ]
+        .concat();
         let report: Value = serde_json::from_str(&ok(&dir, &args)).unwrap();
         assert_eq!(
             (&report["class_name"], &report["mix"]),

@@ -69,8 +69,8 @@ fn numbers() {
         (&["--mode", "often"], "possible values: token, static, entropy, entropy_row_boundary"),
         (&["--count", "0"], "0 is not in 1..=1024"),
         (&["--count", "1025"], "1025 is not in 1..=1024"),
-        (&["--seed", "4294967296"], "is not in 0..=4294967295"),
-        (&["--seed", "-1"], "-1 is not in 0..=4294967295"),
+        (&["--seed", "4294967296"], "must be a whole number from 0 to 4294967295, or random"),
+        (&["--seed", "-1"], "must be a whole number from 0 to 4294967295, or random"),
         (&["--scale", "0"], "0 is not in 1..=64"),
     ] {
         generate(&dir, args, 2, says);
@@ -137,7 +137,7 @@ fn outputs() {
     generate(&dir, &["--trace", "missing/t.json"], 1, "its folder does not exist");
     generate(&dir, &["--out", "a.png", "--overlay", "a.png"], 2, "a.png is named twice");
     generate(&dir, &["--out", "a.png", "--trace", "./a.png"], 2, "./a.png is named twice");
-    generate(&dir, &["--complete", "./dpar.png", "--keep-rows", "2"], 2, "dpar.png is named twice");
+    generate(&dir, &["--complete", "old.png", "--keep-rows", "2", "--out", "./old.png"], 2, "old.png is named twice");
     generate(&dir, &["--out", ""], 2, "a value is required for '--out <FILE>'");
     // A refusal leaves what was there.
     generate(&dir, &["--out", "old.png", "--threshold", "nan"], 2, "threshold");

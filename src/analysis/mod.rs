@@ -19,6 +19,10 @@ use crate::model::pixels::rgb_to_tensor;
 use crate::model::{TokenModel, Tokenizer, entropies, read_f32};
 pub use picture::{Crop, MAX_BYTES, PictureRead, read_picture, square};
 
+/// What picture files that are read are called, in lower case (`jfif` is what browsers make of a JPEG): for dialogs and
+/// folders. What is in a file is known from its content.
+pub const PICTURE_ENDINGS: [&str; 7] = ["png", "jpg", "jpeg", "jfif", "webp", "gif", "bmp"];
+
 /// A picture as the models see it.
 #[derive(Clone, Debug)]
 pub struct Analysis {

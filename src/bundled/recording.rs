@@ -20,6 +20,8 @@ use crate::run::{Preview, fill_undrawn};
 
 /// The file of everything but pixels.
 pub const JSON: &str = "recording.json";
+/// All files that a recording may have.
+pub const FILES: [&str; 3] = [JSON, "dpar.png", "baseline.png"];
 /// Partial pictures in a row of a sheet.
 const COLUMNS: u32 = 8;
 

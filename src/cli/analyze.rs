@@ -1,67 +1,60 @@
 //! `dpar analyze`: what the models make of one of your own pictures. Nothing is drawn.
 
-use std::path::PathBuf;
+mod found;
+mod several;
 
-use anyhow::Result;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, bail};
 use clap::Args;
-use dpar::analysis::{self, Analyzer};
+use dpar::Error;
+use dpar::checkpoint::ModelFiles;
 use dpar::controls::Controls;
-use dpar::patching::{PatchRule, Patches};
-use dpar::platform;
-use dpar::render::{self, OverlayInput};
-use image::RgbImage;
-use pollster::block_on;
-use serde::Serialize;
 
 use super::args::{PatchArgs, PlaceArgs};
+use super::files::{
+    OutputFiles, beside, check_json, check_outputs, check_png, free_name, input_name, is_picture_name, is_stdin,
+    is_stdout, output_name,
+};
 use super::json::to_json;
-use super::output::{Card, check_outputs, check_png, say};
+use super::output::{Card, print, say};
 use super::studio::{Studio, load_model, open_backend, tokenizer_place};
 use super::{picture, report};
+use found::{Analyst, Found};
+use several::Overlays;
 
-/// Which picture, and how its patches are cut.
+/// Stands for the file name that is made from the picture's.
+const BESIDE_IMAGE: &str = "<IMAGE>";
+
+const EXAMPLES: &str = "\
+Examples:
+  dpar analyze photo.jpg --overlay
+  dpar analyze photo.jpg --threshold 4 --overlay patches.png --out tokens.json
+  dpar analyze *.jpg --out overlays > patches.csv
+  dpar analyze photos --json";
+
+/// Which pictures, and how their patches are cut.
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub struct AnalyzeArgs {
-    /// Picture (PNG, JPEG, WebP, GIF or BMP; at most 16384 pixels a side and 100 megapixels, a JPEG 400); its middle
-    /// square is used
-    image: PathBuf,
+    /// Picture (PNG, JPEG, WebP, GIF or BMP, at most 16384 pixels a side and 100 megapixels, a JPEG 400; - is standard input);
+    /// its middle square is used. Of several, or of a folder, every picture gets a row of CSV
+    #[arg(required = true, value_name = "IMAGE")]
+    images: Vec<PathBuf>,
     #[command(flatten)]
     patching: PatchArgs,
-    /// Write the picture as the tokenizer gives it back, with its patches and entropies (PNG)
-    #[arg(long, help_heading = "Output", value_name = "FILE")]
+    /// Write the picture as the tokenizer gives it back, with its patches and entropies (PNG; - is standard output; without
+    /// FILE: IMAGE-overlay.png, beside each picture where there are several)
+    #[arg(long, help_heading = "Output", value_name = "FILE", num_args = 0..=1, default_missing_value = BESIDE_IMAGE)]
     overlay: Option<PathBuf>,
-    /// Write tokens, entropies and patches (JSON)
-    #[arg(long, help_heading = "Output", value_name = "FILE")]
+    /// Write tokens, entropies and patches (JSON; - is standard output); of several pictures: the folder of their overlays
+    #[arg(short, long, help_heading = "Output", value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Print the JSON instead of the summary
+    /// Print the JSON instead of the summary; of several pictures a line of JSON each instead of CSV
     #[arg(long, help_heading = "Output")]
     json: bool,
     #[command(flatten)]
     place: PlaceArgs,
-}
-
-/// What is found out about a picture.
-#[derive(Debug, Serialize)]
-struct AnalysisReport {
-    image: String,
-    model_hash: String,
-    adapter: String,
-    rule: PatchRule,
-    /// x_i. (T)
-    tokens: Vec<u32>,
-    /// e_i in nats. (T)
-    entropies: Vec<f32>,
-    /// Whether token i starts a patch. (T)
-    starts: Vec<bool>,
-    /// Tokens of every patch. (M)
-    lengths: Vec<usize>,
-    patches: usize,
-    average_patch_length: f32,
-    mean_entropy: f64,
-    /// Of the reconstruction; null where it is perfect.
-    psnr_db: Option<f64>,
-    /// Of the reconstruction, in levels of 0..255.
-    mean_abs_error: f64,
 }
 
 /// Analyses and reports.
@@ -69,85 +62,111 @@ struct AnalysisReport {
 /// # Errors
 /// Any [`dpar::Error`].
 pub fn run(args: &AnalyzeArgs) -> Result<()> {
-    args.overlay.as_deref().map_or(Ok(()), check_png)?;
-    let outputs: Vec<_> = args.overlay.iter().chain(&args.out).map(PathBuf::as_path).collect();
-    check_outputs(&outputs, Some(&args.image))?;
+    if several_are_meant(args) { many(args) } else { one(args) }
+}
+
+/// Whether rows are wanted: also of a pattern that happens to fit one picture, where --out is a folder.
+fn several_are_meant(args: &AnalyzeArgs) -> bool {
+    let folder = |path: &Path| path.is_dir() || path.as_os_str().to_string_lossy().ends_with('/');
+    args.images.len() > 1 || args.images.iter().any(|path| path.is_dir()) || args.out.as_deref().is_some_and(folder)
+}
+
+fn many(args: &AnalyzeArgs) -> Result<()> {
+    let pictures = several::pictures(&args.images);
+    if let [Err(_)] = pictures[..] {
+        pictures.into_iter().collect::<dpar::Result<Vec<_>>>()?;
+        return Ok(());
+    }
+    let overlays = match (&args.overlay, &args.out) {
+        (Some(file), _) if file.as_os_str() != BESIDE_IMAGE => {
+            let file = file.display();
+            bail!(Error::Request(format!(
+                "--overlay {file} is one file for several pictures: name a folder with --out"
+            )));
+        }
+        (_, Some(folder)) if is_stdout(folder) || is_file_name(folder) => {
+            let file = folder.display();
+            bail!(Error::Request(format!(
+                "--out {file} is one file for several pictures: name a folder, which gets their overlays, and send the \
+                 rows from standard output to a file"
+            )));
+        }
+        (_, Some(folder)) if folder.exists() && !folder.is_dir() => {
+            let problem = "it is a file, the overlays of several pictures need a folder".to_owned();
+            bail!(Error::Output { file: folder.display().to_string(), problem });
+        }
+        (_, Some(folder)) => Overlays::Folder(folder.clone()),
+        (Some(_), None) => Overlays::Beside,
+        (None, None) => Overlays::None,
+    };
+    let (files, controls) = model(args)?;
+    let analyst = Analyst::new(Studio::new(files, open_backend(&args.place)?)?, controls)?;
+    several::run(&analyst, pictures, &overlays, args.json)
+}
+
+/// Whether a path that is not there is called as files are.
+fn is_file_name(path: &Path) -> bool {
+    let data = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("json") || e.eq_ignore_ascii_case("csv"));
+    (data || is_picture_name(path)) && !path.is_dir()
+}
+
+fn model(args: &AnalyzeArgs) -> Result<(ModelFiles, Controls)> {
     let files = load_model(args.place.model.as_deref())?;
     let mut controls = files.config.controls();
     args.patching.0.apply(&mut controls);
     controls.check()?;
-    let image = picture::read_square(&args.image, files.config.image_size())?;
-    let studio = Studio::new(files, open_backend(&args.place)?)?;
+    Ok((files, controls))
+}
 
-    let device = studio.backend.tensor_device()?;
-    let found = block_on(Analyzer::new(&studio.files, studio.tokenizer.clone(), &device)?.analyse(&image));
-    studio.check_device()?;
-    let found = found?;
-    let rule = controls.rule(studio.files.config.grid());
-    let patches = rule.patches(&found.entropies);
-    let analysis = report_of(args, &studio, (rule, &patches), &found);
-
-    if let Some(path) = &args.overlay {
-        platform::write_atomic(
+fn one(args: &AnalyzeArgs) -> Result<()> {
+    let [image] = &args.images[..] else { bail!(Error::Internal("one picture was expected".into())) };
+    let overlay = args.overlay.as_deref().map(|path| named(path, image));
+    overlay.as_deref().map_or(Ok(()), check_png)?;
+    if let Some(path) = &args.out {
+        let file = path.display();
+        check_json(
             path,
-            &render::png_bytes(&overlay(&studio, &analysis, &patches, &found.reconstruction)?)?,
+            &format!("the picture with its patches is --overlay {file}; choose a name that ends in .json"),
         )?;
     }
+    let outputs: Vec<&Path> = overlay.iter().chain(&args.out).map(PathBuf::as_path).collect();
+    check_outputs(&outputs, Some(image), args.json)?;
+    let (files, controls) = model(args)?;
+    let square = picture::read_square(image, files.config.image_size())?;
+    let analyst = Analyst::new(Studio::new(files, open_backend(&args.place)?)?, controls)?;
+    let found = analyst.analyse(input_name(image), &square)?;
+
+    let mut files = OutputFiles::default();
+    if let Some(path) = &overlay {
+        files.add(path, analyst.overlay(&found)?)?;
+    }
     if let Some(path) = &args.out {
-        platform::write_atomic(path, (to_json(&analysis)? + "\n").as_bytes())?;
+        files.add(path, (to_json(&found.report)? + "\n").into_bytes())?;
     }
-    say(&if args.json { to_json(&analysis)? } else { summary(args, &studio, &analysis, &controls) })?;
-    Ok(())
-}
-
-fn report_of(
-    args: &AnalyzeArgs,
-    studio: &Studio,
-    (rule, patches): (PatchRule, &Patches),
-    found: &analysis::Analysis,
-) -> AnalysisReport {
-    let entropies = &found.entropies;
-    let sum: f64 = entropies.iter().copied().map(f64::from).sum();
-    AnalysisReport {
-        image: args.image.display().to_string(),
-        model_hash: studio.files.hash.clone(),
-        adapter: studio.backend.name(),
-        rule,
-        starts: patches.starts().to_vec(),
-        lengths: patches.list().iter().map(|p| p.len).collect(),
-        patches: patches.count(),
-        average_patch_length: patches.average_length(),
-        mean_entropy: sum / entropies.len().max(1) as f64,
-        psnr_db: found.psnr_db,
-        mean_abs_error: found.mean_abs_error,
-        tokens: found.codes.clone(),
-        entropies: entropies.clone(),
+    files.commit()?;
+    if args.json {
+        return Ok(print(&to_json(&found.report)?)?);
     }
+    Ok(say(&summary(&analyst, &found, overlay.as_deref(), args.out.as_deref()))?)
 }
 
-fn overlay(studio: &Studio, found: &AnalysisReport, patches: &Patches, decoded: &RgbImage) -> dpar::Result<RgbImage> {
-    let labels = [("picture", found.image.clone()), ("reconstruction", quality(found))];
-    render::overlay(&OverlayInput {
-        picture: decoded,
-        entropies: &found.entropies,
-        patches,
-        rule: &found.rule,
-        vocab: studio.files.config.vocab(),
-        labels: &labels,
-    })
+/// The overlay's name: after the picture's where it has none.
+fn named(overlay: &Path, image: &Path) -> PathBuf {
+    if overlay.as_os_str() != BESIDE_IMAGE {
+        return overlay.to_owned();
+    }
+    let image = if is_stdin(image) { Path::new("picture") } else { image };
+    free_name(&beside(image, "-overlay.png"), |name| vec![name.to_owned()])
 }
 
-fn quality(found: &AnalysisReport) -> String {
-    found.psnr_db.map_or_else(|| "perfect".to_owned(), |db| format!("PSNR {db:.1} dB"))
-}
-
-fn summary(args: &AnalyzeArgs, studio: &Studio, found: &AnalysisReport, controls: &Controls) -> String {
-    let config = &studio.files.config;
+fn summary(analyst: &Analyst, found: &Found, overlay: Option<&Path>, out: Option<&Path>) -> String {
+    let Analyst { studio, controls, .. } = analyst;
+    let (config, found) = (&studio.files.config, &found.report);
     let mut card = Card::default();
     let (side, grid) = (config.image_size(), config.grid());
     card.row("picture", format!("{}, its middle square at {side} x {side} pixels", found.image));
     let error = found.mean_abs_error;
-    card.row("reconstruction", format!("{}, {error:.1} of 255 levels off on average", quality(found)));
+    card.row("reconstruction", format!("{}, {error:.1} of 255 levels off on average", found.quality()));
     card.row("patching", report::patching(controls));
     card.row("tokens", format!("{} ({grid} x {grid})", found.tokens.len()));
     card.row("patches", format!("{}, {:.2} tokens each on average", found.patches, found.average_patch_length));
@@ -155,11 +174,11 @@ fn summary(args: &AnalyzeArgs, studio: &Studio, found: &AnalysisReport, controls
     card.row("entropy", format!("{:.2} nats on average, at most {most:.2} are possible", found.mean_entropy));
     card.row("models run on", tokenizer_place(&studio.backend));
     card.row("model", format!("{} ({})", studio.files.source, studio.files.hash));
-    if let Some(path) = &args.overlay {
-        card.row("wrote", format!("{} (reconstruction with patches and entropies)", path.display()));
+    if let Some(path) = overlay {
+        card.row("wrote", format!("{} (reconstruction with patches and entropies)", output_name(path)));
     }
-    if let Some(path) = &args.out {
-        card.row("wrote", format!("{} (JSON)", path.display()));
+    if let Some(path) = out {
+        card.row("wrote", format!("{} (JSON)", output_name(path)));
     }
     card.text()
 }

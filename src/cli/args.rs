@@ -1,12 +1,18 @@
 //! The flags that several commands share.
 
 use std::path::PathBuf;
+use std::sync::LazyLock;
 
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgGroup, ArgMatches, Args, Command, FromArgMatches, ValueEnum};
+use dpar::checkpoint::config::ModelConfig;
 use dpar::controls::{CONTROLS, Control, ControlGroup, SomeControls};
 use dpar::engine::backend::DeviceChoice;
 use dpar::patching::Mode;
+use dpar::{Error, Result, platform};
+
+/// The built-in model's, for the defaults that `--help` names. A model folder brings its own.
+static BUILT_IN: LazyLock<ModelConfig> = LazyLock::new(platform::built_in_config);
 
 /// Which model, and where it runs.
 #[derive(Clone, Debug, Args)]
@@ -38,6 +44,51 @@ impl From<Device> for DeviceChoice {
     }
 }
 
+/// `--seed`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seed {
+    Number(u32),
+    /// One that the operating system draws.
+    Random,
+}
+
+impl Seed {
+    /// Reads a flag.
+    ///
+    /// # Errors
+    /// What it must be instead.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        if text == "random" {
+            return Ok(Self::Random);
+        }
+        text.parse()
+            .map(Self::Number)
+            .map_err(|_| format!("it must be a whole number from 0 to {}, or random", u32::MAX))
+    }
+
+    /// The seed: whoever draws with it says it, so that a random one can be had again.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] where the operating system has no random numbers.
+    pub fn number(self) -> Result<u32> {
+        match self {
+            Self::Number(seed) => Ok(seed),
+            Self::Random => getrandom::u32().map_err(|e| Error::Internal(format!("there is no random seed ({e})"))),
+        }
+    }
+}
+
+/// What a command draws that nobody has told, for `--help`.
+pub fn default_class() -> String {
+    let config = &*BUILT_IN;
+    config.classes.get(config.default_class()).cloned().unwrap_or_default()
+}
+
+/// The threshold of the built-in model, for `--help`.
+pub fn default_threshold() -> f32 {
+    BUILT_IN.controls().threshold
+}
+
 /// The patch rule, where it differs from the model's own.
 #[derive(Clone, Debug, Default)]
 pub struct PatchArgs(pub SomeControls);
@@ -48,8 +99,9 @@ pub struct SamplingArgs(pub SomeControls);
 
 /// A flag for every control of a group, from the library's own table.
 fn flags(group: ControlGroup, name: &'static str, heading: &'static str, command: Command) -> Command {
+    let defaults = BUILT_IN.controls();
     let flag = |control: &'static Control| {
-        let help = format!("{} [default: the model's]", control.about);
+        let help = format!("{} [default: {}]", control.about, control.get(&defaults));
         let flag =
             Arg::new(control.name).long(control.flag).help(help).help_heading(heading).allow_negative_numbers(true);
         match control.value {
@@ -106,5 +158,13 @@ macro_rules! from_the_table {
     };
 }
 
-from_the_table!(PatchArgs, ControlGroup::Patching, "Patching");
-from_the_table!(SamplingArgs, ControlGroup::Sampling, "Sampling");
+from_the_table!(
+    PatchArgs,
+    ControlGroup::Patching,
+    "Patching (defaults of the built-in model; a --model folder has its own)"
+);
+from_the_table!(
+    SamplingArgs,
+    ControlGroup::Sampling,
+    "Sampling (defaults of the built-in model; a --model folder has its own)"
+);

@@ -1,5 +1,6 @@
 //! `dpar record`, `looks` and `thumbnails`: the pictures that the app shows before it has computed any.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
@@ -14,27 +15,28 @@ use dpar::run::request::Request;
 use dpar::{Error, platform};
 use pollster::block_on;
 
-use super::args::PlaceArgs;
+use super::args::{PlaceArgs, Seed, default_class};
+use super::files::{OutputFiles, check_outputs, check_png, free_name, input_name, is_stdout, output_name, read_input};
 use super::generate;
-use super::output::{Card, check_outputs, check_png, say};
+use super::output::{Card, say};
 use super::studio::{Studio, load_model, open_backend, progress};
 
 /// What to record.
 #[derive(Debug, Args)]
 pub struct RecordArgs {
-    /// What to draw, as `dpar generate --class` takes it [default: what the model draws best]
-    #[arg(long, value_name = "THING", allow_hyphen_values = true)]
+    #[arg(long, value_name = "THING", allow_hyphen_values = true, help = class_help())]
     class: Option<String>,
-    /// Seed
-    #[arg(long, value_name = "N", default_value_t = 1, allow_negative_numbers = true)]
-    seed: u32,
+    /// Seed, or `random`
+    #[arg(long, value_name = "N", default_value = "1", allow_negative_numbers = true, value_parser = Seed::parse)]
+    seed: Seed,
     /// Tokens between two partial pictures
     #[arg(long, value_name = "N", default_value_t = 8, allow_negative_numbers = true,
           value_parser = clap::value_parser!(u32).range(1..=4096))]
     every: u32,
-    /// Folder that gets recording.json, dpar.png and baseline.png
-    #[arg(long, value_name = "DIR", default_value = "recording")]
-    out: PathBuf,
+    /// Folder that gets recording.json, dpar.png and baseline.png [default: recording, or recording-2 and so on where that
+    /// is there already]
+    #[arg(short, long, value_name = "DIR")]
+    out: Option<PathBuf>,
     #[command(flatten)]
     place: PlaceArgs,
 }
@@ -42,9 +44,10 @@ pub struct RecordArgs {
 /// Where the looks go.
 #[derive(Debug, Args)]
 pub struct LooksArgs {
-    /// Sheet of what each code looks like (PNG)
-    #[arg(long, value_name = "FILE", default_value = "looks.png")]
-    out: PathBuf,
+    /// Sheet of what each code looks like (PNG; - is standard output) [default: looks.png, or looks-2.png and so on where
+    /// that is there already]
+    #[arg(short, long, value_name = "FILE")]
+    out: Option<PathBuf>,
     #[command(flatten)]
     place: PlaceArgs,
 }
@@ -52,18 +55,26 @@ pub struct LooksArgs {
 /// Which pictures.
 #[derive(Debug, Args)]
 pub struct ThumbnailsArgs {
-    /// Which classes and seeds (JSON, as this command writes it beside the sheet) [default: the things that the model
-    /// features, and its groups]
+    /// Which classes and seeds (JSON, as this command writes it beside the sheet; - is standard input) [default: the things
+    /// that the model features, and its groups]
     #[arg(long, value_name = "FILE", conflicts_with = "seed")]
     picks: Option<PathBuf>,
-    /// Seed of every picture
-    #[arg(long, value_name = "N", default_value_t = 1, allow_negative_numbers = true)]
-    seed: u32,
-    /// Sheet of the pictures (PNG); the list of what they show goes beside it (.json)
-    #[arg(long, value_name = "FILE", default_value = "thumbnails.png")]
-    out: PathBuf,
+    /// Seed of every picture, or `random`
+    #[arg(long, value_name = "N", default_value = "1", allow_negative_numbers = true, value_parser = Seed::parse)]
+    seed: Seed,
+    /// Sheet of the pictures (PNG); the list of what they show goes beside it (.json). Of -, standard output, there is no
+    /// list [default: thumbnails.png, or thumbnails-2.png and so on where that is there already]
+    #[arg(short, long, value_name = "FILE")]
+    out: Option<PathBuf>,
     #[command(flatten)]
     place: PlaceArgs,
+}
+
+fn class_help() -> String {
+    format!(
+        "What to draw, as `dpar generate --class` takes it [default: {}; of a --model folder what it draws best]",
+        default_class()
+    )
 }
 
 fn studio(place: &PlaceArgs) -> Result<Studio> {
@@ -75,14 +86,16 @@ fn studio(place: &PlaceArgs) -> Result<Studio> {
 /// # Errors
 /// Any [`dpar::Error`].
 pub fn record(args: &RecordArgs) -> Result<()> {
+    let unnamed = || free_name(Path::new("recording"), |name| vec![name.to_owned()]);
+    let out = args.out.clone().unwrap_or_else(unnamed);
+    check_folder(&out)?;
     let mut studio = studio(&args.place)?;
     let config = studio.files.config.clone();
     let class = generate::class(args.class.as_deref(), &config)?;
-    let folder = |e: std::io::Error| Error::Output { file: args.out.display().to_string(), problem: e.to_string() };
-    std::fs::create_dir_all(&args.out).map_err(folder)?;
+    let seed = args.seed.number()?;
     let bar = progress(2 * config.tokens());
     let mut draw = |generator| {
-        let run = studio.draw(Request::new(&config, generator, class.clone(), args.seed), &bar)?.run;
+        let run = studio.draw(Request::new(&config, generator, class.clone(), seed), &bar)?.run;
         let frames = recording::frames(&studio.tokenizer, &run.tokens, config.grid(), args.every as usize);
         Ok::<_, Error>(Recorded { frames: block_on(frames)?, run })
     };
@@ -94,15 +107,57 @@ pub fn record(args: &RecordArgs) -> Result<()> {
     let recording = Recording::new(&studio.files, dpar, baseline);
     let mut card = Card::default();
     card.row("class", prompt::caption(&class, &config));
-    card.row("seed", args.seed.to_string());
+    card.row("seed", seed.to_string());
     card.row("pictures", format!("one every {} tokens, {} a run", args.every, recording.dpar.frames.len()));
-    for (n, (name, bytes)) in recording.files()?.into_iter().enumerate() {
-        let path = args.out.join(name);
-        platform::write_atomic(&path, &bytes)?;
+    let files = recording.files()?;
+    for (n, (name, bytes)) in files.iter().enumerate() {
+        let path = out.join(name);
         card.row(if n == 0 { "wrote" } else { "" }, format!("{} ({} bytes)", path.display(), bytes.len()));
     }
+    write_folder(&out, files)?;
     say(&card.text())?;
     Ok(())
+}
+
+/// Refuses a folder that a recording could not be written into, before it is drawn.
+fn check_folder(out: &Path) -> dpar::Result<()> {
+    if is_stdout(out) {
+        let problem = "a recording is a folder of several files: --out cannot be standard output";
+        return Err(Error::Request(problem.into()));
+    }
+    if out.exists() && !out.is_dir() {
+        return Err(Error::Output {
+            file: out.display().to_string(),
+            problem: "it is a file, a folder is needed".into(),
+        });
+    }
+    if out.is_dir() {
+        return recording::FILES.iter().try_for_each(|name| platform::check_writable(&out.join(name)));
+    }
+    // It is made in the end; what its first new folder stands in is there.
+    let made = out.ancestors().take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists()).last();
+    let fits = made.map_or(Ok(()), platform::check_writable);
+    fits.map_err(|e| match e {
+        Error::Output { problem, .. } => Error::Output { file: out.display().to_string(), problem },
+        other => other,
+    })
+}
+
+/// Writes all files into a folder, or none.
+fn write_folder(out: &Path, files: Vec<(&'static str, Vec<u8>)>) -> dpar::Result<()> {
+    let made = !out.exists();
+    let unwritable = |e: std::io::Error| Error::Output { file: out.display().to_string(), problem: e.to_string() };
+    fs::create_dir_all(out).map_err(unwritable)?;
+    let mut outputs = OutputFiles::default();
+    let written = files
+        .into_iter()
+        .try_for_each(|(name, bytes)| outputs.add(&out.join(name), bytes))
+        .and_then(|()| outputs.commit());
+    if made && written.is_err() {
+        // Only where it is empty; the first error is the one that counts.
+        let _ = fs::remove_dir(out);
+    }
+    written
 }
 
 /// Decodes every code of the codebook.
@@ -110,11 +165,14 @@ pub fn record(args: &RecordArgs) -> Result<()> {
 /// # Errors
 /// Any [`dpar::Error`].
 pub fn looks(args: &LooksArgs) -> Result<()> {
-    check(&args.out)?;
+    let unnamed = || free_name(Path::new("looks.png"), |name| vec![name.to_owned()]);
+    let out = args.out.clone().unwrap_or_else(unnamed);
+    check_png(&out)?;
+    check_outputs(&[&out], None, false)?;
     let studio = studio(&args.place)?;
     let looks = block_on(TokenSwatches::compute(&studio.tokenizer, &studio.files.config))?;
     studio.check_device()?;
-    wrote(&args.out, &looks.sheet().png()?, &studio.files)
+    write(vec![(out, looks.sheet().png()?)], &studio.files)
 }
 
 /// Draws the pictures of a picker.
@@ -122,18 +180,21 @@ pub fn looks(args: &LooksArgs) -> Result<()> {
 /// # Errors
 /// Any [`dpar::Error`].
 pub fn thumbnails(args: &ThumbnailsArgs) -> Result<()> {
-    let list = args.out.with_extension("json");
-    check_png(&args.out)?;
-    check_outputs(&[&args.out, &list], None)?;
+    let list = |out: &Path| (!is_stdout(out)).then(|| out.with_extension("json"));
+    let all = |out: &Path| [out.to_owned()].into_iter().chain(list(out)).collect::<Vec<_>>();
+    let out = args.out.clone().unwrap_or_else(|| free_name(Path::new("thumbnails.png"), all));
+    check_png(&out)?;
+    let places = all(&out);
+    check_outputs(&places.iter().map(PathBuf::as_path).collect::<Vec<_>>(), None, false)?;
     let mut studio = studio(&args.place)?;
     let config = studio.files.config.clone();
     let picks = match &args.picks {
-        None => Picks::of(&config, args.seed),
+        None => Picks::of(&config, args.seed.number()?),
         Some(path) => {
-            let file = path.display().to_string();
+            let file = input_name(path);
             let unreadable =
                 |e: std::io::Error| Error::Image { file: file.clone(), problem: format!("cannot be read ({e})") };
-            Picks::parse(&std::fs::read(path).map_err(unreadable)?, &file, &config)?
+            Picks::parse(&read_input(path).map_err(unreadable)?, &file, &config)?
         }
     };
     let generator = if config.dpar.is_some() { Generator::Dpar } else { Generator::Baseline };
@@ -148,20 +209,22 @@ pub fn thumbnails(args: &ThumbnailsArgs) -> Result<()> {
     }
     bar.finish_and_clear();
     let thumbnails = Thumbnails::of(&pictures, &picks, &config)?;
-    platform::write_atomic(&list, &picks.json()?)?;
-    wrote(&args.out, &thumbnails.sheet().png()?, &studio.files)
+    let mut files = vec![(out.clone(), thumbnails.sheet().png()?)];
+    if let Some(list) = list(&out) {
+        files.push((list, picks.json()?));
+    }
+    write(files, &studio.files)
 }
 
-fn check(out: &Path) -> dpar::Result<()> {
-    check_png(out)?;
-    check_outputs(&[out], None)
-}
-
-fn wrote(path: &Path, bytes: &[u8], files: &ModelFiles) -> Result<()> {
-    platform::write_atomic(path, bytes)?;
+/// Writes all files or none, and says so.
+fn write(outputs: Vec<(PathBuf, Vec<u8>)>, files: &ModelFiles) -> Result<()> {
     let mut card = Card::default();
     card.row("model", format!("{} ({})", files.source, files.hash));
-    card.row("wrote", format!("{} ({} bytes)", path.display(), bytes.len()));
-    say(&card.text())?;
-    Ok(())
+    let mut set = OutputFiles::default();
+    for (n, (path, bytes)) in outputs.into_iter().enumerate() {
+        card.row(if n == 0 { "wrote" } else { "" }, format!("{} ({} bytes)", output_name(&path), bytes.len()));
+        set.add(&path, bytes)?;
+    }
+    set.commit()?;
+    Ok(say(&card.text())?)
 }

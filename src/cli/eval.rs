@@ -1,35 +1,36 @@
 //! `dpar eval`: the models measured on held-out pictures, and many samples for `training/evaluate.py score`.
 
-use std::fs;
+mod samples;
+
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::Args;
+use dpar::Error;
 use dpar::analysis::evaluation::{Evaluator, TokenSet};
 use dpar::checkpoint::config::Generator;
 use dpar::controls::Controls;
 use dpar::patching::Mode;
-use dpar::run::request::Request;
-use dpar::{Error, platform};
 use pollster::block_on;
-use safetensors::Dtype;
-use safetensors::tensor::{TensorView, serialize};
 use serde::Serialize;
 
-use super::args::{PatchArgs, PlaceArgs, SamplingArgs};
+use super::args::{PatchArgs, PlaceArgs, SamplingArgs, default_threshold};
+use super::files::{check_outputs, check_piped, input_name, is_stdout, read_input};
 use super::json::to_json;
-use super::output::{Card, check_outputs, say};
+use super::output::{Card, print};
 use super::report;
 use super::studio::{Studio, load_model, open_backend, progress};
+use samples::SampleJob;
 
 /// What to measure, or to draw.
 #[derive(Debug, Args)]
 pub struct EvalArgs {
-    /// Held-out pictures: a safetensors file with `tokens` (N, T) and `classes` (N) (training/encode.py validation)
+    /// Held-out pictures: a safetensors file with `tokens` (N, T) and `classes` (N) (training/encode.py validation; - is
+    /// standard input)
     tokens: PathBuf,
-    /// Measure DPAR at each of these thresholds, in nats [default: the model's]
     #[arg(
         long,
+        help = thresholds_help(),
         value_name = "NATS,..",
         value_delimiter = ',',
         allow_negative_numbers = true,
@@ -47,16 +48,19 @@ pub struct EvalArgs {
     #[arg(long, help_heading = "Samples", value_name = "I/N", requires = "sample", value_parser = shard)]
     shard: Option<(u32, u32)>,
     /// Draw with the fixed-length baseline
-    #[arg(long, help_heading = "Samples", requires = "sample")]
+    #[arg(long, help_heading = "Samples", requires = "sample", conflicts_with = "PatchArgs")]
     baseline: bool,
-    /// Where the samples go: tokens, classes, seeds, patches (safetensors)
-    #[arg(long, help_heading = "Samples", value_name = "FILE", requires = "sample")]
+    /// Where the samples go: tokens, classes, seeds, patches (safetensors; - is standard output)
+    #[arg(short, long, help_heading = "Samples", value_name = "FILE", requires = "sample")]
     out: Option<PathBuf>,
+    /// Go on with what Ctrl-C has interrupted: draw only the samples that --out does not hold yet
+    #[arg(long, help_heading = "Samples", requires = "sample")]
+    resume: bool,
     #[command(flatten)]
     patching: PatchArgs,
     #[command(flatten)]
     sampling: SamplingArgs,
-    /// Print JSON
+    /// Print one JSON object instead of the summary
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -98,11 +102,13 @@ const BATCH: usize = 16;
 /// # Errors
 /// Any [`dpar::Error`].
 pub fn run(args: &EvalArgs) -> Result<()> {
-    let file = args.tokens.display().to_string();
-    let outputs: Vec<_> = args.out.iter().map(PathBuf::as_path).collect();
-    check_outputs(&outputs, Some(&args.tokens))?;
+    check_flags(args)?;
+    let file = input_name(&args.tokens);
+    let outputs: Vec<&Path> = args.out.iter().map(PathBuf::as_path).collect();
+    outputs.iter().try_for_each(|path| check_piped(path))?;
+    check_outputs(&outputs, Some(&args.tokens), args.json)?;
     let files = load_model(args.place.model.as_deref())?;
-    let bytes = fs::read(&args.tokens)
+    let bytes = read_input(&args.tokens)
         .map_err(|e| Error::Checkpoint { file: file.clone(), problem: format!("cannot be read ({e})") })?;
     let mut set = TokenSet::read(&file, &bytes, &files.config)?;
     if let Some(limit) = args.limit {
@@ -114,9 +120,50 @@ pub fn run(args: &EvalArgs) -> Result<()> {
     controls.check()?;
     let studio = Studio::new(files, open_backend(&args.place)?)?;
     match (args.sample, &args.out) {
-        (Some(count), Some(out)) => draw(args, studio, &set, &controls, count, out),
+        (Some(count), Some(out)) => {
+            let (first, step) = args.shard.unwrap_or((0, 1));
+            let job = SampleJob {
+                set: &set,
+                generator: if args.baseline { Generator::Baseline } else { Generator::Dpar },
+                controls: &controls,
+                seeds: (first..count).step_by(step as usize).collect(),
+                out,
+                resume: args.resume,
+                json: args.json,
+            };
+            samples::draw(studio, &job)
+        }
         _ => measure(args, &studio, &set, &controls),
     }
+}
+
+fn thresholds_help() -> String {
+    format!(
+        "Measure DPAR at each of these thresholds, in nats [default: {}, or the model folder's]",
+        default_threshold()
+    )
+}
+
+/// Refuses flags that would change nothing.
+fn check_flags(args: &EvalArgs) -> Result<()> {
+    let refuse = |text: String| bail!(Error::Request(text));
+    if args.sample.is_none()
+        && let Some((control, _)) = args.sampling.0.iter().next()
+    {
+        return refuse(format!(
+            "--{} is about drawing, and measuring draws nothing: leave it out, or add --sample",
+            control.flag
+        ));
+    }
+    let modes = args.patching.0.iter().map(|(_, value)| value.to_string());
+    let fixed = modes.into_iter().find(|value| [Mode::Static, Mode::Token].iter().any(|mode| mode.name() == value));
+    if let (Some(mode), false) = (fixed, args.thresholds.is_empty()) {
+        return refuse(format!("--thresholds changes nothing with --mode {mode}: leave out one of them"));
+    }
+    if args.resume && args.out.as_deref().is_some_and(is_stdout) {
+        return refuse("--resume goes on with a file of samples, so --out must be a file, not -".into());
+    }
+    Ok(())
 }
 
 fn measure(args: &EvalArgs, studio: &Studio, set: &TokenSet, controls: &Controls) -> Result<()> {
@@ -154,14 +201,13 @@ fn measure(args: &EvalArgs, studio: &Studio, set: &TokenSet, controls: &Controls
     bar.finish_and_clear();
     studio.check_device()?;
     let report = EvalReport {
-        file: args.tokens.display().to_string(),
+        file: input_name(&args.tokens),
         model_hash: studio.files.hash.clone(),
         pictures: set.len(),
         tokens: set.tokens.len(),
         rows: rows?,
     };
-    say(&if args.json { to_json(&report)? } else { text(&report, controls) })?;
-    Ok(())
+    Ok(print(&if args.json { to_json(&report)? } else { text(&report, controls) })?)
 }
 
 fn text(report: &EvalReport, controls: &Controls) -> String {
@@ -181,51 +227,4 @@ fn text(report: &EvalReport, controls: &Controls) -> String {
         );
     }
     card.text()
-}
-
-/// Draws pictures one by one (the engine's batch is one picture) and writes them all at the end.
-fn draw(
-    args: &EvalArgs,
-    mut studio: Studio,
-    set: &TokenSet,
-    controls: &Controls,
-    count: u32,
-    out: &Path,
-) -> Result<()> {
-    let (first, step) = args.shard.unwrap_or((0, 1));
-    let seeds: Vec<u32> = (first..count).step_by(step as usize).collect();
-    let generator = if args.baseline { Generator::Baseline } else { Generator::Dpar };
-    let t = studio.files.config.tokens();
-    let bar = progress(seeds.len() * t);
-    let (mut tokens, mut classes, mut patches) = (Vec::with_capacity(seeds.len() * t), Vec::new(), Vec::new());
-    for &seed in &seeds {
-        let class = set.classes[seed as usize % set.len()];
-        let mut request = Request::new(&studio.files.config, generator, class, seed);
-        request.controls = controls.clone();
-        let drawing = studio.draw(request, &bar)?;
-        classes.push(class as u32);
-        patches.push(if args.baseline { t } else { drawing.patches.count() } as u32);
-        tokens.extend(drawing.run.tokens);
-    }
-    bar.finish_and_clear();
-    let bytes = |values: &[u32]| values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>();
-    let columns = [
-        ("tokens", bytes(&tokens)),
-        ("classes", bytes(&classes)),
-        ("seeds", bytes(&seeds)),
-        ("patches", bytes(&patches)),
-    ];
-    let internal = |e: safetensors::SafeTensorError| Error::Internal(format!("the samples cannot be stored: {e}"));
-    let views: Result<Vec<_>, Error> = columns
-        .iter()
-        .map(|(name, data)| {
-            let shape = if *name == "tokens" { vec![seeds.len(), t] } else { vec![seeds.len()] };
-            TensorView::new(Dtype::U32, shape, data).map(|view| (*name, view)).map_err(internal)
-        })
-        .collect();
-    platform::write_atomic(out, &serialize(views?, None).map_err(internal)?)?;
-    let length = tokens.len() as f64 / patches.iter().map(|p| f64::from(*p)).sum::<f64>().max(1.0);
-    let name = out.display();
-    say(&format!("{name}: {} samples, {length:.3} tokens a patch on average", seeds.len()))?;
-    Ok(())
 }

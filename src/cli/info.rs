@@ -8,11 +8,12 @@ use dpar::checkpoint::config::TransformerConfig;
 use dpar::checkpoint::{Checkpoint, ModelFiles};
 use dpar::controls::Controls;
 use dpar::engine::device;
+use dpar::error::plain;
 use pollster::block_on;
 use serde::Serialize;
 
 use super::json::to_json;
-use super::output::{Card, say};
+use super::output::{Card, print};
 use super::report;
 use super::studio::load_model;
 
@@ -87,8 +88,7 @@ pub fn run(args: &InfoArgs) -> Result<()> {
         featured: &config.featured,
         adapters: adapters(),
     };
-    say(&if args.json { to_json(&info)? } else { text(&info) })?;
-    Ok(())
+    Ok(print(&if args.json { to_json(&info)? } else { text(&info) })?)
 }
 
 fn models(files: &ModelFiles) -> Vec<ModelInfo> {
@@ -184,7 +184,7 @@ fn classes(info: &Info) -> String {
     if info.classes.is_empty() {
         return format!("{} classes without names: 0 to {}", info.num_classes, info.num_classes.saturating_sub(1));
     }
-    let cell = |class: usize| format!("{class:>3} {}", info.classes[class]);
+    let cell = |class: usize| format!("{class:>3} {}", plain(&info.classes[class]));
     let groups: Vec<usize> = (0..info.parents.len()).filter(|class| info.parents[*class].is_none()).collect();
     if groups.is_empty() {
         let all: Vec<String> = (0..info.classes.len()).map(cell).collect();

@@ -1,7 +1,7 @@
 //! The command line: clap in, lines and files out, exit codes. It decides nothing about models.
 //!
-//! Exit codes: 0; 2 where the input is at fault (a usage error, or [`dpar::Error::is_bad_input`]); 1 for everything
-//! else. An error is one line on stderr that starts with `error: `, whatever went wrong; see [`main`].
+//! Exit codes: 0; 2 where the input is at fault (a usage error, or [`dpar::Error::is_bad_input`]); 130 where Ctrl-C has
+//! ended a batch; 1 for everything else. An error is one line on stderr that starts with `error: `, whatever went wrong; see [`main`].
 
 mod analyze;
 mod app;
@@ -10,8 +10,10 @@ mod assets;
 mod bench;
 mod drawn;
 mod eval;
+mod files;
 mod generate;
 mod info;
+mod interrupt;
 mod json;
 mod output;
 mod picture;
@@ -26,6 +28,8 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 
+use interrupt::Interrupted;
+
 /// Draws pictures with DPAR (arXiv 2512.21867): the next-token image model that spends its compute on patches of
 /// tokens, cut where the picture is hard to predict.
 ///
@@ -35,6 +39,9 @@ use clap::{Parser, Subcommand};
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
+    /// No summary, no notes, no progress: only what was asked for, and errors
+    #[arg(short, long, global = true)]
+    quiet: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -77,6 +84,9 @@ pub fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> ExitCode {
+    if cli.quiet {
+        output::be_quiet();
+    }
     let result = match cli.command {
         None => app::first_look(),
         Some(Command::App(args)) => app::run(&args),
@@ -92,6 +102,9 @@ fn run(cli: Cli) -> ExitCode {
     };
     let Err(error) = result else { return ExitCode::SUCCESS };
     output::complain(&format!("{error:#}"));
+    if error.is::<Interrupted>() {
+        return ExitCode::from(interrupt::EXIT_CODE);
+    }
     match error.downcast_ref::<dpar::Error>() {
         Some(e) if e.is_bad_input() => ExitCode::from(2),
         _ => ExitCode::FAILURE,

@@ -1,20 +1,68 @@
-//! What the program says and where it writes: stdout that may be closed, one-line errors, paths checked early.
+//! What the program says: answers and summaries, notes and errors, each to the stream where it is expected.
 
 use std::fmt::Write as _;
 use std::io::{self, ErrorKind, Write as _};
-use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use dpar::{Error, Result, platform};
+use dpar::error::plain;
+use dpar::{Error, Result};
 
-/// Prints one line, or a block of them, on stdout. A reader that has gone (`dpar info | head`) is no failure.
+/// What messages call the stream that `-` stands for.
+pub const STDOUT: &str = "standard output";
+
+/// `--quiet`. One for the process, as its streams are.
+static QUIET: AtomicBool = AtomicBool::new(false);
+/// Whether standard output carries a file.
+static CARRIES_DATA: AtomicBool = AtomicBool::new(false);
+
+/// From here on no summary, no notes and no progress.
+pub fn be_quiet() {
+    QUIET.store(true, Ordering::Relaxed);
+}
+
+/// Whether `--quiet` was asked for.
+pub fn is_quiet() -> bool {
+    QUIET.load(Ordering::Relaxed)
+}
+
+/// From here on standard output carries a file: words go to stderr.
+pub fn keep_stdout_for_data() {
+    CARRIES_DATA.store(true, Ordering::Relaxed);
+}
+
+/// Prints what was asked for (a list, figures, JSON) on stdout. A reader that has gone (`dpar info | head`) is no failure.
 ///
 /// # Errors
 /// [`Error::Output`], for instance where stdout is a full disk.
+pub fn print(text: &str) -> Result<()> {
+    write_stdout(format!("{text}\n").as_bytes())
+}
+
+/// Prints a summary for people: on stdout, or on stderr where stdout carries a file; nothing with `--quiet`.
+///
+/// # Errors
+/// As [`print`].
 pub fn say(text: &str) -> Result<()> {
+    if is_quiet() {
+        return Ok(());
+    }
+    if CARRIES_DATA.load(Ordering::Relaxed) {
+        // Nobody is left to tell where stderr itself is closed.
+        let _ = writeln!(io::stderr().lock(), "{text}");
+        return Ok(());
+    }
+    print(text)
+}
+
+/// Writes a file to stdout, as [`print`] writes words.
+///
+/// # Errors
+/// As [`print`].
+pub fn write_stdout(bytes: &[u8]) -> Result<()> {
     let mut stdout = io::stdout().lock();
-    match writeln!(stdout, "{text}").and_then(|()| stdout.flush()) {
+    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
         Err(e) if e.kind() != ErrorKind::BrokenPipe => {
-            Err(Error::Output { file: "standard output".into(), problem: e.to_string() })
+            Err(Error::Output { file: STDOUT.into(), problem: e.to_string() })
         }
         _ => Ok(()),
     }
@@ -25,9 +73,11 @@ pub fn complain(message: &str) {
     stderr_line("error", message);
 }
 
-/// Prints `note: ...` on stderr, on one line whatever is in it.
+/// Prints `note: ...` on stderr, on one line whatever is in it; nothing with `--quiet`.
 pub fn note(message: &str) {
-    stderr_line("note", message);
+    if !is_quiet() {
+        stderr_line("note", message);
+    }
 }
 
 fn stderr_line(kind: &str, message: &str) {
@@ -35,9 +85,10 @@ fn stderr_line(kind: &str, message: &str) {
     let _ = writeln!(io::stderr().lock(), "{kind}: {}", one_line(message));
 }
 
-/// Messages of drivers and of the operating system may come in paragraphs.
+/// Messages of drivers and of the operating system may come in paragraphs, names with commands for the terminal.
 fn one_line(message: &str) -> String {
-    message.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
+    let lines: Vec<&str> = message.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    plain(&lines.join(" ")).into_owned()
 }
 
 /// The summary of a command: names on the left, values in a column.
@@ -45,9 +96,9 @@ fn one_line(message: &str) -> String {
 pub struct Card(Vec<(String, String)>);
 
 impl Card {
-    /// Adds a line.
-    pub fn row(&mut self, name: &str, value: impl Into<String>) {
-        self.0.push((name.to_owned(), value.into()));
+    /// Adds a line, whatever is in it: names of classes and files were chosen by others.
+    pub fn row(&mut self, name: &str, value: impl AsRef<str>) {
+        self.0.push((name.to_owned(), plain(value.as_ref()).into_owned()));
     }
 
     /// All lines.
@@ -62,71 +113,6 @@ impl Card {
     }
 }
 
-/// Refuses output files that could not be written in the end, before the long work begins.
-///
-/// # Errors
-/// [`Error::Output`] for a folder that is missing or closed to us, [`Error::Request`] where one file is named twice,
-/// or is the `input` (the default `dpar.png` makes that an easy slip).
-pub fn check_outputs(outputs: &[&Path], input: Option<&Path>) -> Result<()> {
-    // Through links and `..`: an existing file by itself, one to be made by its folder.
-    let place = |path: &Path| {
-        let made = || {
-            let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-            folder.canonicalize().ok().zip(path.file_name()).map(|(folder, name)| folder.join(name))
-        };
-        path.canonicalize().ok().or_else(made).unwrap_or_else(|| path.to_owned())
-    };
-    let mut seen: Vec<PathBuf> = input.map(place).into_iter().collect();
-    for path in outputs {
-        let here = place(path);
-        if seen.contains(&here) {
-            return Err(Error::Request(format!(
-                "{} is named twice: every output needs a file of its own, and not that of the input",
-                path.display()
-            )));
-        }
-        seen.push(here);
-        platform::check_writable(path)?;
-    }
-    Ok(())
-}
-
-/// Refuses names of other picture formats. Devices and pipes (`/dev/stdout`) may be called anything.
-///
-/// # Errors
-/// [`Error::Request`].
-pub fn check_png(path: &Path) -> Result<()> {
-    check_ending(path, "png", "pictures are written as PNG only")
-}
-
-/// As [`check_png`], for animations.
-///
-/// # Errors
-/// [`Error::Request`].
-pub fn check_gif(path: &Path) -> Result<()> {
-    check_ending(path, "gif", "animations are written as GIF only")
-}
-
-fn check_ending(path: &Path, ending: &str, only: &str) -> Result<()> {
-    let right = path.extension().is_some_and(|e| e.eq_ignore_ascii_case(ending));
-    let special = path.metadata().is_ok_and(|m| !m.is_file() && !m.is_dir());
-    if right || special || path.is_dir() {
-        return Ok(());
-    }
-    Err(Error::Request(format!("{}: {only}, choose a name that ends in .{ending}", path.display())))
-}
-
-/// `picture.png` -> `picture-3.png`.
-pub fn numbered(path: &Path, number: usize) -> PathBuf {
-    let mut name = path.file_stem().unwrap_or_default().to_os_string();
-    name.push(format!("-{number}"));
-    if let Some(extension) = path.extension() {
-        name.push(".");
-        name.push(extension);
-    }
-    path.with_file_name(name)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -134,12 +120,7 @@ mod tests {
     #[test]
     fn messages_of_many_lines_become_one() {
         assert_eq!(one_line("no adapter:\n  * vulkan\n\n  * gl\n"), "no adapter: * vulkan * gl");
-    }
-
-    #[test]
-    fn numbers_go_before_the_extension() {
-        assert_eq!(numbered(Path::new("a/b.c.png"), 2), Path::new("a/b.c-2.png"));
-        assert_eq!(numbered(Path::new("b"), 1), Path::new("b-1"));
+        assert_eq!(one_line("\u{1b}]8;;http://a\u{7}cat"), "\\u{1b}]8;;http://a\\u{7}cat");
     }
 
     #[test]

@@ -5,17 +5,19 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 use clap::Args;
 use dpar::Error;
+use dpar::error::plain;
 use dpar::run::trace::{Run, Trace};
 use serde::Deserialize;
 
 use super::args::PlaceArgs;
+use super::files::{input_name, read_input};
 use super::output::{note, say};
 use super::studio::{Studio, load_model, open_backend, progress};
 
 /// Which trace.
 #[derive(Debug, Args)]
 pub struct ReplayArgs {
-    /// Trace that `dpar generate --trace` wrote
+    /// Trace that `dpar generate --trace` wrote (- is standard input)
     trace: PathBuf,
     /// Compare even if the trace was recorded with another model
     #[arg(long)]
@@ -36,9 +38,9 @@ struct TraceHead {
 /// # Errors
 /// Any [`dpar::Error`], or a sentence that says how many runs differ.
 pub fn run(args: &ReplayArgs) -> Result<()> {
-    let file = args.trace.display().to_string();
+    let file = input_name(&args.trace);
     let bad = |problem: String| Error::Trace { file: file.clone(), problem };
-    let json = std::fs::read(&args.trace).map_err(|e| bad(format!("cannot be read ({e})")))?;
+    let json = read_input(&args.trace).map_err(|e| bad(format!("cannot be read ({e})")))?;
     let files = load_model(args.place.model.as_deref())?;
     // First, because a trace of another model may also have classes or tokens that this one does not.
     let text = dpar::checkpoint::json::text(&json).map_err(bad)?;
@@ -67,7 +69,7 @@ pub fn run(args: &ReplayArgs) -> Result<()> {
         let difference = difference(recorded, &again);
         different += usize::from(difference.is_some());
         let verdict = difference.unwrap_or_else(|| format!("identical, {} tokens", recorded.tokens.len()));
-        lines.push(format!("run {}: class {}, seed {}: {verdict}", n + 1, again.class_name, again.seed));
+        lines.push(format!("run {}: class {}, seed {}: {verdict}", n + 1, plain(&again.class_name), again.seed));
     }
     bar.finish_and_clear();
     say(&lines.join("\n"))?;

@@ -16,6 +16,8 @@ use super::studio::{Studio, tokenizer_place};
 /// Sums over all pictures of a command.
 struct Total {
     tokens: usize,
+    /// Without those of pictures that an earlier command has drawn.
+    timed: usize,
     patches: usize,
     elapsed: Duration,
 }
@@ -25,6 +27,7 @@ impl Total {
         let all = || pictures.iter().map(|p| &p.drawing.statistics);
         Self {
             tokens: all().map(|s| s.tokens).sum(),
+            timed: all().filter(|s| !s.elapsed.is_zero()).map(|s| s.tokens).sum(),
             patches: all().map(|s| s.patches).sum(),
             elapsed: all().map(|s| s.elapsed).sum(),
         }
@@ -36,12 +39,12 @@ impl Total {
     }
 
     fn ms_per_token(&self) -> f64 {
-        self.elapsed.as_secs_f64() * 1000.0 / self.tokens.max(1) as f64
+        self.elapsed.as_secs_f64() * 1000.0 / self.timed.max(1) as f64
     }
 }
 
-/// The summary for people. `kept` is what a completion kept.
-pub fn text(studio: &Studio, pictures: &[Drawn], written: &DrawnFiles, kept: Option<&str>) -> String {
+/// The summary for people. `kept` is what a completion kept, `before` how many pictures were there before.
+pub fn text(studio: &Studio, pictures: &[Drawn], written: &DrawnFiles, kept: Option<&str>, before: usize) -> String {
     let mut card = Card::default();
     if let [Drawn { drawing, .. }, ..] = pictures {
         let run = &drawing.run;
@@ -59,6 +62,9 @@ pub fn text(studio: &Studio, pictures: &[Drawn], written: &DrawnFiles, kept: Opt
     if let Some(kept) = kept {
         card.row("kept", kept);
     }
+    if before > 0 {
+        card.row("resumed", format!("{before} of {} pictures were drawn before", pictures.len()));
+    }
     let total = Total::of(pictures);
     let count = if pictures.len() > 1 { format!(" in {} pictures", pictures.len()) } else { String::new() };
     card.row("tokens", format!("{}{count}", total.tokens));
@@ -66,7 +72,9 @@ pub fn text(studio: &Studio, pictures: &[Drawn], written: &DrawnFiles, kept: Opt
         let length = total.average_patch_length();
         card.row("patches", format!("{}, {length:.2} tokens each on average", total.patches));
     }
-    card.row("speed", format!("{:.2} ms/token, {:.1} s in all", total.ms_per_token(), total.elapsed.as_secs_f64()));
+    if total.timed > 0 {
+        card.row("speed", format!("{:.2} ms/token, {:.1} s in all", total.ms_per_token(), total.elapsed.as_secs_f64()));
+    }
     card.row("adapter", studio.backend.name());
     card.row("tokenizer", tokenizer_place(&studio.backend));
     card.row("model", format!("{} ({})", studio.files.source, studio.files.hash));
@@ -91,7 +99,7 @@ pub fn text(studio: &Studio, pictures: &[Drawn], written: &DrawnFiles, kept: Opt
 
 /// What draws the picture again, here or in the app; of a completion, class and settings only: the tokens that it kept are
 /// somebody's own image, and only a trace, which is asked for, has them.
-fn link(studio: &Studio, picture: &Drawn) -> String {
+pub fn link(studio: &Studio, picture: &Drawn) -> String {
     Link::of_run(&picture.drawing.run, &studio.files.hash, &studio.files.config).without_given().to_string()
 }
 

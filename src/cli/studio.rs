@@ -93,6 +93,20 @@ impl Studio {
     /// # Errors
     /// As [`Session::new`] and [`Session::step_blocking`].
     pub fn draw(&mut self, request: Request, bar: &ProgressBar) -> Result<Drawing> {
+        let drawing = self.draw_unless(|| false, request, bar)?;
+        drawing.ok_or_else(|| Error::Internal("a run ended that nobody has stopped".into()))
+    }
+
+    /// Runs a request to its end; `None` where `stop` has said so on the way.
+    ///
+    /// # Errors
+    /// As [`Self::draw`].
+    pub fn draw_unless(
+        &mut self,
+        stop: impl Fn() -> bool,
+        request: Request,
+        bar: &ProgressBar,
+    ) -> Result<Option<Drawing>> {
         // Before the engine, which takes its time.
         request.check(&self.files.config)?;
         let key = (request.generator, lanes(&request));
@@ -104,13 +118,13 @@ impl Studio {
             }
         };
         let mut session = Session::new(engine, &self.files.config, request)?.with_budget(BUDGET);
-        let finished = finish(&mut session, bar);
+        let finished = finish(&mut session, stop, bar);
         // What wgpu reported outside our calls is the reason behind any other failure, and behind wrong tokens.
         self.check_device()?;
-        let statistics = finished?;
+        let Some(statistics) = finished? else { return Ok(None) };
         let (run, patches) = (Run::detailed(&session, &self.files.config), session.patches());
         self.engine = Some((key, session.into_engine()));
-        Ok(Drawing { run, patches, statistics })
+        Ok(Some(Drawing { run, patches, statistics }))
     }
 
     /// The picture of all its tokens.
@@ -139,10 +153,10 @@ fn lanes(request: &Request) -> u32 {
     if all.into_iter().all(|controls| unguided(controls.sampling.cfg_scale)) { 1 } else { 2 }
 }
 
-fn finish(session: &mut Session, bar: &ProgressBar) -> Result<Statistics> {
+fn finish(session: &mut Session, stop: impl Fn() -> bool, bar: &ProgressBar) -> Result<Option<Statistics>> {
     let mut patches = 0u64;
     bar.set_message("");
-    loop {
+    while !stop() {
         for event in session.step_blocking()? {
             match event {
                 Event::Token(_) => bar.inc(1),
@@ -151,17 +165,21 @@ fn finish(session: &mut Session, bar: &ProgressBar) -> Result<Statistics> {
                     bar.set_message(format!(", {patches} patches"));
                 }
                 Event::PatchClosed(_) => {}
-                Event::Done(statistics) => return Ok(statistics),
+                Event::Done(statistics) => return Ok(Some(statistics)),
             }
         }
         if session.is_done() {
             return Err(Error::Internal("a run ended without its figures".into()));
         }
     }
+    Ok(None)
 }
 
-/// A progress bar over `tokens` tokens, on stderr, and only where that is a terminal.
+/// A progress bar over `tokens` tokens, on stderr, and only where that is a terminal and nobody wants it quiet.
 pub fn progress(tokens: usize) -> ProgressBar {
+    if output::is_quiet() {
+        return ProgressBar::hidden();
+    }
     let bar = ProgressBar::with_draw_target(Some(tokens as u64), ProgressDrawTarget::stderr());
     // The template is a constant, checked by a test; a plain bar is no reason to fail.
     let style = ProgressStyle::with_template(TEMPLATE).unwrap_or_else(|_| ProgressStyle::default_bar());

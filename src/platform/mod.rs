@@ -15,6 +15,10 @@ pub use native::{
     take_pictures, write_atomic,
 };
 
+// For the command line, which a page has not.
+#[cfg(not(target_arch = "wasm32"))]
+pub use native::FileSet;
+
 #[cfg(target_arch = "wasm32")]
 pub(crate) mod web;
 #[cfg(target_arch = "wasm32")]

@@ -1,9 +1,11 @@
 //! A computer: files, and a model built into the program.
 
+mod files;
+
 use std::borrow::Cow;
-use std::fs::{self, File};
+use std::fs;
 use std::future::Future;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use eframe::egui::DroppedFileHandle;
@@ -13,6 +15,8 @@ use crate::bundled::Extras;
 use crate::checkpoint::ModelFiles;
 use crate::checkpoint::config::ModelConfig;
 use crate::error::{Error, Result};
+
+pub use files::{FileSet, check_writable, write_atomic};
 
 /// What may move to the thread that does the work: `Send` on a computer, anything in a browser, which has one thread.
 pub trait MaybeSend: Send {}
@@ -99,13 +103,18 @@ pub fn take_pictures() -> Vec<(String, Vec<u8>)> {
 /// # Errors
 /// [`Error::Image`] where it cannot be read.
 pub async fn open_file(kind: &'static str, extensions: &'static [&'static str]) -> Result<Option<(String, Vec<u8>)>> {
-    let Some(file) = rfd::AsyncFileDialog::new().add_filter(kind, extensions).pick_file().await else {
-        return Ok(None);
-    };
+    let dialog =
+        rfd::AsyncFileDialog::new().add_filter(kind, &in_both_cases(extensions)).add_filter("all files", &["*"]);
+    let Some(file) = dialog.pick_file().await else { return Ok(None) };
     let name = file.path().display().to_string();
     let bytes = fs::read(file.path())
         .map_err(|e| Error::Image { file: name.clone(), problem: format!("cannot be read ({e})") })?;
     Ok(Some((name, bytes)))
+}
+
+/// Linux's dialogs tell `png` from the `PNG` of a camera.
+fn in_both_cases(extensions: &[&str]) -> Vec<String> {
+    extensions.iter().flat_map(|e| [e.to_lowercase(), e.to_uppercase()]).collect()
 }
 
 /// Lets a person choose where to put a file and writes it there; where it went, or `None` where they changed their mind.
@@ -161,124 +170,13 @@ pub fn finish_bench(text: &str) {
 /// A window has no address bar.
 pub fn set_link(_link: &str) {}
 
-/// Writes a file whole or not at all: into a new file beside it, which then takes its name.
-///
-/// A file that existed keeps its old content until then. Permissions are those of any new file (0666 less the umask).
-/// What is there but is no regular file (`/dev/stdout`, a named pipe) is written in place: renaming over it would
-/// destroy it. A symbolic link stays, the file it points to is replaced.
-///
-/// # Errors
-/// [`Error::Output`] with the operating system's reason.
-pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
-    replace(path, bytes)
-        .map_err(|e| Error::Output { file: path.display().to_string(), problem: without_temporary_name(&e) })
-}
-
-/// Whether [`write_atomic`] could write `path` now: asked before long work, so that it is not lost in the end.
-///
-/// # Errors
-/// As [`write_atomic`].
-pub fn check_writable(path: &Path) -> Result<()> {
-    probe(path).map_err(|e| Error::Output { file: path.display().to_string(), problem: without_temporary_name(&e) })
-}
-
-fn probe(path: &Path) -> io::Result<()> {
-    match destination(path)? {
-        Destination::InPlace => Ok(()),
-        // The file is gone again when it is dropped.
-        Destination::Beside(target) => temporary(&target).map(drop),
-    }
-}
-
-/// How a path is written.
-enum Destination {
-    /// It is there, but no regular file.
-    InPlace,
-    /// Into a file beside this one, which then takes its name.
-    Beside(PathBuf),
-}
-
-fn destination(path: &Path) -> io::Result<Destination> {
-    match fs::metadata(path) {
-        Ok(found) if found.is_dir() => Err(io::Error::new(io::ErrorKind::IsADirectory, "it is a folder")),
-        Ok(found) if !found.is_file() => Ok(Destination::InPlace),
-        Ok(_) => Ok(Destination::Beside(path.canonicalize()?)),
-        Err(_) => Ok(Destination::Beside(path.to_owned())),
-    }
-}
-
-/// A new file beside `target`.
-fn temporary(target: &Path) -> io::Result<tempfile::NamedTempFile<File>> {
-    // A bare file name has the empty path as its parent, which means the current folder.
-    let folder = target.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    // `make_in` and not `tempfile_in`: a temporary file is private (0600) by default, and would stay so under its name.
-    tempfile::Builder::new().prefix(".dpar-").make_in(folder, |p| File::create_new(p))
-}
-
-fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let target = match destination(path)? {
-        Destination::InPlace => return fs::write(path, bytes),
-        Destination::Beside(target) => target,
-    };
-    let mut file = temporary(&target)?;
-    file.as_file_mut().write_all(bytes)?;
-    // Before the rename, so that a power cut cannot leave the name on an empty file.
-    file.as_file().sync_all()?;
-    file.persist(&target).map_err(|e| e.error)?;
-    Ok(())
-}
-
-/// tempfile adds the temporary file's path to its messages, which a person never asked for.
-fn without_temporary_name(e: &io::Error) -> String {
-    match e.kind() {
-        io::ErrorKind::NotFound => "its folder does not exist".to_owned(),
-        io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
-        _ => {
-            let text = e.to_string();
-            text.split(" at path ").next().map_or(text.clone(), str::to_owned)
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn replaces_whole_files_and_leaves_nothing_else() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("a.png");
-        write_atomic(&path, b"one, the longer content").unwrap();
-        write_atomic(&path, b"two").unwrap();
-        assert_eq!(fs::read(&path).unwrap(), b"two");
-        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
-    }
-
-    #[test]
-    fn permissions_are_those_of_any_new_file() {
-        let dir = tempfile::tempdir().unwrap();
-        let (ours, plain) = (dir.path().join("ours"), dir.path().join("plain"));
-        write_atomic(&ours, b"x").unwrap();
-        fs::write(&plain, b"x").unwrap();
-        assert_eq!(fs::metadata(ours).unwrap().permissions(), fs::metadata(plain).unwrap().permissions());
-    }
-
-    #[test]
-    fn failures_name_the_file_and_keep_what_was_there() {
-        let dir = tempfile::tempdir().unwrap();
-        let missing = dir.path().join("no").join("a.png");
-        let e = write_atomic(&missing, b"x").unwrap_err();
-        assert!(matches!(&e, Error::Output { file, .. } if *file == missing.display().to_string()), "{e}");
-        assert!(e.to_string().ends_with("cannot be written: its folder does not exist"), "{e}");
-        assert!(write_atomic(dir.path(), b"x").unwrap_err().to_string().contains("it is a folder"));
-        for path in [&missing, dir.path()] {
-            assert_eq!(
-                check_writable(path).unwrap_err().to_string(),
-                write_atomic(path, b"x").unwrap_err().to_string()
-            );
-        }
-        check_writable(&dir.path().join("a.png")).unwrap();
-        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+    fn dialogs_show_what_cameras_call_their_pictures() {
+        assert_eq!(in_both_cases(&["jpg", "jfif"]), ["jpg", "JPG", "jfif", "JFIF"]);
     }
 
     #[test]

@@ -15,7 +15,7 @@ mod tests;
 mod text;
 
 pub use animation::Animation;
-pub use contact_sheet::contact_sheet;
+pub use contact_sheet::{MAX_SHEET, contact_sheet, largest_scale};
 pub use frame::{FrameInput, frame};
 pub use overlay::{OverlayInput, overlay};
 pub use png::{Provenance, png_bytes, png_with};

@@ -3,7 +3,7 @@
 
 use eframe::egui;
 
-use crate::analysis::keep;
+use crate::analysis::{PICTURE_ENDINGS, keep};
 use crate::app::input::action::{Action, Brought, Export};
 use crate::app::panels::tour;
 use crate::app::state::app::App;
@@ -72,7 +72,7 @@ impl App {
             Action::Hover(token) => self.ui.hovered = token,
             Action::OpenImage => {
                 let wake = self.machine.wake.clone();
-                let work = || platform::open_file("pictures", &["png", "jpg", "jpeg", "webp", "gif", "bmp"]);
+                let work = || platform::open_file("pictures", &PICTURE_ENDINGS);
                 self.jobs.open = Some(Task::spawn(move || wake(), work));
             }
             Action::Image(brought) => return self.bring(brought),

@@ -161,9 +161,9 @@ pub fn run(args: &BenchArgs) -> Result<()> {
     }
     report.peak_memory_mb = measure::peak_memory();
     if !args.json {
-        output::say(&table::table(&report))?;
+        output::print(&table::table(&report))?;
     }
-    output::say(&to_json(&report)?)?;
+    output::print(&to_json(&report)?)?;
     Ok(())
 }
 
