@@ -5,6 +5,8 @@ mod places;
 mod resume;
 mod write;
 
+use std::path::Path;
+
 use anyhow::{Result, bail};
 use dpar::Error;
 use dpar::analysis::{self, Region};
@@ -12,7 +14,7 @@ use dpar::checkpoint::ModelFiles;
 use dpar::checkpoint::config::Generator;
 use dpar::checkpoint::config::ModelConfig;
 use dpar::mix::Mix;
-use dpar::render;
+use dpar::render::{self, Provenance};
 use dpar::run::link::Link;
 use dpar::run::prompt;
 use dpar::run::request::Request;
@@ -21,7 +23,7 @@ use pollster::block_on;
 
 use super::args::{Device, PatchArgs, PlaceArgs, SamplingArgs, Seed};
 use super::drawn::Drawn;
-use super::files::{is_stdin, read_input};
+use super::files::{input_name, is_stdin, read_input};
 use super::interrupt::{self, Interrupted};
 use super::output::{note, print, say};
 use super::studio::{Studio, load_model, open_backend, progress};
@@ -183,7 +185,10 @@ fn read_link(text: &str) -> Result<Link> {
         return Ok(Link::parse(String::from_utf8_lossy(&bytes).trim())?);
     };
     if let [_, _, ..] = *drawn.links {
-        note(&format!("{name} shows {} pictures: this is the first, --count draws those that follow", drawn.links.len()));
+        note(&format!(
+            "{name} shows {} pictures: this is the first, --count draws those that follow",
+            drawn.links.len()
+        ));
     }
     Ok(Link::parse(drawn.links.first().map_or("", String::as_str))?)
 }
