@@ -37,7 +37,7 @@ fn apart(a: &RgbImage, b: &RgbImage) -> u8 {
     a.iter().zip(b.iter()).map(|(a, b)| a.abs_diff(*b)).max().unwrap()
 }
 
-const WHOLE_JPEGS: [&str; 13] = [
+const WHOLE_JPEGS: [&str; 15] = [
     "photo.jpg",
     "display-p3.jpg",
     "turned.jpg",
@@ -51,6 +51,8 @@ const WHOLE_JPEGS: [&str; 13] = [
     "jpeg-grey-progressive.jpg",
     "jpeg-flat.jpg",
     "jpeg-block.jpg",
+    "cmyk.jpg",
+    "cmyk-profile.jpg",
 ];
 
 #[test]
