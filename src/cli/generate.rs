@@ -173,7 +173,7 @@ fn check_scale(args: &GenerateArgs, config: &ModelConfig) -> Result<()> {
 fn read_link(text: &str) -> Result<Link> {
     let path = Path::new(text);
     let is_png = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("png"));
-    if !is_stdin(path) && !(is_png && !text.contains('#')) {
+    if !is_stdin(path) && (!is_png || text.contains('#')) {
         return Ok(Link::parse(text)?);
     }
     let name = input_name(path);
