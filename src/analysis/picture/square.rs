@@ -47,15 +47,15 @@ pub fn square(picture: &DynamicImage, crop: Option<Crop>, side: u32) -> RgbImage
     let Crop { x, y, side: cut } = crop.map_or_else(|| Crop::middle(width, height), |c| c.within(width, height));
     let part = picture.crop_imm(x, y, cut, cut);
     // On white before resizing: afterwards the hidden colours of transparent pixels would have bled into the rest.
-    let opaque = on_white(&part);
+    let opaque = on_white(part);
     if cut == side { opaque } else { imageops::resize(&opaque, side, side, FilterType::Lanczos3) }
 }
 
-fn on_white(picture: &DynamicImage) -> RgbImage {
+fn on_white(picture: DynamicImage) -> RgbImage {
     if !picture.color().has_alpha() {
-        return picture.to_rgb8();
+        return picture.into_rgb8(); // as it is, where it is RGB
     }
-    let rgba = picture.to_rgba8();
+    let rgba = picture.into_rgba8();
     RgbImage::from_fn(rgba.width(), rgba.height(), |x, y| {
         let [r, g, b, a] = rgba.get_pixel(x, y).0.map(u32::from);
         let over = |c: u32| ((c * a + 255 * (255 - a) + 127) / 255) as u8;
