@@ -136,7 +136,7 @@ fn outputs() {
     }
     generate(&dir, &["--trace", "missing/t.json"], 1, "its folder does not exist");
     generate(&dir, &["--out", "a.png", "--overlay", "a.png"], 2, "a.png is named twice");
-    generate(&dir, &["--out", "a.png", "--trace", "./a.png"], 2, "./a.png is named twice");
+    generate(&dir, &["--out", "a.png", "--overlay", "./a.png"], 2, "./a.png is named twice");
     generate(&dir, &["--complete", "old.png", "--keep-rows", "2", "--out", "./old.png"], 2, "old.png is named twice");
     generate(&dir, &["--out", ""], 2, "a value is required for '--out <FILE>'");
     // A refusal leaves what was there.

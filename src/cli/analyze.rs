@@ -20,8 +20,8 @@ use super::json::to_json;
 use super::output::{Card, print, say};
 use super::studio::{Studio, load_model, open_backend, tokenizer_place};
 use super::{picture, report};
-use found::{Analyst, Found};
-use several::Overlays;
+use found::{Examined, Examiner};
+use several::OverlayPlaces;
 
 /// Stands for the file name that is made from the picture's.
 const BESIDE_IMAGE: &str = "<IMAGE>";
@@ -95,13 +95,13 @@ fn many(args: &AnalyzeArgs) -> Result<()> {
             let problem = "it is a file, the overlays of several pictures need a folder".to_owned();
             bail!(Error::Output { file: folder.display().to_string(), problem });
         }
-        (_, Some(folder)) => Overlays::Folder(folder.clone()),
-        (Some(_), None) => Overlays::Beside,
-        (None, None) => Overlays::None,
+        (_, Some(folder)) => OverlayPlaces::Folder(folder.clone()),
+        (Some(_), None) => OverlayPlaces::Beside,
+        (None, None) => OverlayPlaces::None,
     };
     let (files, controls) = model(args)?;
-    let analyst = Analyst::new(Studio::new(files, open_backend(&args.place)?)?, controls)?;
-    several::run(&analyst, pictures, &overlays, args.json)
+    let examiner = Examiner::new(Studio::new(files, open_backend(&args.place)?)?, controls)?;
+    several::run(&examiner, pictures, &overlays, args.json)
 }
 
 /// Whether a path that is not there is called as files are.
@@ -133,12 +133,12 @@ fn one(args: &AnalyzeArgs) -> Result<()> {
     check_outputs(&outputs, Some(image), args.json)?;
     let (files, controls) = model(args)?;
     let square = picture::read_square(image, files.config.image_size())?;
-    let analyst = Analyst::new(Studio::new(files, open_backend(&args.place)?)?, controls)?;
-    let found = analyst.analyse(input_name(image), &square)?;
+    let examiner = Examiner::new(Studio::new(files, open_backend(&args.place)?)?, controls)?;
+    let found = examiner.analyse(input_name(image), &square)?;
 
     let mut files = OutputFiles::default();
     if let Some(path) = &overlay {
-        files.add(path, analyst.overlay(&found)?)?;
+        files.add(path, examiner.overlay(&found)?)?;
     }
     if let Some(path) = &args.out {
         files.add(path, (to_json(&found.report)? + "\n").into_bytes())?;
@@ -147,7 +147,7 @@ fn one(args: &AnalyzeArgs) -> Result<()> {
     if args.json {
         return Ok(print(&to_json(&found.report)?)?);
     }
-    Ok(say(&summary(&analyst, &found, overlay.as_deref(), args.out.as_deref()))?)
+    Ok(say(&summary(&examiner, &found, overlay.as_deref(), args.out.as_deref()))?)
 }
 
 /// The overlay's name: after the picture's where it has none.
@@ -159,8 +159,8 @@ fn named(overlay: &Path, image: &Path) -> PathBuf {
     free_name(&beside(image, "-overlay.png"), |name| vec![name.to_owned()])
 }
 
-fn summary(analyst: &Analyst, found: &Found, overlay: Option<&Path>, out: Option<&Path>) -> String {
-    let Analyst { studio, controls, .. } = analyst;
+fn summary(examiner: &Examiner, found: &Examined, overlay: Option<&Path>, out: Option<&Path>) -> String {
+    let Examiner { studio, controls, .. } = examiner;
     let (config, found) = (&studio.files.config, &found.report);
     let mut card = Card::default();
     let (side, grid) = (config.image_size(), config.grid());

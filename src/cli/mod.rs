@@ -123,9 +123,10 @@ fn parse() -> Result<Cli, ExitCode> {
     })
 }
 
-/// clap's message without the usage and help paragraphs, on one line.
+/// clap's message without the usage and help paragraphs, on one line; also without the advice how to name a file that is
+/// called like a flag: a mistyped flag is what it is mostly given for.
 fn usage_line(rendered: &str) -> String {
-    let said = rendered.lines().map(str::trim).filter(|line| !line.is_empty());
+    let said = rendered.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("tip: to pass '"));
     let lines: Vec<&str> =
         said.take_while(|l| !l.starts_with("Usage:") && !l.starts_with("For more information")).collect();
     lines.join(" ").replace(" tip: ", "; ").trim_start_matches("error: ").to_owned()
@@ -152,5 +153,7 @@ mod tests {
         let line = usage_line(&e.render().to_string());
         assert!(line.starts_with("unexpected argument '--sede' found") && !line.contains('\n'), "{line}");
         assert!(line.contains("--seed") && !line.contains("Usage"), "{line}");
+        let e = Cli::try_parse_from(["dpar", "generate", "--xyzzy"]).unwrap_err();
+        assert_eq!(usage_line(&e.render().to_string()), "unexpected argument '--xyzzy' found");
     }
 }

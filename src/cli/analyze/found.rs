@@ -16,7 +16,7 @@ use crate::cli::picture;
 use crate::cli::studio::Studio;
 
 /// The models, and the patch rule.
-pub struct Analyst {
+pub struct Examiner {
     /// The models on a device.
     pub studio: Studio,
     /// How patches are cut.
@@ -25,7 +25,7 @@ pub struct Analyst {
 }
 
 /// What the models make of a picture.
-pub struct Found {
+pub struct Examined {
     /// All numbers.
     pub report: AnalysisReport,
     patches: Patches,
@@ -67,7 +67,7 @@ impl AnalysisReport {
     }
 }
 
-impl Analyst {
+impl Examiner {
     /// Puts the entropy model on the device of `studio`.
     ///
     /// # Errors
@@ -82,7 +82,7 @@ impl Analyst {
     ///
     /// # Errors
     /// [`dpar::Error::Image`], or what a device says.
-    pub fn look_at(&self, path: &Path) -> Result<Found> {
+    pub fn look_at(&self, path: &Path) -> Result<Examined> {
         let image = picture::read_square(path, self.studio.files.config.image_size())?;
         self.analyse(input_name(path), &image)
     }
@@ -91,7 +91,7 @@ impl Analyst {
     ///
     /// # Errors
     /// As [`Analyzer::analyse`].
-    pub fn analyse(&self, name: String, image: &RgbImage) -> Result<Found> {
+    pub fn analyse(&self, name: String, image: &RgbImage) -> Result<Examined> {
         let Self { studio, controls, analyzer } = self;
         let found = block_on(analyzer.analyse(image));
         studio.check_device()?;
@@ -114,14 +114,14 @@ impl Analyst {
             tokens: found.codes,
             entropies: found.entropies,
         };
-        Ok(Found { report, patches, reconstruction: found.reconstruction })
+        Ok(Examined { report, patches, reconstruction: found.reconstruction })
     }
 
     /// The picture as the tokenizer gives it back, with its patches and entropies (PNG).
     ///
     /// # Errors
     /// As [`render::overlay`] and [`render::png_bytes`].
-    pub fn overlay(&self, found: &Found) -> Result<Vec<u8>> {
+    pub fn overlay(&self, found: &Examined) -> Result<Vec<u8>> {
         let report = &found.report;
         let labels = [("picture", report.image.clone()), ("reconstruction", report.quality())];
         render::png_bytes(&render::overlay(&OverlayInput {

@@ -9,14 +9,14 @@ use dpar::error::plain;
 use dpar::{Error, platform};
 use serde::Serialize;
 
-use super::found::{AnalysisReport, Analyst};
+use super::found::{AnalysisReport, Examiner};
 use crate::cli::files::{beside, free_name, is_picture_name, numbered};
 use crate::cli::json::to_json_line;
 use crate::cli::output::{complain, write_stdout};
 
 /// Where the overlays of several pictures go.
 #[derive(Debug)]
-pub enum Overlays {
+pub enum OverlayPlaces {
     /// There are none.
     None,
     /// Beside each picture.
@@ -64,8 +64,13 @@ fn within(folder: &Path) -> Vec<dpar::Result<PathBuf>> {
 ///
 /// # Errors
 /// What a device or a full disk says; a sentence where files were no pictures, each of which was named before.
-pub fn run(analyst: &Analyst, pictures: Vec<dpar::Result<PathBuf>>, overlays: &Overlays, json: bool) -> Result<()> {
-    if let Overlays::Folder(folder) = overlays {
+pub fn run(
+    examiner: &Examiner,
+    pictures: Vec<dpar::Result<PathBuf>>,
+    overlays: &OverlayPlaces,
+    json: bool,
+) -> Result<()> {
+    if let OverlayPlaces::Folder(folder) = overlays {
         let unwritable =
             |e: std::io::Error| Error::Output { file: folder.display().to_string(), problem: e.to_string() };
         fs::create_dir_all(folder).map_err(unwritable)?;
@@ -73,7 +78,7 @@ pub fn run(analyst: &Analyst, pictures: Vec<dpar::Result<PathBuf>>, overlays: &O
     let (count, mut bad, mut first) = (pictures.len(), 0, true);
     let mut taken = BTreeSet::new();
     for picture in pictures {
-        let found = picture.and_then(|path| Ok((analyst.look_at(&path)?, path)));
+        let found = picture.and_then(|path| Ok((examiner.look_at(&path)?, path)));
         let (found, path) = match found {
             Ok(found) => found,
             Err(e @ Error::Image { .. }) => {
@@ -85,7 +90,7 @@ pub fn run(analyst: &Analyst, pictures: Vec<dpar::Result<PathBuf>>, overlays: &O
         };
         let overlay = place(overlays, &path, &mut taken);
         if let Some(to) = &overlay {
-            platform::write_atomic(to, &analyst.overlay(&found)?)?;
+            platform::write_atomic(to, &examiner.overlay(&found)?)?;
         }
         let overlay = overlay.map(|path| path.display().to_string());
         let row = row(&found.report, overlay.as_deref());
@@ -100,12 +105,12 @@ pub fn run(analyst: &Analyst, pictures: Vec<dpar::Result<PathBuf>>, overlays: &O
 }
 
 /// Where a picture's overlay goes. Pictures of several folders may have one name.
-fn place(overlays: &Overlays, picture: &Path, taken: &mut BTreeSet<PathBuf>) -> Option<PathBuf> {
+fn place(overlays: &OverlayPlaces, picture: &Path, taken: &mut BTreeSet<PathBuf>) -> Option<PathBuf> {
     let name = beside(picture, "-overlay.png");
     match overlays {
-        Overlays::None => None,
-        Overlays::Beside => Some(free_name(&name, |name| vec![name.to_owned()])),
-        Overlays::Folder(folder) => {
+        OverlayPlaces::None => None,
+        OverlayPlaces::Beside => Some(free_name(&name, |name| vec![name.to_owned()])),
+        OverlayPlaces::Folder(folder) => {
             let name = folder.join(name.file_name()?);
             let mut free = name.clone();
             let mut number = 1;

@@ -14,7 +14,9 @@ Examples:
   dpar generate --class \"red apple\"
   dpar generate --class hamburger --count 16 --out burgers.png
   dpar generate --class \"red heart + cat face\" --count 4
-  dpar generate --class automobile --threshold 5.3 --overlay";
+  dpar generate --class automobile --threshold 5.3 --overlay
+
+Wherever a file is named, - is standard output, or standard input.";
 
 /// What to draw, how, and where to.
 #[derive(Clone, Debug, Args)]
@@ -72,8 +74,9 @@ pub struct GenerateArgs {
     /// Also write down each token's rank, probability and best candidates in --trace
     #[arg(long, help_heading = "Output", requires = "trace")]
     pub details: bool,
-    /// Go on with what Ctrl-C has interrupted: draw only the pictures that --trace does not hold yet
-    #[arg(long, help_heading = "Output", requires = "trace")]
+    /// Go on with what Ctrl-C has interrupted: draw only the pictures that --trace does not hold yet. It needs --out, too,
+    /// so that both files are the same ones
+    #[arg(long, help_heading = "Output", requires = "trace", requires = "out")]
     pub resume: bool,
     /// Print one JSON object instead of the summary
     #[arg(long, help_heading = "Output")]

@@ -36,8 +36,6 @@ impl Places {
         let stem = args.out.as_deref().filter(|out| !is_stdout(out));
         let stem = match stem {
             Some(out) => out.to_owned(),
-            // The files to go on with have the plain names.
-            None if args.resume => UNNAMED.into(),
             None => free_name(Path::new(UNNAMED), |stem| {
                 let places = Self::after(args, stem);
                 // Those that are named after it; a name that was typed is overwritten.
@@ -97,7 +95,7 @@ impl Places {
         match &self.trace {
             Some(trace) if !is_stdout(trace) => {
                 let out = if self.named { String::new() } else { format!(" --out {}", self.out.display()) };
-                format!("{done}; the same command with --resume{out} --trace {} draws the rest", trace.display())
+                format!("{done}; the same command with --resume{out} draws the rest")
             }
             _ => format!("{done}; with --trace, --resume could have drawn the rest"),
         }
