@@ -344,15 +344,6 @@ fn drivers_stay_silent_on_a_machine_without_a_session() {
 }
 
 #[test]
-fn overlay_and_trace_without_a_name_are_named_after_out() {
-    let dir = tempdir().unwrap();
-    let args =
-        ["generate", "--model", TINY, "--device", "cpu", "--out", "cat.png", "--overlay", "--trace", "--seed", "2"];
-    dpar(&dir).args(args).assert().success();
-    assert_eq!(names(&dir), ["cat-overlay.png", "cat-trace.json", "cat.png"]);
-}
-
-#[test]
 fn without_a_command_a_picture_and_its_overlay_appear() {
     let dir = tempdir().unwrap();
     // No adapter, so that this test takes a second everywhere; that is also the fallback of `--device auto`.

@@ -26,6 +26,13 @@ fn a_picture_that_is_there_is_not_overwritten_by_a_name_that_nobody_typed() {
 }
 
 #[test]
+fn overlay_and_trace_without_a_name_are_named_after_out() {
+    let dir = tempdir().unwrap();
+    fine(&dir, &["generate", "--out", "cat.png", "--overlay", "--trace", "--seed", "2"]);
+    assert_eq!(names(&dir), ["cat-overlay.png", "cat-trace.json", "cat.png"]);
+}
+
+#[test]
 fn the_first_look_finds_a_free_name_too() {
     let dir = tempdir().unwrap();
     fs::write(dir.path().join("dpar.png"), b"mine").unwrap();
