@@ -8,6 +8,7 @@ mod cli_common;
 mod drawn;
 mod looking;
 mod names;
+mod replays;
 mod streams;
 
 use cli_common::{TINY, dpar, text};

@@ -75,16 +75,16 @@ impl App {
         self.analyst = Analyst::waiting();
         let first = if config.dpar.is_some() { Generator::Dpar } else { Generator::Baseline };
         model.prepare(first, &self.machine.wake);
+        let early = std::mem::take(&mut self.model.early);
+        if early {
+            self.ui.message = None; // it said that this would happen
+        }
         if !model.files.notes.is_empty() {
             self.ui.say(model.files.notes.join("; "));
         }
         self.model.config = config;
         self.model.state = ModelState::Ready(Box::new(model));
         let link = self.launch.link.take();
-        let early = std::mem::take(&mut self.model.early);
-        if early {
-            self.ui.message = None; // it said that this would happen
-        }
         if let Some(mut carried) = self.model.carried.take() {
             if early {
                 carried.runs.clear();

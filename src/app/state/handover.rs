@@ -52,6 +52,8 @@ pub struct Carried {
     pub(in crate::app) seek: Option<usize>,
     pub(in crate::app) selected: Option<usize>,
     pub(in crate::app) own: OwnPicture,
+    /// Somebody wants what is chosen drawn as soon as the model is there.
+    pub(in crate::app) early: bool,
     pub(in crate::app) main: Option<Picture>,
     pub(in crate::app) other: Option<Picture>,
     /// Read and checked once.

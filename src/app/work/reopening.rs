@@ -44,9 +44,10 @@ impl App {
         };
         let carried = Carried {
             chosen: self.chosen.clone(),
-            seek: self.ui.seek,
-            selected: self.ui.selected,
-            own: std::mem::take(&mut self.own),
+            seek: left.as_ref().map_or(self.ui.seek, |left| left.seek),
+            selected: left.as_ref().map_or(self.ui.selected, |left| left.selected),
+            own: left.as_ref().map_or_else(|| std::mem::take(&mut self.own), |left| left.own.clone()),
+            early: self.model.early,
             main: self.playback.main.clone(),
             other: self.playback.other.clone(),
             files: self.model.ready().map(|model| model.files.clone()).or(left.and_then(|left| left.files)),
@@ -85,6 +86,7 @@ impl App {
             // Classes have the meaning that they had.
             self.model.config = Arc::new(files.config.clone());
         }
+        self.model.early = carried.early;
         self.model.carried = Some(carried);
     }
 
