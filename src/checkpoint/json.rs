@@ -15,10 +15,17 @@ const MAX_WARNINGS: usize = 5;
 /// # Errors
 /// The rest of a sentence that begins with the file's name.
 pub fn read<T: DeserializeOwned + Serialize>(bytes: &[u8], what: &str) -> Result<(T, Vec<String>), String> {
-    let text = text(bytes)?;
-    let value: T = serde_json::from_slice(&text).map_err(|e| format!("is not {what}: {e}"))?;
-    let unread = unread(&text, &value);
+    let value = parse(bytes, what)?;
+    let unread = unread(&text(bytes)?, &value);
     Ok((value, unread))
+}
+
+/// The same where nobody is there to be warned.
+///
+/// # Errors
+/// As [`read`].
+pub fn parse<T: DeserializeOwned>(bytes: &[u8], what: &str) -> Result<T, String> {
+    serde_json::from_slice(&text(bytes)?).map_err(|e| format!("is not {what}: {e}"))
 }
 
 /// The bytes of the JSON in a file.

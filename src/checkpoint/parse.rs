@@ -8,6 +8,8 @@ use crate::error::{Error, Result};
 
 /// The form of model folders that is read.
 const VERSION: Version = Version(1);
+/// What they are called in messages.
+const WHAT: &str = "a model config";
 
 impl ModelConfig {
     /// Reads and checks `config.json`. `file` is the name used in messages.
@@ -15,7 +17,7 @@ impl ModelConfig {
     /// # Errors
     /// [`Error::Config`] for broken JSON or any size outside the supported range, naming the field.
     pub fn parse(json: &[u8], file: &str) -> Result<Self> {
-        Ok(Self::read(json, file)?.0)
+        Self::checked(json, file, |text| Ok((json::parse(text, WHAT)?, Vec::new()))).map(|(config, _)| config)
     }
 
     /// As [`ModelConfig::parse`]; with it, a sentence for each key that nobody reads.
@@ -23,10 +25,18 @@ impl ModelConfig {
     /// # Errors
     /// As [`ModelConfig::parse`].
     pub fn read(json: &[u8], file: &str) -> Result<(Self, Vec<String>)> {
+        Self::checked(json, file, |text| json::read(text, WHAT))
+    }
+
+    fn checked(
+        json: &[u8],
+        file: &str,
+        parse: impl Fn(&[u8]) -> std::result::Result<(Self, Vec<String>), String>,
+    ) -> Result<(Self, Vec<String>)> {
         let bad = |problem: String| Error::Config { file: file.to_owned(), problem };
         let text = json::text(json).map_err(bad)?;
-        Version::check(&text, "a model config", VERSION).map_err(bad)?;
-        let (config, notes) = json::read::<Self>(&text, "a model config").map_err(bad)?;
+        Version::check(&text, WHAT, VERSION).map_err(bad)?;
+        let (config, notes) = parse(&text).map_err(bad)?;
         config.check().map_err(bad)?;
         Ok((config, notes.into_iter().map(|note| format!("{file}: {note}")).collect()))
     }

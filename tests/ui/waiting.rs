@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
+use dpar::app::input::action::Brought;
 use dpar::app::panels::theme;
-use dpar::app::{Action, App, Launch, Settings};
+use dpar::app::{Action, App, Kept, Launch, Reopen, Settings};
 use dpar::checkpoint::ModelFiles;
 use dpar::checkpoint::config::Generator;
 use dpar::controls::Controls;
@@ -13,12 +14,15 @@ use dpar::run::request::Request;
 use egui_kittest::Harness;
 use tempfile::TempDir;
 
-use super::{Bench, TINY, library, until};
+use super::{Bench, TINY, library, png, until};
 
 /// The app with a model folder, after actions that come before its first frame: no model can be there yet.
 fn early(model: &Path, link: Option<&str>, actions: Vec<Action>) -> Bench {
     let model = Some(model.to_string_lossy().into_owned());
-    let launch = Launch { model, link: link.map(str::to_owned), ..Launch::default() };
+    opened(Launch { model, link: link.map(str::to_owned), ..Launch::default() }, actions)
+}
+
+fn opened(launch: Launch, actions: Vec<Action>) -> Bench {
     let settings = Settings { toured: true, ..Settings::default() };
     Harness::builder().with_size([1280.0, 860.0]).build_eframe(move |cc| {
         theme::install(&cc.egui_ctx);
@@ -70,4 +74,30 @@ fn a_folder_without_dpar_draws_with_the_baseline_and_complains_of_nothing() {
     let mut app = early(folder.path(), Some(&format!("#class={class}&seed=5")), Vec::new());
     let done = until(&mut app, "the link is drawn", |s| s.phase == "done" && s.source == "run");
     assert_eq!((done.message, done.ids.as_ref()), (None, Some(&expected)));
+}
+
+#[test]
+fn what_is_asked_of_a_window_that_is_lost_at_once_is_drawn_by_the_next() {
+    let kept = Kept::default();
+    let window =
+        |actions| opened(Launch { model: Some(TINY.into()), kept: kept.clone(), ..Launch::default() }, actions);
+    let lose = |mut app: Bench| {
+        kept.lose_device();
+        while kept.take_reopen() != Some(Reopen::Lost) {
+            app.step();
+        }
+    };
+    let mut app = window(Vec::new());
+    until(&mut app, "the model is there", |s| s.model.is_some());
+    app.state_mut().act(Action::Image(Brought::File("mine.png".into(), png(40, 40))));
+    until(&mut app, "the image is read", |s| s.source == "own");
+    lose(app);
+    // Lost again before its model is there: the image is still there, to be completed.
+    let mut app = window(Vec::new());
+    app.state_mut().act(Action::Dismiss);
+    lose(app);
+    let mut app = window(Vec::new());
+    until(&mut app, "the model is there", |s| s.model.is_some());
+    app.state_mut().act(Action::Complete);
+    until(&mut app, "it is completed", |s| s.phase == "done" && s.source == "run");
 }
