@@ -5,6 +5,7 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // tests
 
+mod vulkan_layer;
 mod window_harness;
 
 use std::fs;
@@ -230,4 +231,22 @@ fn a_lost_device_opens_the_window_again_and_the_picture_goes_on() {
 #[test]
 fn a_device_lost_while_painting_starts_the_program_again_and_the_picture_goes_on() {
     loses("100,paint");
+}
+
+#[test]
+fn a_device_that_its_driver_loses_in_a_wait_opens_the_window_again() {
+    if no_gpu() {
+        println!("DPAR_NO_GPU=1: not run");
+        return;
+    }
+    let layer = vulkan_layer::manifest();
+    let env = vulkan_layer::env(layer.path(), 20);
+    let env = env.each_ref().map(|(name, value)| (*name, value.as_str()));
+    let args = ["--device", "gpu", "#class=8&seed=3"];
+    let Some(mut w) = Window::open(&args, &env) else { return };
+    let done = w.until("it is drawn", |s| phase(s, "done"));
+    let message = done["message"].as_str().unwrap_or_default();
+    assert!(message.starts_with("The window was opened again: the GPU device was lost: "), "{message}");
+    assert_eq!(done["ids"].as_array().unwrap().len(), 256);
+    assert!(w.close().success(), "{}", fs::read_to_string(w.home.path().join("stderr")).unwrap());
 }

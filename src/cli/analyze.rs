@@ -3,6 +3,7 @@
 mod found;
 mod several;
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
@@ -10,6 +11,7 @@ use clap::Args;
 use dpar::Error;
 use dpar::checkpoint::ModelFiles;
 use dpar::controls::Controls;
+use dpar::render::Provenance;
 
 use super::args::{PatchArgs, PlaceArgs};
 use super::files::{
@@ -39,7 +41,7 @@ Examples:
 pub struct AnalyzeArgs {
     /// Picture (PNG, JPEG, WebP, GIF or BMP, at most 16384 pixels a side and 100 megapixels, a JPEG 400; - is standard input);
     /// its middle square is used. Of several, or of a folder, every picture gets a row of CSV
-    #[arg(required = true, value_name = "IMAGE")]
+    #[arg(required_unless_present = "overlay", value_name = "IMAGE")]
     images: Vec<PathBuf>,
     #[command(flatten)]
     patching: PatchArgs,
@@ -62,7 +64,23 @@ pub struct AnalyzeArgs {
 /// # Errors
 /// Any [`dpar::Error`].
 pub fn run(args: &AnalyzeArgs) -> Result<()> {
+    args.overlay.as_deref().map_or(Ok(()), |file| check_overlay(file, &args.images))?;
     if several_are_meant(args) { many(args) } else { one(args) }
+}
+
+/// `--overlay photo.png` takes the picture for the file that it writes.
+fn check_overlay(file: &Path, images: &[PathBuf]) -> Result<()> {
+    let precious = || fs::read(file).is_ok_and(|there| !there.is_empty() && !Provenance::is_ours(&there));
+    let named = file.as_os_str() != BESIDE_IMAGE;
+    if images.is_empty() || (named && is_picture_name(file) && precious()) {
+        let name = if named { file.display().to_string() } else { "photo.png".to_owned() };
+        let what = if images.is_empty() { "no picture is named" } else { "that picture is not one of dpar's" };
+        bail!(Error::Request(format!(
+            "--overlay takes the name that follows it for the file to write, and {what}: `dpar analyze {name} --overlay` \
+             looks at it, --overlay with another name writes there"
+        )));
+    }
+    Ok(())
 }
 
 /// Whether rows are wanted: also of a pattern that happens to fit one picture, where --out is a folder.

@@ -26,4 +26,7 @@ pub struct DrawnFiles {
     pub animations: Vec<String>,
     /// The trace.
     pub trace: Option<String>,
+    /// What draws each picture again, here or in the app.
+    #[serde(skip)]
+    pub links: Vec<String>,
 }

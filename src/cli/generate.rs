@@ -128,6 +128,7 @@ pub fn first_look() -> Result<()> {
         baseline: false,
         complete: None,
         keep_rows: None,
+        share_kept: false,
         out: None,
         scale: None,
         overlay: Some(BESIDE_OUT.into()),
@@ -184,6 +185,12 @@ fn read_link(text: &str) -> Result<Link> {
         }
         return Ok(Link::parse(String::from_utf8_lossy(&bytes).trim())?);
     };
+    if drawn.left_out > 0 {
+        note(&format!(
+            "{name} does not hold the {} tokens that it kept of an image (--share-kept): another picture is drawn",
+            drawn.left_out
+        ));
+    }
     if let [_, _, ..] = *drawn.links {
         note(&format!(
             "{name} shows {} pictures: this is the first, --count draws those that follow",

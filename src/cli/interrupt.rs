@@ -1,4 +1,4 @@
-//! Ctrl-C in a long batch: what is done is written before the program ends.
+//! Ctrl-C in a long batch, or the signal of a computer that shuts down: what is done is written before the program ends.
 
 use std::process;
 use std::sync::atomic::{AtomicBool, Ordering};

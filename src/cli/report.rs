@@ -5,7 +5,6 @@ use std::time::Duration;
 use dpar::Result;
 use dpar::controls::Controls;
 use dpar::mix::Mix;
-use dpar::run::link::Link;
 use serde::Serialize;
 
 use super::drawn::{Drawn, DrawnFiles};
@@ -78,8 +77,8 @@ pub fn text(studio: &Studio, pictures: &[Drawn], written: &DrawnFiles, kept: Opt
     card.row("adapter", studio.backend.name());
     card.row("tokenizer", tokenizer_place(&studio.backend));
     card.row("model", format!("{} ({})", studio.files.source, studio.files.hash));
-    if let [picture] = pictures {
-        card.row("link", link(studio, picture));
+    if let [link] = written.links.as_slice() {
+        card.row("link", link);
     }
     let (width, height) = written.size;
     card.row("wrote", format!("{} ({width} x {height} pixels)", written.picture));
@@ -95,12 +94,6 @@ pub fn text(studio: &Studio, pictures: &[Drawn], written: &DrawnFiles, kept: Opt
         card.row("", format!("{trace} (trace; `dpar replay` draws it again)"));
     }
     card.text()
-}
-
-/// What draws the picture again, here or in the app; of a completion, class and settings only: the tokens that it kept are
-/// somebody's own image, and only a trace, which is asked for, has them.
-pub fn link(studio: &Studio, picture: &Drawn) -> String {
-    Link::of_run(&picture.drawing.run, &studio.files.hash, &studio.files.config).without_given().to_string()
 }
 
 fn seeds(pictures: &[Drawn]) -> String {
@@ -177,7 +170,7 @@ pub fn json(studio: &Studio, pictures: &[Drawn], written: &DrawnFiles) -> Result
         return Err(dpar::Error::Internal("a report about no pictures".into()));
     };
     let total = Total::of(pictures);
-    let runs = pictures.iter().map(|p| (p, &p.drawing.statistics));
+    let runs = pictures.iter().zip(&written.links).map(|(p, link)| (p, &p.drawing.statistics, link));
     to_json(&Report {
         class: first.run.class,
         mix: first.run.mix.as_ref(),
@@ -195,9 +188,9 @@ pub fn json(studio: &Studio, pictures: &[Drawn], written: &DrawnFiles) -> Result
         model: &studio.files.source,
         model_hash: &studio.files.hash,
         runs: runs
-            .map(|(picture, s)| RunReport {
+            .map(|(picture, s, link)| RunReport {
                 seed: picture.drawing.run.seed,
-                link: link(studio, picture),
+                link: link.clone(),
                 tokens: s.tokens,
                 patches: s.patches,
                 average_patch_length: s.average_patch_length,

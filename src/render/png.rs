@@ -18,6 +18,8 @@ const SIGNATURE: &[u8] = b"\x89PNG\r\n\x1A\n";
 pub struct Provenance {
     /// The share link of the picture; of several pictures in a grid each one's, in order.
     pub links: Vec<String>,
+    /// How many tokens of somebody's own image the links leave out: without them another picture is drawn.
+    pub left_out: usize,
     /// The model's hash.
     pub model: String,
 }
@@ -25,22 +27,27 @@ pub struct Provenance {
 impl Provenance {
     /// Of one picture.
     pub fn new(link: impl ToString, model: &str) -> Self {
-        Self { links: vec![link.to_string()], model: model.to_owned() }
+        Self { links: vec![link.to_string()], model: model.to_owned(), ..Self::default() }
     }
 
-    /// What a PNG file says of itself, if it is one of ours.
+    /// Of a picture that no link draws: only that it was made here.
+    pub fn without_link(model: &str) -> Self {
+        Self { model: model.to_owned(), ..Self::default() }
+    }
+
+    /// Whether a PNG file was made here.
+    pub fn is_ours(png: &[u8]) -> bool {
+        text(png).is_some()
+    }
+
+    /// What a PNG file says of how it was drawn, if it is one of ours.
     pub fn read(png: &[u8]) -> Option<Self> {
-        if !png.starts_with(SIGNATURE) {
-            return None;
-        }
-        let limits = png::Limits { bytes: MAX_TEXT };
-        let reader = png::Decoder::new_with_limits(Cursor::new(png), limits).read_info().ok()?;
-        let chunk = reader.info().utf8_text.iter().find(|chunk| chunk.keyword == KEYWORD)?;
-        let text = chunk.get_text().ok()?;
+        let text = text(png)?;
         let mut found = Self::default();
         for (key, value) in text.lines().filter_map(|line| line.split_once(": ")) {
             match key {
                 "link" => found.links.push(value.to_owned()),
+                "left out" => found.left_out = value.split(' ').next().and_then(|n| n.parse().ok()).unwrap_or_default(),
                 "model" => value.clone_into(&mut found.model),
                 _ => {} // of a later version
             }
@@ -50,8 +57,24 @@ impl Provenance {
 
     fn text(&self) -> String {
         let links = self.links.iter().map(|link| format!("link: {link}\n"));
-        format!("{}model: {}\nversion: {}\n", links.collect::<String>(), self.model, env!("CARGO_PKG_VERSION"))
+        let left_out = match self.left_out {
+            0 => String::new(),
+            tokens => format!("left out: {tokens} tokens that were kept of an image\n"),
+        };
+        let links = links.collect::<String>();
+        format!("{links}{left_out}model: {}\nversion: {}\n", self.model, env!("CARGO_PKG_VERSION"))
     }
+}
+
+/// What a PNG file that was made here says of itself.
+fn text(png: &[u8]) -> Option<String> {
+    if !png.starts_with(SIGNATURE) {
+        return None;
+    }
+    let limits = png::Limits { bytes: MAX_TEXT };
+    let reader = png::Decoder::new_with_limits(Cursor::new(png), limits).read_info().ok()?;
+    let chunk = reader.info().utf8_text.iter().find(|chunk| chunk.keyword == KEYWORD)?;
+    chunk.get_text().ok()
 }
 
 /// A picture as a PNG file.

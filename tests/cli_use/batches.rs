@@ -1,4 +1,4 @@
-//! Long batches: Ctrl-C keeps what is done, `--resume` goes on; files appear together or not at all.
+//! Long batches: Ctrl-C and `kill` keep what is done, `--resume` goes on; files appear together or not at all.
 
 use std::fs;
 use std::path::Path;
@@ -21,13 +21,14 @@ fn start(dir: &TempDir, args: &[&str]) -> Child {
     command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
-/// Presses Ctrl-C in a command that is at work: later and later, until it has done something by then. What it has said.
-fn interrupted(dir: &TempDir, args: &[&str]) -> String {
+/// Presses Ctrl-C (or sends another signal) in a command that is at work: later and later, until it has done something by then. What it has
+/// said.
+fn interrupted(dir: &TempDir, signal: &str, args: &[&str]) -> String {
     let mut wait = Duration::from_millis(400);
     loop {
         let child = start(dir, args);
         sleep(wait);
-        assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+        assert!(Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap().success());
         let out = child.wait_with_output().unwrap();
         let said = text(&out.stderr);
         if out.status.code() == Some(130) && !said.contains("none of") {
@@ -45,7 +46,7 @@ fn interrupted(dir: &TempDir, args: &[&str]) -> String {
 fn ctrl_c_in_a_grid_keeps_what_is_drawn_and_resume_draws_the_rest() {
     let dir = tempdir().unwrap();
     let batch = ["generate", "--out", "g.png", "--overlay", "--trace", "t.json"];
-    let said = interrupted(&dir, &[&batch[..], &["--count", "1024"]].concat());
+    let said = interrupted(&dir, "-INT", &[&batch[..], &["--count", "1024"]].concat());
     let done = trace(&dir, "t.json").runs.len();
     assert!(done > 0 && said.contains(&format!("{done} of 1024 pictures are written to g.png")), "{said}");
     assert!(said.contains("the same command with --resume draws the rest"), "{said}");
@@ -62,14 +63,14 @@ fn ctrl_c_in_a_grid_keeps_what_is_drawn_and_resume_draws_the_rest() {
 }
 
 #[test]
-fn ctrl_c_among_samples_keeps_them_and_resume_draws_the_rest() {
+fn kill_among_samples_keeps_them_and_resume_draws_the_rest() {
     let dir = tempdir().unwrap();
     let samples = |name: &str| {
         let bytes = fs::read(dir.path().join(name)).unwrap();
         let tensors = SafeTensors::deserialize(&bytes).unwrap();
         ["tokens", "classes", "seeds", "patches"].map(|name| tensors.tensor(name).unwrap().data().to_vec())
     };
-    let said = interrupted(&dir, &["eval", HELD, "--sample", "100000", "--out", "s.safetensors"]);
+    let said = interrupted(&dir, "-TERM", &["eval", HELD, "--sample", "100000", "--out", "s.safetensors"]);
     let done = samples("s.safetensors")[2].len() / 4;
     assert!(said.contains(&format!("{done} of 100000 samples are written to s.safetensors")), "{said}");
     let count = (done + 2).to_string();

@@ -37,5 +37,20 @@ fn a_completed_picture_says_nothing_of_the_image_it_keeps() {
     fine(&dir, &["generate", "--complete", "p.png", "--keep-rows", "4", "-o", "c.png"]);
     let file = fs::read(dir.path().join("c.png")).unwrap();
     let holds = |text: &[u8]| file.windows(text.len()).any(|part| part == text);
-    assert!(holds(b"link: #class=") && !holds(b"given="));
+    assert!(holds(b"link: #class=") && !holds(b"given=") && holds(b"left out: 32 tokens that were kept of an image"));
+    let (_, notes) = fine(&dir, &["generate", "--link", "c.png", "-o", "other.png"]);
+    assert!(
+        notes.contains("c.png does not hold the 32 tokens that it kept of an image (--share-kept): another"),
+        "{notes}"
+    );
+
+    // Who says so shares it, and then the picture is drawn again as it is.
+    let shared = ["generate", "--complete", "p.png", "--keep-rows", "4", "--share-kept", "-o", "s.png"];
+    let (card, _) = fine(&dir, &shared);
+    assert!(card.contains("&given=0:"), "{card}");
+    let (_, notes) = fine(&dir, &["generate", "--link", "s.png", "-o", "again.png"]);
+    assert_eq!(notes, "");
+    let pixels = |name| image::open(dir.path().join(name)).unwrap().to_rgb8();
+    assert!(pixels("again.png") == pixels("c.png") && pixels("other.png") != pixels("c.png"));
+    refused(&dir, &["generate", "--share-kept"], 2, "--complete");
 }

@@ -74,6 +74,31 @@ fn an_overlay_without_a_name_is_named_after_the_picture() {
     let (out, err) = fine(&dir, &["analyze", "photos/a.png", "--overlay"]);
     assert!(out.contains("photos/a-overlay-2.png") && err.contains("is there already"), "{out}{err}");
     assert_eq!(fs::read(dir.path().join("photos/a-overlay.png")).unwrap(), b"mine");
+    // A folder's second look is not one at what the first has made.
+    fs::remove_file(dir.path().join("photos/bad.jfif")).unwrap();
+    fs::remove_file(dir.path().join("photos/a-overlay.png")).unwrap();
+    let (rows, said) = fine(&dir, &["analyze", "photos"]);
+    assert_eq!(
+        (rows.lines().count(), said.as_str()),
+        (3, "note: photos: left out what --overlay has made: 1 picture\n")
+    );
+}
+
+#[test]
+fn a_picture_after_overlay_is_not_overwritten() {
+    let dir = photos();
+    let picture = dir.path().join("mine.png");
+    image::RgbImage::new(8, 8).save(&picture).unwrap();
+    let before = fs::read(&picture).unwrap();
+    refused(&dir, &["analyze", "--overlay", "mine.png"], 2, "no picture is named: `dpar analyze mine.png --overlay`");
+    refused(&dir, &["analyze", "--overlay"], 2, "no picture is named: `dpar analyze photo.png --overlay`");
+    let twice = ["analyze", "--overlay", "mine.png", "photos/a.png"];
+    refused(&dir, &twice, 2, "that picture is not one of dpar's");
+    assert_eq!(fs::read(&picture).unwrap(), before);
+    // What it has written itself it writes again.
+    for _ in 0..2 {
+        fine(&dir, &["analyze", "photos/a.png", "--overlay", "o.png"]);
+    }
 }
 
 #[test]

@@ -40,6 +40,30 @@ fn a_picture_of_ours_is_drawn_again_or_looked_at() {
 }
 
 #[test]
+fn a_completed_picture_holds_what_it_kept_only_where_its_person_says_so() {
+    let mut app = tiny();
+    act(&mut app, Action::Image(Brought::File("mine.png".into(), png(50, 40))));
+    until(&mut app, "it is read", |s| s.source == "own" && s.message.is_none());
+    act(&mut app, Action::Complete);
+    let drawn = finish(&mut app).ids.unwrap();
+    let saved = |app: &super::Bench, export| app.state().file(export).unwrap().1;
+    let (quiet, whole) = (saved(&app, Export::Picture), saved(&app, Export::WholePicture));
+    let said = [&quiet, &whole].map(|file| Provenance::read(file).unwrap());
+    assert_eq!((said[0].left_out, said[1].left_out), (32, 0), "half of 64 tokens are kept");
+    assert!(!said[0].links[0].contains("given=") && said[1].links[0].contains("&given=0:"), "{said:?}");
+    // Brought back, the one says that another picture comes of it, and the other is drawn again as it was.
+    for (file, same) in [(quiet, false), (whole, true)] {
+        act(&mut app, Action::Image(Brought::File("c.png".into(), file)));
+        app.step();
+        let message = app.state().state().message.unwrap();
+        assert_eq!(!message.contains("not the 32 tokens that it kept of an image"), same, "{message}");
+        app.get_by_label("Draw it again").click();
+        app.step();
+        assert_eq!(finish(&mut app).ids.as_ref() == Some(&drawn), same);
+    }
+}
+
+#[test]
 fn a_pasted_link_is_followed_also_without_a_seed_and_other_text_is_left_alone() {
     let mut app = tiny();
     draw(&mut app, 1, 5);

@@ -35,7 +35,7 @@ fn run(python: &Path, args: &[&str], env: &[(&str, &Path)]) -> Result<()> {
 }
 
 /// A Python with what `training/pyproject.toml` pins: the one `DPAR_PYTHON` names, else an environment in `target/`, made
-/// when that file has changed (PyTorch is large: 5.5 GB on a disk, about two minutes).
+/// when that file has changed (PyTorch is large: 5.5 GB on a disk, about two minutes; pip's cache would be 3 GB more).
 fn python() -> Result<PathBuf> {
     if let Some(named) = std::env::var_os("DPAR_PYTHON") {
         return Ok(named.into());
@@ -49,7 +49,8 @@ fn python() -> Result<PathBuf> {
     tools::ensure(&[tools::Need::Python])?;
     println!("   python3 -m venv {}", home.display());
     status(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&home), "python3 -m venv")?;
-    let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "./training[dev]"];
+    let install =
+        ["-m", "pip", "install", "--quiet", "--no-cache-dir", "--disable-pip-version-check", "./training[dev]"];
     run(&python, &install, &[])?;
     fs::write(&stamp, wanted).with_context(|| format!("cannot write {}", stamp.display()))?;
     Ok(python)

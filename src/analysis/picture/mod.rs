@@ -2,6 +2,7 @@
 //! sentence: sizes are refused before anything is decoded.
 
 mod colour;
+mod declared;
 mod formats;
 mod jpeg;
 mod refusal;
@@ -48,6 +49,8 @@ pub fn read_picture(bytes: &[u8], name: &str) -> Result<PictureRead> {
 const PARTIAL: &str = "a part of the picture is missing: it is grey or blurred here";
 const PROFILE: &str =
     "its colour profile is damaged or of an unknown kind and was left out: colours may be a little off";
+const DECLARED: &str = "it says in a way that is not read that its colours are not sRGB (cICP or gAMA of a PNG, the profile of a BMP): they may be a \
+     little off";
 
 fn decode(bytes: &[u8], notes: &mut Vec<&'static str>) -> Result<DynamicImage, Refusal> {
     if bytes.len() as u64 > MAX_BYTES {
@@ -112,9 +115,17 @@ fn decode_other(
     if format == ImageFormat::Bmp {
         show_all_transparent(&mut picture);
     }
+    let means_others = match format {
+        ImageFormat::Png => declared::png_means_others(bytes),
+        ImageFormat::Bmp => declared::bmp_has_profile(bytes),
+        _ => false,
+    };
+    if means_others {
+        notes.push(DECLARED);
+    }
     match profile {
         // The PNG decoder says nothing about a profile that it cannot unpack.
-        Ok(None) if format != ImageFormat::Png || !has_png_profile(bytes) => {}
+        Ok(None) if format != ImageFormat::Png || !declared::png_has_profile(bytes) => {}
         Ok(profile) => manage(&mut picture, Some(profile.as_deref().unwrap_or_default()), notes),
         Err(_) => notes.push(PROFILE),
     }
@@ -177,22 +188,6 @@ fn webp_chunks_end_within(bytes: &[u8]) -> bool {
         rest = body.get(length + length % 2..).unwrap_or_default();
     }
     true
-}
-
-/// Whether a PNG has a profile before its pixels.
-fn has_png_profile(bytes: &[u8]) -> bool {
-    let mut rest = bytes.get(8..).unwrap_or_default();
-    while let [l3, l2, l1, l0, kind @ ..] = rest {
-        match kind.first_chunk() {
-            Some(b"iCCP") => return true,
-            Some(b"IDAT") | None => return false,
-            Some(_) => {}
-        }
-        // Length, kind, content, checksum.
-        let chunk = (u32::from_be_bytes([*l3, *l2, *l1, *l0]) as usize).saturating_add(12);
-        rest = rest.get(chunk..).unwrap_or_default();
-    }
-    false
 }
 
 #[cfg(test)]

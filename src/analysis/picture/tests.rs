@@ -165,6 +165,42 @@ fn profiles_that_are_not_understood_are_left_out_and_said() {
     }
 }
 
+#[test]
+fn colours_that_are_told_in_other_ways_are_left_as_they_are_and_said() {
+    let plain = rgb("plain.png");
+    let with = |kind: &[u8; 4], body: &[u8]| {
+        let mut file = Vec::new();
+        let mut encoder = png::Encoder::new(&mut file, plain.width(), plain.height());
+        encoder.set_color(png::ColorType::Rgb);
+        let mut writer = encoder.write_header().unwrap();
+        writer.write_chunk(png::chunk::ChunkType(*kind), body).unwrap();
+        writer.write_image_data(plain.as_raw()).unwrap();
+        writer.finish().unwrap();
+        file
+    };
+    let srgb = (*b"sRGB", vec![0]);
+    let gamma = |exponent: u32| (*b"gAMA", exponent.to_be_bytes().to_vec());
+    let cases = [
+        ((*b"cICP", vec![1, 13, 0, 1]), false),
+        ((*b"cICP", vec![12, 13, 0, 1]), true),
+        ((*b"cICP", vec![9, 16, 0, 1]), true),
+        (srgb, false),
+        (gamma(45_455), false),
+        (gamma(100_000), true),
+        (gamma(0), true),
+    ];
+    for ((kind, body), said) in cases {
+        let read = read_picture(&with(&kind, &body), "x.png").unwrap();
+        assert_eq!(read.image.to_rgb8(), plain, "{kind:?} {body:?}");
+        assert_eq!(!read.notes.is_empty(), said, "{kind:?} {body:?}");
+    }
+    let mut bitmap = file("v5-bitfields-alpha0.bmp");
+    assert_eq!(&bitmap[70..74], b"BGRs", "`sRGB`, the low byte first");
+    bitmap[70..74].copy_from_slice(b"DEBM");
+    let read = read_picture(&bitmap, "x.bmp").unwrap();
+    assert_eq!((read.image.to_rgb8(), read.notes), (plain, vec![format!("x.bmp: {DECLARED}")]));
+}
+
 /// Expected values by Pillow and LittleCMS.
 #[test]
 fn inks_become_light() {

@@ -14,6 +14,8 @@ use crate::mix::Mix;
 pub enum Export {
     /// The picture (PNG).
     Picture,
+    /// The same, with the tokens that were kept of an own image in what it says of itself.
+    WholePicture,
     /// The picture with its patches and entropies (PNG).
     Overlay,
     /// The run as an animation (GIF).

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use eframe::egui;
 
 use crate::analysis::Region;
-use crate::app::input::action::{Action, Brought};
+use crate::app::input::action::{Action, Brought, Export};
 use crate::app::state::app::App;
 use crate::app::state::jobs::NamedFile;
 use crate::app::state::model_slot::{ModelState, Wanted};
@@ -51,7 +51,16 @@ impl App {
             Arrival::Extras(extras) => self.show_extras(*extras, ctx),
             Arrival::Baseline(bytes) => self.add_baseline(bytes),
             Arrival::File(Ok(Some((name, bytes)))) => self.act(Action::Image(Brought::File(name, bytes))),
-            Arrival::Saved(Ok(Some(path))) => self.ui.say(format!("saved {path}")),
+            Arrival::Saved(Ok(Some(path))) => match std::mem::take(&mut self.jobs.left_out) {
+                0 => self.ui.say(format!("saved {path}")),
+                kept => {
+                    let said = format!(
+                        "saved {path}, which says how it was drawn, but nothing of your image; to be drawn again as it is it \
+                         would carry the {kept} tokens kept of it"
+                    );
+                    self.ui.offer(said, "Save it with them", Action::Export(Export::WholePicture));
+                }
+            },
             Arrival::File(Ok(None)) | Arrival::Saved(Ok(None)) => {} // somebody has thought better of it
             Arrival::Own(Ok(own)) => self.show_own(own),
             Arrival::File(Err(e)) | Arrival::Saved(Err(e)) | Arrival::Own(Err(e)) => self.ui.say(e),

@@ -216,14 +216,21 @@ impl App {
     /// Looks at what somebody has brought; a picture that DPAR has drawn can be drawn again as well.
     fn bring(&mut self, brought: Brought) -> Result<()> {
         let Brought::File(name, bytes) = brought else { return self.look_at(LookAt::Brought(brought)) };
-        let drawn = Provenance::read(&bytes).and_then(|drawn| drawn.links.into_iter().next());
-        let Some(link) = drawn else { return self.look_at(LookAt::Brought(Brought::File(name, bytes))) };
+        let drawn = Provenance::read(&bytes).and_then(|drawn| Some((drawn.links.into_iter().next()?, drawn.left_out)));
+        let Some((link, left_out)) = drawn else { return self.look_at(LookAt::Brought(Brought::File(name, bytes))) };
         self.model.needed()?;
+        let said = match left_out {
+            0 => format!("{name} was drawn by DPAR and says how"),
+            kept => format!(
+                "{name} was drawn by DPAR and says how, but not the {kept} tokens that it kept of an image: drawn again it \
+                 is another picture"
+            ),
+        };
         let offers = vec![
             ("Draw it again", Action::Link(link)),
             ("Look at it as a picture", Action::Image(Brought::Drawn(name.clone(), bytes))),
         ];
-        self.ui.offer_all(format!("{name} was drawn by DPAR and says how"), offers);
+        self.ui.offer_all(said, offers);
         Ok(())
     }
 
@@ -241,11 +248,6 @@ impl App {
         let base = Request::new(&self.model.config, Generator::Dpar, chosen.class.clone(), chosen.settings.seed);
         let request = Request { controls: chosen.controls.clone(), forced, ..base };
         self.start(Wanted::new(request, false))
-    }
-
-    /// How many tokens of the shown picture were kept of a person's own image.
-    fn kept_tokens(&self) -> usize {
-        self.playback.main.as_ref().map_or(0, |picture| picture.request.forced.iter().flatten().count())
     }
 
     /// Two different things of the model by a number nobody chose; the same where it has but one.
@@ -322,6 +324,7 @@ impl App {
         }
         let (name, bytes) = self.file(export)?;
         self.save_as(name, bytes);
+        self.jobs.left_out = if export == Export::Picture { self.kept_tokens() } else { 0 };
         Ok(())
     }
 

@@ -17,6 +17,8 @@ pub struct Jobs {
     pub(in crate::app) decoder: Decoder,
     pub(in crate::app) open: Option<Task<Result<Option<NamedFile>>>>,
     pub(in crate::app) save: Option<Task<Result<Option<String>>>>,
+    /// How many tokens that were kept of a person's image the file being saved does not hold.
+    pub(in crate::app) left_out: usize,
     /// An animation that is being encoded, and its file's name.
     pub(in crate::app) animation: Option<(String, Animation)>,
     /// What comes with the built-in model.

@@ -45,6 +45,11 @@ impl App {
         })
     }
 
+    /// How many tokens of the shown picture were kept of a person's own image.
+    pub(in crate::app) fn kept_tokens(&self) -> usize {
+        self.playback.main.as_ref().map_or(0, |picture| picture.request.forced.iter().flatten().count())
+    }
+
     /// The finished picture as a file: its name and content.
     ///
     /// # Errors
@@ -57,8 +62,9 @@ impl App {
             decoder::finished(picture).ok_or_else(|| Error::Request("the picture is still being decoded".into()))?;
         let image = from_egui(&frame)?;
         Ok(match export {
-            Export::Picture => (format!("{stem}.png"), self.png(&image)?),
-            Export::Overlay => (format!("{stem}-patches.png"), self.png(&self.overlay(picture, &image)?)?),
+            Export::Picture => (format!("{stem}.png"), self.png(&image, self.link())?),
+            Export::WholePicture => (format!("{stem}.png"), self.png(&image, self.whole_link())?),
+            Export::Overlay => (format!("{stem}-patches.png"), self.png(&self.overlay(picture, &image)?, self.link())?),
             Export::Trace => {
                 let json = serde_json::to_vec(&self.trace(picture)).map_err(|e| Error::Internal(e.to_string()))?;
                 (format!("{stem}.trace.json"), json)
@@ -71,12 +77,17 @@ impl App {
         })
     }
 
-    /// A picture of the shown run as a file that says how it was drawn; of a person's own image, nothing.
-    fn png(&self, image: &image::RgbImage) -> Result<Vec<u8>> {
-        match self.link() {
-            Some(link) => png_with(image, &Provenance::new(link, self.model.hash().unwrap_or_default())),
-            None => png_bytes(image),
-        }
+    /// A picture of the shown run as a file that says how it was drawn; a person's own image says nothing.
+    fn png(&self, image: &image::RgbImage, link: Option<Link>) -> Result<Vec<u8>> {
+        let Some(link) = link else { return png_bytes(image) };
+        let left_out = self.left_out(&link);
+        let drawn = Provenance { left_out, ..Provenance::new(link, self.model.hash().unwrap_or_default()) };
+        png_with(image, &drawn)
+    }
+
+    /// How many tokens of the shown picture were kept of a person's own image and are not in this link.
+    fn left_out(&self, link: &Link) -> usize {
+        if link.given.is_empty() { self.kept_tokens() } else { 0 }
     }
 
     /// The run of the finished picture as an animation that is still to be encoded, frame by frame ([`App::animate`]).

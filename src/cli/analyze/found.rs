@@ -6,7 +6,7 @@ use dpar::Result;
 use dpar::analysis::Analyzer;
 use dpar::controls::Controls;
 use dpar::patching::{PatchRule, Patches};
-use dpar::render::{self, OverlayInput};
+use dpar::render::{self, OverlayInput, Provenance};
 use image::RgbImage;
 use pollster::block_on;
 use serde::Serialize;
@@ -117,20 +117,21 @@ impl Examiner {
         Ok(Examined { report, patches, reconstruction: found.reconstruction })
     }
 
-    /// The picture as the tokenizer gives it back, with its patches and entropies (PNG).
+    /// The picture as the tokenizer gives it back, with its patches and entropies (PNG that says where it was made).
     ///
     /// # Errors
-    /// As [`render::overlay`] and [`render::png_bytes`].
+    /// As [`render::overlay`] and [`render::png_with`].
     pub fn overlay(&self, found: &Examined) -> Result<Vec<u8>> {
         let report = &found.report;
         let labels = [("picture", report.image.clone()), ("reconstruction", report.quality())];
-        render::png_bytes(&render::overlay(&OverlayInput {
+        let sheet = render::overlay(&OverlayInput {
             picture: &found.reconstruction,
             entropies: &report.entropies,
             patches: &found.patches,
             rule: &report.rule,
             vocab: self.studio.files.config.vocab(),
             labels: &labels,
-        })?)
+        })?;
+        render::png_with(&sheet, &Provenance::without_link(&report.model_hash))
     }
 }

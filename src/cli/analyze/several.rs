@@ -6,13 +6,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use dpar::error::plain;
+use dpar::render::Provenance;
 use dpar::{Error, platform};
 use serde::Serialize;
 
 use super::found::{AnalysisReport, Examiner};
 use crate::cli::files::{beside, free_name, is_picture_name, numbered};
 use crate::cli::json::to_json_line;
-use crate::cli::output::{complain, write_stdout};
+use crate::cli::output::{complain, note, write_stdout};
 
 /// Where the overlays of several pictures go.
 #[derive(Debug)]
@@ -46,6 +47,16 @@ pub fn pictures(named: &[PathBuf]) -> Vec<dpar::Result<PathBuf>> {
     named.iter().flat_map(|path| if path.is_dir() { within(path) } else { vec![Ok(path.clone())] }).collect()
 }
 
+/// Whether a file is what `--overlay` has made of another one.
+fn is_overlay(path: &Path) -> bool {
+    let called = path.file_stem().is_some_and(|stem| stem.to_string_lossy().contains("-overlay"));
+    called && fs::read(path).is_ok_and(|file| Provenance::is_ours(&file))
+}
+
+fn counted(pictures: usize) -> String {
+    format!("{pictures} picture{}", if pictures == 1 { "" } else { "s" })
+}
+
 fn within(folder: &Path) -> Vec<dpar::Result<PathBuf>> {
     let bad = |problem: String| vec![Err(Error::Image { file: folder.display().to_string(), problem })];
     let entries: std::io::Result<Vec<_>> = fs::read_dir(folder).and_then(Iterator::collect);
@@ -53,6 +64,11 @@ fn within(folder: &Path) -> Vec<dpar::Result<PathBuf>> {
         Ok(entries) => entries.iter().map(fs::DirEntry::path).filter(|p| is_picture_name(p) && p.is_file()).collect(),
         Err(e) => return bad(format!("cannot be read ({e})")),
     };
+    let all = found.len();
+    found.retain(|path| !is_overlay(path));
+    if found.len() < all {
+        note(&format!("{}: left out what --overlay has made: {}", folder.display(), counted(all - found.len())));
+    }
     found.sort();
     if found.is_empty() {
         return bad("is a folder without pictures (PNG, JPEG, WebP, GIF, BMP)".into());

@@ -49,6 +49,10 @@ pub struct GenerateArgs {
     /// How many rows of tokens --complete keeps
     #[arg(long, value_name = "N", requires = "complete", allow_negative_numbers = true)]
     pub keep_rows: Option<usize>,
+    /// Let the link, also the one in the PNG, hold what --complete keeps: whoever has it can draw the same picture, and sees that
+    /// part of yours
+    #[arg(long, requires = "complete")]
+    pub share_kept: bool,
     #[command(flatten)]
     pub patching: PatchArgs,
     #[command(flatten)]

@@ -4,6 +4,7 @@ use anyhow::Result;
 use dpar::bundled::recording;
 use dpar::render::animation::Animation;
 use dpar::render::{self, OverlayInput, Provenance};
+use dpar::run::link::Link;
 use dpar::run::trace::Trace;
 use image::RgbImage;
 use pollster::block_on;
@@ -13,7 +14,6 @@ use super::places::Places;
 use crate::cli::drawn::{Drawn, DrawnFiles};
 use crate::cli::files::{OutputFiles, input_name, output_name};
 use crate::cli::json::to_json;
-use crate::cli::report;
 use crate::cli::studio::Studio;
 
 /// Writes everything that was asked for, together: a full disk leaves nothing behind.
@@ -26,11 +26,13 @@ pub fn write(args: &GenerateArgs, studio: &Studio, pictures: &[Drawn], places: &
     let scale = args.scale.unwrap_or_else(|| enlargement(&images));
     let gap = if images.len() > 1 { 8 } else { 0 };
     let sheet = render::contact_sheet(&images, 0, scale, gap);
-    let links: Vec<String> = pictures.iter().map(|picture| report::link(studio, picture)).collect();
-    let says = |links: &[String]| Provenance { links: links.to_vec(), model: studio.files.hash.clone() };
+    let links: Vec<Link> = pictures.iter().map(|picture| link(args, studio, picture)).collect();
+    let left_out = pictures.iter().zip(&links).map(|(picture, link)| left_out(picture, link)).max().unwrap_or_default();
+    let links: Vec<String> = links.iter().map(ToString::to_string).collect();
+    let says = |links: &[String]| Provenance { links: links.to_vec(), left_out, model: studio.files.hash.clone() };
     outputs.add(&places.out, render::png_with(&sheet, &says(&links))?)?;
-    let mut written =
-        DrawnFiles { picture: output_name(&places.out), size: sheet.dimensions(), ..DrawnFiles::default() };
+    let (picture, size) = (output_name(&places.out), sheet.dimensions());
+    let mut written = DrawnFiles { picture, size, links: links.clone(), ..DrawnFiles::default() };
     for (n, (path, picture)) in places.overlays.iter().zip(pictures).enumerate() {
         let sheet = overlay(studio, picture, kept(args, studio))?;
         outputs.add(path, render::png_with(&sheet, &says(&links[n..=n]))?)?;
@@ -49,6 +51,18 @@ pub fn write(args: &GenerateArgs, studio: &Studio, pictures: &[Drawn], places: &
     }
     outputs.commit()?;
     Ok(written)
+}
+
+/// What draws the picture again, here or in the app; of a completion, class and settings only, unless somebody has asked for more:
+/// the tokens that it kept are that person's image.
+fn link(args: &GenerateArgs, studio: &Studio, picture: &Drawn) -> Link {
+    let link = Link::of_run(&picture.drawing.run, &studio.files.hash, &studio.files.config);
+    if args.share_kept { link } else { link.without_given() }
+}
+
+/// How many tokens that were given to this picture its link leaves out.
+fn left_out(picture: &Drawn, link: &Link) -> usize {
+    if link.given.is_empty() { picture.drawing.run.request().forced.iter().flatten().count() } else { 0 }
 }
 
 /// One picture is written pixel by pixel. A grid is for looking at: about 256 pixels a side, in whole pixels.
