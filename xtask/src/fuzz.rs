@@ -61,7 +61,7 @@ fn runs(programs: &Path, target: &str, seconds: u32) -> Result<bool> {
     let written = File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
     let mut command = Command::new(programs.join(target));
     command.arg(&corpus).arg(root().join("fuzz/seeds").join(target));
-    command.args([&format!("-max_total_time={seconds}"), "-timeout=20", "-rss_limit_mb=4096", "-print_final_stats=1"]);
+    command.args([&format!("-max_total_time={seconds}"), "-timeout=60", "-rss_limit_mb=4096", "-print_final_stats=1"]);
     command.arg(format!("-artifact_prefix={}/", found.display())).stdout(written.try_clone()?).stderr(written);
     let status = command.status().with_context(|| format!("the fuzz target {target} could not be started"))?;
     let said = String::from_utf8_lossy(&fs::read(&log)?).into_owned();
