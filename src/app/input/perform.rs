@@ -317,6 +317,8 @@ impl App {
     }
 
     fn export(&mut self, export: Export) -> Result<()> {
+        // At every export: one that was thought better of leaves nothing for the next.
+        self.jobs.left_out = if export == Export::Picture { self.kept_tokens() } else { 0 };
         if export == Export::Animation {
             self.jobs.animation = Some(self.animation()?);
             (self.machine.wake)();
@@ -324,7 +326,6 @@ impl App {
         }
         let (name, bytes) = self.file(export)?;
         self.save_as(name, bytes);
-        self.jobs.left_out = if export == Export::Picture { self.kept_tokens() } else { 0 };
         Ok(())
     }
 
