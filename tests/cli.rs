@@ -44,7 +44,7 @@ fn draws_the_same_picture_twice_and_says_what_the_trace_says() {
             assert_eq!(report["model_hash"], *trace.model);
             assert_eq!(report["fallback"], Value::Null);
             assert!(report["ms_per_token"].as_f64().unwrap() > 0.0);
-            assert_eq!(report["adapter"].as_str().unwrap().contains("CPU (no GPU used)"), device == "cpu");
+            assert_eq!(report["adapter"].as_str().unwrap().contains("CPU twins ("), device == "cpu");
         }
         let out = ok(&dir, &["replay", "a.json", "--model", TINY, "--device", device]);
         assert!(out.contains("identical, 64 tokens"), "{out}");
@@ -297,7 +297,7 @@ fn the_built_in_model_draws_a_class_by_name() {
     let dir = tempdir().unwrap();
     let args = ["generate", "--device", "cpu", "--class", "Red  Apple", "--overlay", "o.png"];
     let said = ok(&dir, &args);
-    for part in ["red apple (416)", "tokens     256", "ms/token", "CPU (no GPU used)", "dpar.png (128 x 128 pixels)"] {
+    for part in ["red apple (416)", "tokens     256", "ms/token", "CPU twins (", "dpar.png (128 x 128 pixels)"] {
         assert!(said.contains(part), "{part} is missing in\n{said}");
     }
     assert_eq!(size(&dir, "dpar.png"), (128, 128));

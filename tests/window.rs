@@ -158,7 +158,10 @@ fn slider(state: &Value) -> (u32, u32) {
 fn without_a_gpu_it_opens_with_opengl_and_draws() {
     let Some(mut w) = Window::open(&["--device", "cpu"], &[]) else { return };
     let state = w.until("the model is there", |s| !s["model"].is_null());
-    assert_eq!((&state["renderer"], &state["device"]), (&"OpenGL".into(), &"CPU (no GPU used)".into()));
+    assert_eq!(
+        (&state["renderer"], &state["device"]),
+        (&"OpenGL".into(), &format!("CPU twins ({})", dpar_simd::instructions()).into())
+    );
     w.focus();
     w.key("g");
     w.until("it is drawn", decoded);

@@ -29,6 +29,7 @@ pub fn run(args: &AppArgs) -> Result<()> {
     let launch = Launch {
         link: args.link.clone(),
         device: args.place.device.into(),
+        threads: args.place.threads.map(usize::from),
         model: args.place.model.as_ref().map(|dir| dir.display().to_string()),
         bench: args.bench,
         ..Launch::default()

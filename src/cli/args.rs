@@ -24,6 +24,9 @@ pub struct PlaceArgs {
     /// Where to run: a GPU if there is one, a GPU or an error, or the CPU
     #[arg(long, value_enum, default_value_t = Device::Auto)]
     pub device: Device,
+    /// Threads of the CPU twins; how many there are changes no token [default: one a core, at most 8]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub threads: Option<u16>,
 }
 
 /// `--device`.

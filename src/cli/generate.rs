@@ -137,7 +137,7 @@ pub fn first_look() -> Result<()> {
         details: false,
         resume: false,
         json: false,
-        place: PlaceArgs { model: None, device: Device::Auto },
+        place: PlaceArgs { model: None, device: Device::Auto, threads: None },
     };
     run(&args)?;
     say("\nThat was `dpar generate` with its default settings; `dpar --help` lists what else there is.")?;

@@ -39,7 +39,7 @@ pub fn load_model(dir: Option<&Path>) -> Result<ModelFiles> {
 /// # Errors
 /// As [`Backend::open`].
 pub fn open_backend(place: &PlaceArgs) -> Result<Backend> {
-    let backend = block_on(Backend::open(place.device.into()))?;
+    let backend = block_on(Backend::open(place.device.into()))?.with_threads(place.threads.map(usize::from));
     if let Some(why) = &backend.fallback {
         output::note(&format!("running on the CPU: {why}; --device gpu insists on a GPU"));
     }

@@ -36,6 +36,8 @@ pub struct Backend {
     gpu: Option<Gpu>,
     /// Why the CPU was taken although a GPU was welcome.
     pub fallback: Option<String>,
+    /// How many threads the CPU twins take.
+    threads: usize,
     /// Somebody has called [`Backend::lose`] where there is no GPU.
     ended: OnceLock<()>,
 }
@@ -59,12 +61,23 @@ impl Backend {
 
     /// A GPU that something else has opened, for example on the device of a window ([`Gpu::adopt`]).
     pub fn adopt(gpu: Gpu) -> Self {
-        Self { gpu: Some(gpu), fallback: None, ended: OnceLock::new() }
+        Self { gpu: Some(gpu), fallback: None, threads: threads(), ended: OnceLock::new() }
     }
 
     /// The CPU, with the reason if a GPU would have been welcome.
     pub fn cpu(reason: Option<String>) -> Self {
-        Self { gpu: None, fallback: reason, ended: OnceLock::new() }
+        Self { gpu: None, fallback: reason, threads: threads(), ended: OnceLock::new() }
+    }
+
+    /// The same with so many threads for the CPU twins, if somebody has said how many. Tokens do not depend on it.
+    #[must_use]
+    pub fn with_threads(self, threads: Option<usize>) -> Self {
+        Self { threads: threads.unwrap_or(self.threads).max(1), ..self }
+    }
+
+    /// How many threads the CPU twins take, where they run.
+    pub fn threads(&self) -> usize {
+        self.threads
     }
 
     /// The GPU, if that is where things run.
@@ -82,7 +95,8 @@ impl Backend {
                     name => format!("{name} ({:?}, {kind})", gpu.info.backend),
                 }
             }
-            None => "CPU (no GPU used)".to_owned(),
+            // What their sums depend on: the same name, the same tokens.
+            None => format!("CPU twins ({})", dpar_simd::instructions()),
         }
     }
 
@@ -97,7 +111,10 @@ impl Backend {
                 let executor = GpuExecutor::new(&gpu.device, &gpu.queue, Tier::of(&gpu.info), program).await?;
                 Engine::Gpu(Box::new(executor))
             }
-            None => Engine::Cpu(Box::new(CpuExecutor::new(build(files, generator, Layout { lanes, ..Layout::CPU })?))),
+            None => {
+                let program = build(files, generator, Layout { lanes, ..Layout::CPU })?;
+                Engine::Cpu(Box::new(CpuExecutor::with_threads(program, self.threads)))
+            }
         })
     }
 
@@ -123,4 +140,9 @@ impl Backend {
             None => self.ended.get_or_init(|| ()).to_owned(),
         }
     }
+}
+
+/// A thread a core, but no more than an op of a small model has work for; one in a browser.
+fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, |cores| cores.get().min(8))
 }

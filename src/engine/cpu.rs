@@ -1,82 +1,141 @@
 //! Runs a [`Program`] through the ops' CPU twins: the fallback without a GPU, and the specification in code.
 
-use std::cell::RefCell;
 use std::ops::Range;
+use std::sync::Arc;
 
-use super::op::TwinView;
+use parking_lot::RwLock;
+
+use super::crew::{Crew, Member, Teamwork};
+use super::op::{Share, TwinView};
 use super::program::{BufferId, Program};
 use super::state::{ControlsUniform, RECORD_WORDS, Record};
 
 /// The CPU side of the engine.
 pub struct CpuExecutor {
+    memory: Arc<Memory>,
+    crew: Crew<Memory>,
+}
+
+/// What all threads see.
+struct Memory {
     program: Program,
-    buffers: Vec<RefCell<Vec<u32>>>,
+    /// One lock a buffer, held while an op reads or writes it.
+    buffers: Vec<RwLock<Vec<u32>>>,
     binds: Vec<Vec<usize>>,
-    controls: ControlsUniform,
+    controls: RwLock<ControlsUniform>,
 }
 
 impl std::fmt::Debug for CpuExecutor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "CpuExecutor({} steps)", self.program.steps.len())
+        write!(f, "CpuExecutor({} steps)", self.memory.program.steps.len())
     }
 }
 
 impl CpuExecutor {
-    /// Takes over a program's buffers.
-    pub fn new(mut program: Program) -> Self {
+    /// Takes over a program's buffers; one thread does its work.
+    pub fn new(program: Program) -> Self {
+        Self::with_threads(program, 1)
+    }
+
+    /// The same with `threads` that share the work. What they compute does not depend on how many they are.
+    pub fn with_threads(mut program: Program, threads: usize) -> Self {
         let fill = |b: &mut super::program::Buffer| {
             let mut words = std::mem::take(&mut b.init);
             words.resize(b.words, 0);
-            RefCell::new(words)
+            RwLock::new(words)
         };
         let buffers = program.buffers.iter_mut().map(fill).collect();
         let binds = program.steps.iter().map(|s| s.bind.iter().map(|b| b.0).collect()).collect();
-        Self { program, buffers, binds, controls: bytemuck::Zeroable::zeroed() }
+        let memory = Memory { program, buffers, binds, controls: RwLock::new(bytemuck::Zeroable::zeroed()) };
+        let memory = Arc::new(memory);
+        Self { crew: Crew::new(memory.clone(), threads), memory }
     }
 
     /// The program it runs (without weights).
     pub fn program(&self) -> &Program {
-        &self.program
+        &self.memory.program
     }
 
     /// Writes words into a buffer.
     pub fn write(&mut self, buffer: BufferId, offset: usize, words: &[u32]) {
-        self.buffers[buffer.0].borrow_mut()[offset..offset + words.len()].copy_from_slice(words);
+        self.memory.buffers[buffer.0].write()[offset..offset + words.len()].copy_from_slice(words);
     }
 
     /// Sets the live controls for what runs from now on.
     pub fn set_controls(&mut self, controls: &ControlsUniform) {
-        self.controls = *controls;
+        *self.memory.controls.write() = *controls;
     }
 
     /// Draws the tokens at `positions` and returns their records.
     pub fn run(&mut self, positions: Range<usize>) -> Vec<Record> {
-        self.run_steps(0..self.program.steps.len(), positions.len());
-        let records = self.buffers[self.program.ports.records.0].borrow();
+        self.run_steps(0..self.program().steps.len(), positions.len());
+        let records = self.memory.buffers[self.program().ports.records.0].read();
         let words = &records[positions.start * RECORD_WORDS..positions.end * RECORD_WORDS];
         bytemuck::pod_collect_to_vec(words)
     }
 
     /// Runs some steps: for tests, benchmarks, and to bisect a wrong picture.
     pub fn run_steps(&mut self, steps: Range<usize>, times: usize) {
-        for _ in 0..times {
-            for n in steps.clone() {
-                let step = &self.program.steps[n];
-                let view = TwinView {
-                    params: &step.params,
-                    controls: &self.controls,
-                    flags: step.flags,
-                    storage: step.op.storage,
-                    bind: &self.binds[n],
-                    buffers: &self.buffers,
-                };
-                (step.op.twin)(&view);
-            }
-        }
+        self.crew.all(steps, times);
     }
 
     /// A buffer's content.
     pub fn read(&self, buffer: BufferId) -> Vec<u32> {
-        self.buffers[buffer.0].borrow().clone()
+        self.memory.buffers[buffer.0].read().clone()
+    }
+}
+
+/// What has happened since all threads were last together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Since {
+    /// Nothing.
+    Together,
+    /// A gate was looked at and found closed.
+    Looked,
+    /// The first thread has done something.
+    First,
+    /// All threads have.
+    All,
+}
+
+impl Teamwork for Memory {
+    fn done_by(&self, member: &Member<'_>, steps: Range<usize>, times: usize) {
+        let share = Share { index: member.index, count: member.count };
+        let controls = *self.controls.read();
+        let mut since = Since::Together;
+        for n in (0..times).flat_map(|_| steps.clone()) {
+            let step = &self.program.steps[n];
+            let view = TwinView {
+                params: &step.params,
+                controls: &controls,
+                flags: step.flags,
+                storage: step.op.storage,
+                bind: &self.binds[n],
+                buffers: &self.buffers,
+                share,
+            };
+            // The gates of shared work are looked at by every thread, which must see the same: what changes them, all of it
+            // work of the first thread, is neither under way nor begun while one of them still looks.
+            if step.op.shared {
+                if matches!(since, Since::First | Since::All) {
+                    member.together();
+                }
+                since = if view.is_open() {
+                    (step.op.twin)(&view);
+                    Since::All
+                } else {
+                    Since::Looked
+                };
+            } else {
+                if matches!(since, Since::Looked | Since::All) {
+                    member.together();
+                }
+                if share.index == 0 {
+                    (step.op.twin)(&TwinView { share: Share::ALL, ..view });
+                }
+                since = Since::First;
+            }
+        }
+        member.together();
     }
 }

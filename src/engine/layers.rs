@@ -3,7 +3,7 @@
 use super::ops::{attend, embed, gate_up, linear, qkv};
 use super::program::{BufferId, Builder, MatrixRows, Norm, Row, Section};
 use super::state::word;
-use super::weights::{Layout, Precision, fits_f16, pack, padded};
+use super::weights::{Layout, Precision, fits, pack, padded};
 use crate::checkpoint::config::TransformerConfig;
 use crate::checkpoint::{Checkpoint, ModelFiles};
 use crate::error::{Error, Result};
@@ -259,8 +259,8 @@ impl ProgramBuilder<'_> {
     }
 
     pub(super) fn pack(&mut self, name: String, values: &[f32], cols: usize) -> Matrix {
-        let half = self.layout.precision == Precision::F16 && fits_f16(values, cols);
-        let precision = if half { Precision::F16 } else { Precision::F32 };
+        let wanted = self.layout.precision;
+        let precision = if fits(values, cols, wanted) { wanted } else { Precision::F32 };
         let chunks = pack(values, cols, precision, self.layout.binding_limit);
         let chunks = chunks.into_iter().map(|chunk| self.b.weights(name.clone(), chunk)).collect();
         Matrix { chunks, rows: values.len() / cols }

@@ -1,59 +1,52 @@
-//! The arithmetic that twins share: rows of packed matrices, dot products, staged inputs.
+//! What twins share around their arithmetic (`simd/`): packed matrices, staged inputs.
 
+use dpar_simd::{SHIFT, Weights, dot};
 use half::slice::HalfFloatSliceExt;
-use wide::f32x8;
 
 use super::op::Flags;
+use super::weights::Precision;
 
-/// Rows of a packed weight matrix (`engine/weights.rs`), decoded one at a time.
-pub struct Rows<'a> {
-    words: &'a [u32],
-    width: usize,
-    f16: bool,
-    scratch: Vec<f32>,
+/// Rows that are best multiplied together: threads share a matrix in runs of so many.
+pub const ROWS: usize = 4;
+
+/// A packed matrix (`engine/weights.rs`).
+pub fn packed(words: &[u32], precision: Precision) -> Weights<'_> {
+    match precision {
+        Precision::F32 => Weights::F32(bytemuck::cast_slice(words)),
+        Precision::F16 => Weights::F16(bytemuck::cast_slice(words)),
+        Precision::Shifted => Weights::Shifted(bytemuck::cast_slice(words)),
+    }
 }
 
-impl<'a> Rows<'a> {
-    /// `words` hold rows of `width` values, as f16 pairs or f32 bits.
-    pub fn new(words: &'a [u32], width: usize, f16: bool) -> Self {
-        Self { words, width, f16, scratch: vec![0.0; if f16 { width } else { 0 }] }
-    }
-
-    /// Row `r`.
-    pub fn row(&mut self, r: usize) -> &[f32] {
-        if self.f16 {
-            let at = r * self.width / 2;
-            let halves: &[half::f16] = bytemuck::cast_slice(&self.words[at..at + self.width / 2]);
-            halves.convert_to_f32_slice(&mut self.scratch);
-            &self.scratch
-        } else {
-            bytemuck::cast_slice(&self.words[r * self.width..(r + 1) * self.width])
+/// Row `r` of a packed matrix whose rows have `width` values.
+pub fn row(words: &[u32], width: usize, precision: Precision, r: usize) -> Vec<f32> {
+    let at = r * width..(r + 1) * width;
+    match packed(words, precision) {
+        Weights::F32(all) => all[at].to_vec(),
+        Weights::F16(all) => {
+            let mut values = vec![0.0; width];
+            all[at].convert_to_f32_slice(&mut values);
+            values
         }
+        Weights::Shifted(all) => dpar_simd::unshifted(&all[at]),
     }
 }
 
-/// Dot product in f32 with eight running sums.
-///
-/// Written with vectors rather than left to the compiler: the page is built for size, where loops stay scalar.
-pub fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let ((a8, a), (b8, b)) = (a.as_chunks::<8>(), b.as_chunks::<8>());
-    let tail: f32 = a.iter().zip(b).map(|(x, y)| x * y).sum();
-    let sums = a8.iter().zip(b8).fold(f32x8::ZERO, |sums, (x, y)| sums + f32x8::new(*x) * f32x8::new(*y));
-    sums.to_array().iter().sum::<f32>() + tail
-}
-
-/// The inputs of a projection, normalised if asked: one vector of `width` values a lane (`shaders/shared/project.wgsl`).
-/// Returns (lane, width).
+/// The inputs of a projection, normalised if asked: one vector of `width` values a lane (`shaders/shared/project.wgsl`), ready
+/// for [`dpar_simd::product`]. Returns (lane, width).
 pub fn staged(x: &[f32], gain: &[f32], row: usize, flags: Flags, width: usize, cols: usize, eps: f32) -> Vec<f32> {
     let lanes = flags.lanes as usize;
     let mut staged = x[row * lanes * width..(row + 1) * lanes * width].to_vec();
+    let shift = if flags.precision == Precision::Shifted { SHIFT } else { 1.0 };
     if flags.norm {
         for lane in staged.chunks_exact_mut(width) {
             let scale = 1.0 / (dot(lane, lane) / cols as f32 + eps).sqrt();
             for (v, g) in lane.iter_mut().zip(gain) {
-                *v *= g * scale;
+                *v = *v * (g * scale) * shift;
             }
         }
+    } else if flags.precision == Precision::Shifted {
+        staged.iter_mut().for_each(|v| *v *= shift);
     }
     staged
 }

@@ -6,6 +6,7 @@
 pub mod backend;
 pub mod build;
 pub mod cpu;
+mod crew;
 pub mod device;
 mod executor;
 pub mod gpu;

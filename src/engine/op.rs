@@ -1,10 +1,12 @@
 //! What an op is: its shader, its bindings, its twin and what a twin sees of the machine.
 
-use std::cell::{Ref, RefCell, RefMut};
+use std::ops::Range;
 
 use bytemuck::Pod;
+use parking_lot::{MappedRwLockReadGuard, MappedRwLockWriteGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::state::ControlsUniform;
+use super::weights::Precision;
 
 /// Words of an op's parameter block (a 64-byte uniform; shorter structs leave the rest 0).
 pub const PARAM_WORDS: usize = 16;
@@ -82,8 +84,11 @@ pub struct Op {
     pub overrides: &'static [Override],
     /// How its workgroups are shaped.
     pub shape: Shape,
-    /// The same computation in plain loops.
+    /// The same computation on the CPU.
     pub twin: fn(&TwinView<'_>),
+    /// Whether threads share the twin's work. Such an op has `state` and a gate (the first word of its parameters), and changes no
+    /// state.
+    pub shared: bool,
 }
 
 impl Op {
@@ -111,8 +116,8 @@ impl std::fmt::Debug for Op {
 pub struct Flags {
     /// Guidance lanes, 1 or 2.
     pub lanes: u32,
-    /// Weights are f16 pairs.
-    pub f16: bool,
+    /// How weights are kept.
+    pub precision: Precision,
     /// RMSNorm in front.
     pub norm: bool,
     /// A residual stream is added.
@@ -124,7 +129,7 @@ pub struct Flags {
 impl Flags {
     /// No option set.
     pub const fn lanes(lanes: u32) -> Self {
-        Self { lanes, f16: false, norm: false, residual: false, extra: false }
+        Self { lanes, precision: Precision::F32, norm: false, residual: false, extra: false }
     }
 }
 
@@ -136,13 +141,40 @@ pub struct TwinView<'a> {
     pub(super) storage: &'static [Binding],
     /// Indices into `buffers`, one a binding.
     pub(super) bind: &'a [usize],
-    pub(super) buffers: &'a [RefCell<Vec<u32>>],
+    pub(super) buffers: &'a [RwLock<Vec<u32>>],
+    pub(super) share: Share,
+}
+
+/// Which of the threads that go through a program together this is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Share {
+    /// From 0 on.
+    pub index: usize,
+    /// How many there are.
+    pub count: usize,
+}
+
+impl Share {
+    /// All of the work, for one thread.
+    pub const ALL: Self = Self { index: 0, count: 1 };
+
+    /// This thread's part of `total` units, in whole runs of `unit`.
+    pub fn of(self, total: usize, unit: usize) -> Range<usize> {
+        let runs = total.div_ceil(unit);
+        let edge = |index: usize| (runs * index / self.count * unit).min(total);
+        edge(self.index)..edge(self.index + 1)
+    }
 }
 
 impl TwinView<'_> {
     /// The op's parameters.
     pub fn params<P: Pod>(&self) -> P {
         bytemuck::pod_read_unaligned(&bytemuck::bytes_of(self.params)[..size_of::<P>()])
+    }
+
+    /// Whether the gate of a shared op is open.
+    pub(super) fn is_open(&self) -> bool {
+        self.words(Binding::read("state"))[self.params[0] as usize] != 0
     }
 
     /// The live controls.
@@ -155,28 +187,34 @@ impl TwinView<'_> {
         self.flags
     }
 
-    /// A buffer as words.
-    pub fn words(&self, binding: Binding) -> Ref<'_, Vec<u32>> {
-        self.buffer(binding).borrow()
+    /// The part of the op's work that is this thread's. What one thread writes, no other reads in the same op, and what is read no
+    /// thread writes. Where an op is not shared, the first thread does it.
+    pub fn share(&self) -> Share {
+        self.share
     }
 
-    /// The same, to write. An op never binds one buffer twice if it writes it.
-    pub fn words_mut(&self, binding: Binding) -> RefMut<'_, Vec<u32>> {
+    /// A buffer as words.
+    pub fn words(&self, binding: Binding) -> RwLockReadGuard<'_, Vec<u32>> {
+        self.buffer(binding).read()
+    }
+
+    /// The same, to write: briefly, as the other threads wait for it. An op never binds one buffer twice if it writes it.
+    pub fn words_mut(&self, binding: Binding) -> RwLockWriteGuard<'_, Vec<u32>> {
         debug_assert_eq!(binding.access, Access::Write, "{}", binding.name);
-        self.buffer(binding).borrow_mut()
+        self.buffer(binding).write()
     }
 
     /// A buffer as floats.
-    pub fn f32(&self, binding: Binding) -> Ref<'_, [f32]> {
-        Ref::map(self.words(binding), |w| bytemuck::cast_slice(w))
+    pub fn f32(&self, binding: Binding) -> MappedRwLockReadGuard<'_, [f32]> {
+        RwLockReadGuard::map(self.words(binding), |w| bytemuck::cast_slice(w))
     }
 
     /// The same, to write.
-    pub fn f32_mut(&self, binding: Binding) -> RefMut<'_, [f32]> {
-        RefMut::map(self.words_mut(binding), |w| bytemuck::cast_slice_mut(w))
+    pub fn f32_mut(&self, binding: Binding) -> MappedRwLockWriteGuard<'_, [f32]> {
+        RwLockWriteGuard::map(self.words_mut(binding), |w| bytemuck::cast_slice_mut(w))
     }
 
-    fn buffer(&self, binding: Binding) -> &RefCell<Vec<u32>> {
+    fn buffer(&self, binding: Binding) -> &RwLock<Vec<u32>> {
         // A binding that the op does not list is out of bounds here: its first test says so.
         let at = self.storage.iter().position(|b| *b == binding).unwrap_or(self.storage.len());
         &self.buffers[self.bind[at]]

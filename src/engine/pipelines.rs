@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use super::op::{Access, Flags, Op, Override, Shape};
 use super::program::{Program, Work};
 use super::state::ControlsUniform;
+use super::weights::Precision;
 
 /// How kernels are shaped for a kind of adapter; never a matter of results, only of speed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,7 +131,7 @@ pub fn constants(op: &Op, tier: Tier, flags: Flags) -> Vec<(&'static str, f64)> 
     values.extend(op.overrides.iter().map(|o| match o {
         Override::Lanes => ("LANES", f64::from(flags.lanes)),
         Override::Split => ("SPLIT", f64::from(tier.split)),
-        Override::F16 => ("F16", f64::from(u8::from(flags.f16))),
+        Override::F16 => ("F16", f64::from(u8::from(flags.precision == Precision::F16))),
         Override::Norm => ("NORM", f64::from(u8::from(flags.norm))),
         Override::Residual => ("RESIDUAL", f64::from(u8::from(flags.residual))),
         Override::Extra => ("EXTRA", f64::from(u8::from(flags.extra))),

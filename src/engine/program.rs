@@ -40,8 +40,8 @@ pub struct MatrixRows {
     pub rows: usize,
     /// Columns, without the padding.
     pub cols: usize,
-    /// f16 pairs, else f32 bits.
-    pub f16: bool,
+    /// How the words are to be read.
+    pub precision: Precision,
 }
 
 /// RMSNorm in front of a projection (dpar.md section 3).
@@ -244,7 +244,7 @@ impl Builder {
     pub fn weights(&mut self, name: impl Into<String>, chunk: Chunk) -> MatrixRows {
         let Chunk { row0, rows, cols, precision, words } = chunk;
         let buffer = self.push(name.into(), words.len(), words, true);
-        MatrixRows { buffer, row0, rows, cols, f16: precision == Precision::F16 }
+        MatrixRows { buffer, row0, rows, cols, precision }
     }
 
     /// What stands in a binding that a step does not read: WebGPU wants a buffer in each.

@@ -1,6 +1,7 @@
 //! Packs checkpoint matrices for the engine: rows padded to 8 columns, as f16 pairs in u32 (read with
 //! `unpack2x16float`, which needs no device feature) or f32 bits, in chunks that fit a storage binding.
 
+use dpar_simd::shifted;
 use half::f16;
 use half::slice::HalfFloatSliceExt;
 
@@ -9,7 +10,7 @@ use half::slice::HalfFloatSliceExt;
 pub struct Layout {
     /// Guidance lanes, 1 or 2.
     pub lanes: u32,
-    /// Storage of matrices (f32 is used where a matrix exceeds the range of f16).
+    /// Storage of matrices (f32 is used where a matrix does not fit it).
     pub precision: Precision,
     /// Largest storage binding in bytes (WebGPU guarantees 128 MiB); larger matrices are split by rows.
     pub binding_limit: usize,
@@ -21,8 +22,8 @@ impl Layout {
 
     /// Two lanes (guidance), f16 weights, default limits.
     pub const GPU: Self = Self { lanes: 2, precision: Precision::F16, binding_limit: Self::WEBGPU_BINDING };
-    /// Two lanes (guidance), f32 weights: what the CPU twins read fastest.
-    pub const CPU: Self = Self { lanes: 2, precision: Precision::F32, binding_limit: Self::WEBGPU_BINDING };
+    /// Two lanes (guidance), halves where they are the checkpoint's own values: what the CPU twins read fastest.
+    pub const CPU: Self = Self { lanes: 2, precision: Precision::Shifted, binding_limit: Self::WEBGPU_BINDING };
 }
 
 /// How weights are kept on the device. Accumulation is in f32 either way.
@@ -32,6 +33,9 @@ pub enum Precision {
     F16,
     /// f32 bits.
     F32,
+    /// For the CPU twins: the values of f16 as [`dpar_simd::shifted`] has them, two in a u32. Never a rounded value: a matrix that
+    /// f16 does not hold exactly is kept as f32.
+    Shifted,
 }
 
 /// Rows are padded to this many columns: one 16-byte load of f16 pairs.
@@ -60,7 +64,7 @@ pub struct Chunk {
 /// Packs `values` (rows, cols) so that no chunk exceeds `limit` bytes.
 pub fn pack(values: &[f32], cols: usize, precision: Precision, limit: usize) -> Vec<Chunk> {
     let width = padded(cols);
-    let row_bytes = width * if precision == Precision::F16 { 2 } else { 4 };
+    let row_bytes = width * if precision == Precision::F32 { 4 } else { 2 };
     let per_chunk = (limit / row_bytes / 2 * 2).max(2);
     let total = values.len() / cols;
     let mut chunks = Vec::new();
@@ -77,17 +81,33 @@ pub fn pack(values: &[f32], cols: usize, precision: Precision, limit: usize) -> 
                 bytemuck::cast_slice_mut::<u32, f16>(&mut words).convert_from_f32_slice(&plain);
                 words
             }
+            Precision::Shifted => {
+                let mut words = vec![0u32; plain.len() / 2];
+                for (to, value) in bytemuck::cast_slice_mut::<u32, u16>(&mut words).iter_mut().zip(&plain) {
+                    *to = shifted(*value).unwrap_or_default(); // `fits` has looked
+                }
+                words
+            }
         };
         chunks.push(Chunk { row0, rows, cols, precision, words });
     }
     chunks
 }
 
+/// Whether a matrix, rows of `cols` values, can be kept like that.
+pub fn fits(values: &[f32], cols: usize, precision: Precision) -> bool {
+    match precision {
+        Precision::F32 => true,
+        Precision::F16 => fits_f16(values, cols),
+        Precision::Shifted => values.iter().all(|value| shifted(*value).is_some()),
+    }
+}
+
 /// Whether a matrix, rows of `cols` values, keeps its meaning in f16. Each row is judged by itself, as each gives one
 /// number of the result: its largest value is within range (65504), and far enough above the smallest normal number
 /// (6e-5) that what f16 flushes or rounds coarsely is negligible beside it. Checkpoints in bf16 or f32 may hold either
 /// extreme; what was stored as f16 fits, however small.
-pub fn fits_f16(values: &[f32], cols: usize) -> bool {
+fn fits_f16(values: &[f32], cols: usize) -> bool {
     values.chunks(cols.max(1)).all(|row| {
         let largest = row.iter().fold(0.0f32, |m, v| m.max(v.abs()));
         largest == 0.0
@@ -104,6 +124,14 @@ mod tests {
     fn what_f16_cannot_hold_stays_f32() {
         assert!(fits_f16(&[0.0, 0.0], 2) && fits_f16(&[1e-9, -0.3], 2) && fits_f16(&[65_504.0], 1));
         assert!(!fits_f16(&[1e-9, 3e-8], 2) && !fits_f16(&[1.0, -7e4], 2));
+    }
+
+    #[test]
+    fn the_twins_keep_exact_halves_only() {
+        assert!(fits(&[0.0, 2f32.powi(-24), -127.9375, 0.5], 2, Precision::Shifted));
+        for value in [0.1, 128.0, 1e-9, f32::NAN] {
+            assert!(!fits(&[1.0, value], 2, Precision::Shifted), "{value}");
+        }
     }
 
     #[test]
@@ -125,18 +153,19 @@ mod tests {
     #[test]
     fn chunks_cover_all_rows_within_the_limit() {
         let (rows, cols) = (51, 12);
-        let values: Vec<f32> = (0..rows * cols).map(|v| v as f32).collect();
-        for precision in [Precision::F16, Precision::F32] {
+        let values: Vec<f32> = (0..rows * cols).map(|v| v as f32 / 8.0).collect();
+        for precision in [Precision::F16, Precision::F32, Precision::Shifted] {
+            assert!(fits(&values, cols, precision));
             for limit in [100, 1000, 1 << 20] {
                 let chunks = pack(&values, cols, precision, limit);
                 assert_eq!(chunks.iter().map(|c| c.rows).sum::<usize>(), rows);
                 for c in &chunks {
-                    let bytes = if precision == Precision::F16 { 2 } else { 4 } * 16;
+                    let bytes = if precision == Precision::F32 { 4 } else { 2 } * 16;
                     assert_eq!(c.words.len() * 4, c.rows.next_multiple_of(2) * bytes);
                     assert!(c.words.len() * 4 <= limit.max(2 * bytes));
-                    let mut view = crate::engine::math::Rows::new(&c.words, 16, precision == Precision::F16);
-                    assert_eq!(view.row(0)[..cols], values[c.row0 * cols..][..cols]);
-                    assert_eq!(view.row(0)[cols..], [0.0; 4]);
+                    let row = crate::engine::math::row(&c.words, 16, precision, 0);
+                    assert_eq!(row[..cols], values[c.row0 * cols..][..cols]);
+                    assert_eq!(row[cols..], [0.0; 4]);
                 }
             }
         }

@@ -130,7 +130,7 @@ fn output(program: impl AsRef<OsStr>, args: &[&str]) -> Option<String> {
 
 /// The program as tests use it, built again where it is older than its sources.
 fn dpar_binary() -> Result<PathBuf> {
-    wasm::built(&["build", "--package", "dpar"])
+    wasm::built(&["build", "--package", "dpar"], &test::LINTED)
 }
 
 /// The workspace's folder: the parent of this package's.

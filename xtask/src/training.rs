@@ -4,20 +4,36 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Mutex;
+use std::thread::{self, JoinHandle};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 
 use super::{dpar_binary, root, status, tools};
 
 /// Pictures a style in the smoke run.
 const PICTURES: &str = "20";
 
+/// The environment that [`begin`] makes.
+static UNDER_WAY: Mutex<Option<JoinHandle<Result<PathBuf>>>> = Mutex::new(None);
+
+/// Makes the environment beside what else is done: PyTorch arrives and is unpacked while things compile.
+pub fn begin() {
+    if let Ok(mut under_way) = UNDER_WAY.lock() {
+        *under_way = Some(thread::spawn(python));
+    }
+}
+
 /// Runs the package's tests. The model folder that the chain made, for the parity tests to read.
 ///
 /// # Errors
 /// What failed: a missing tool, the tests themselves.
 pub fn test() -> Result<PathBuf> {
-    let python = python()?;
+    let begun = UNDER_WAY.lock().map_or(None, |mut under_way| under_way.take());
+    let python = match begun.map(JoinHandle::join) {
+        Some(made) => made.map_err(|_| anyhow!("making the environment for training panicked"))??,
+        None => python()?,
+    };
     let work = root().join("target/training");
     let (pictures, model) = (work.join("data"), work.join("model"));
     tools::node()?; // the pictures are rendered by a package of npm's

@@ -62,18 +62,19 @@ pub fn optimise(program: &[u8]) -> Result<Vec<u8>> {
 
 /// Builds the page's program.
 fn cargo() -> Result<PathBuf> {
-    built(&["build", "--bin", "dpar", "--target", WASM, "--profile", "web"])
+    built(&["build", "--bin", "dpar", "--target", WASM, "--profile", "web"], &[])
 }
 
-/// Runs cargo; where it put the program `dpar`.
+/// Runs cargo with some more in its environment; where it put the program `dpar`.
 ///
 /// # Errors
 /// When it does not build.
-pub fn built(args: &[&str]) -> Result<PathBuf> {
+pub fn built(args: &[&str], env: &[(&str, &str)]) -> Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
     println!("   cargo {}", args.join(" "));
     let mut command = Command::new(cargo);
-    command.args(args).arg("--message-format=json-render-diagnostics").current_dir(root()).stdout(Stdio::piped());
+    command.args(args).arg("--message-format=json-render-diagnostics").envs(env.iter().copied());
+    command.current_dir(root()).stdout(Stdio::piped());
     let output = command.spawn().and_then(|child| child.wait_with_output()).context("cargo could not be started")?;
     if !output.status.success() {
         bail!("`cargo {}` failed ({})", args.join(" "), output.status);

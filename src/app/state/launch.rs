@@ -14,6 +14,8 @@ pub struct Launch {
     pub rest: Option<String>,
     /// Where the model runs.
     pub device: DeviceChoice,
+    /// Threads of the CPU twins; `None` is one a core, within reason.
+    pub threads: Option<usize>,
     /// A model folder; `None` is the one that comes with the app.
     pub model: Option<String>,
     /// Said at once, where something is not as hoped for (no GPU).

@@ -48,6 +48,9 @@ pub struct BenchArgs {
     /// Where to run.
     #[arg(long, value_enum, default_value_t = super::args::Device::Auto)]
     device: super::args::Device,
+    /// Threads of the CPU twins; how many there are changes no token.
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(u16).range(1..=64))]
+    threads: Option<u16>,
     /// Print JSON only.
     #[arg(long)]
     json: bool,
@@ -92,6 +95,7 @@ pub fn run(args: &BenchArgs) -> Result<()> {
         (None, None) => dpar::platform::embedded_model()?,
     };
     let backend = pollster::block_on(Backend::open(DeviceChoice::from(args.device)))?;
+    let backend = backend.with_threads(args.threads.map(usize::from));
     let limit = args.tokens.unwrap_or(usize::MAX).clamp(2, files.config.tokens());
     let note = |text: &str| {
         if !args.json {

@@ -4,8 +4,8 @@
 //! cross-attention (dpar.md section 4).
 
 use bytemuck::{Pod, Zeroable};
+use dpar_simd::Cache;
 
-use crate::engine::math::dot;
 use crate::engine::op::{Binding, Flags, Op, Shape, TwinView};
 use crate::engine::program::{BufferId, Builder, Section, Work};
 use crate::engine::weights::padded;
@@ -24,6 +24,7 @@ pub const OP: Op = Op {
     overrides: &[],
     shape: Shape::Head,
     twin,
+    shared: true,
 };
 
 /// Parameters, in the shader's order.
@@ -109,34 +110,19 @@ fn twin(v: &TwinView<'_>) {
         return;
     }
     let (first, last) = (state[p.first as usize] as usize, state[p.last as usize] as usize);
-    let (d, stride) = (p.head as usize, p.stride as usize);
-    let (q, k, val, mut out) = (v.f32(Q), v.f32(K_CACHE), v.f32(V_CACHE), v.f32_mut(OUT));
-    let scale = 1.0 / (d as f32).sqrt();
-    let mut scores = vec![0.0; last + 1 - first];
-    for lane in 0..v.flags().lanes as usize {
-        for head in 0..p.heads as usize {
-            let offset = head * d;
-            let row = |j: usize| (lane * p.cache as usize + first + j) * stride + offset;
-            let at = lane * p.q_stride as usize + offset;
-            let query = &q[at..at + d];
-            let mut top = f32::MIN;
-            for (j, score) in scores.iter_mut().enumerate() {
-                *score = dot(query, &k[row(j)..][..d]) * scale;
-                top = top.max(*score);
-            }
-            let mut total = 0.0;
-            let mixed = &mut out[at..at + d];
-            mixed.fill(0.0);
-            for (j, score) in scores.iter().enumerate() {
-                let weight = (score - top).exp();
-                total += weight;
-                for (m, x) in mixed.iter_mut().zip(&val[row(j) + p.v_offset as usize..]) {
-                    *m += weight * x;
-                }
-            }
-            for m in mixed {
-                *m /= total;
-            }
-        }
+    let (d, stride, heads) = (p.head as usize, p.stride as usize, p.heads as usize);
+    let units = v.share().of(v.flags().lanes as usize * heads, 1);
+    let (q, k, val) = (v.f32(Q), v.f32(K_CACHE), v.f32(V_CACHE));
+    let place = |unit: usize| (unit / heads * p.q_stride as usize) + unit % heads * d;
+    let mut mixed = vec![0.0; units.len() * d];
+    for (unit, mixed) in units.clone().zip(mixed.chunks_exact_mut(d)) {
+        let row = (unit / heads * p.cache as usize + first) * stride + unit % heads * d;
+        let keys = Cache { values: &k[row..], stride };
+        let values = Cache { values: &val[row + p.v_offset as usize..], stride };
+        dpar_simd::attend(&q[place(unit)..][..d], keys, values, last + 1 - first, mixed);
+    }
+    let mut out = v.f32_mut(OUT);
+    for (unit, mixed) in units.zip(mixed.chunks_exact(d)) {
+        out[place(unit)..][..d].copy_from_slice(mixed);
     }
 }

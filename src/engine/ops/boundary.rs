@@ -22,6 +22,7 @@ pub const OP: Op = Op {
     overrides: &[],
     shape: Shape::Thread,
     twin,
+    shared: false,
 };
 
 /// What the op reads and writes.

@@ -24,6 +24,7 @@ pub const OP: Op = Op {
     overrides: &[],
     shape: Shape::Wide,
     twin,
+    shared: false,
 };
 
 /// Parameters, in the shader's order.

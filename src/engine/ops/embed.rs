@@ -2,7 +2,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use crate::engine::math::Rows;
+use crate::engine::math::row;
 use crate::engine::op::{Binding, Flags, Op, Override, Shape, TwinView};
 use crate::engine::program::{BufferId, Builder, MatrixRows, Section, Work};
 use crate::engine::state::word;
@@ -21,6 +21,7 @@ pub const OP: Op = Op {
     overrides: &[Override::F16],
     shape: Shape::Wide,
     twin,
+    shared: false,
 };
 
 /// Parameters, in the shader's order.
@@ -63,7 +64,7 @@ pub fn step(b: &mut Builder, section: Section, a: Args) {
     let Args { gate, lanes, table, .. } = a;
     let width = padded(table.cols) as u32;
     let params = Params { gate, lanes, width, row0: table.row0 as u32, rows: table.rows as u32, pad: [0; 3] };
-    let flags = Flags { f16: table.f16, ..Flags::lanes(lanes) };
+    let flags = Flags { precision: table.precision, ..Flags::lanes(lanes) };
     let classes = a.classes.unwrap_or_else(|| b.unused());
     let bind = OP.bind(&[(STATE, a.state), (CLASSES, classes), (WEIGHTS, table.buffer), (OUT, a.out)]);
     b.step(&OP, section, flags, params, bind, Work::Threads(lanes * width));
@@ -85,10 +86,9 @@ fn twin(v: &TwinView<'_>) {
     let token = state[word::TOKEN as usize];
     if (p.row0..p.row0 + p.rows).contains(&token) {
         let weights = v.words(WEIGHTS);
-        let mut rows = Rows::new(&weights, width, v.flags().f16);
-        let row = rows.row((token - p.row0) as usize);
+        let row = row(&weights, width, v.flags().precision, (token - p.row0) as usize);
         for lane in out[..lanes * width].chunks_exact_mut(width) {
-            lane.copy_from_slice(row);
+            lane.copy_from_slice(&row);
         }
     }
 }

@@ -3,6 +3,7 @@
 //! `e = ln Z - sum(exp(l - max) (l - max)) / Z`, `Z = sum exp(l - max)`.
 
 use bytemuck::{Pod, Zeroable};
+use dpar_simd::{dot, exps};
 
 use crate::engine::op::{Binding, Flags, Op, Shape, TwinView};
 use crate::engine::program::{BufferId, Builder, Section, Work};
@@ -20,6 +21,7 @@ pub const OP: Op = Op {
     overrides: &[],
     shape: Shape::Single,
     twin,
+    shared: false,
 };
 
 /// Parameters, in the shader's order.
@@ -63,11 +65,9 @@ fn twin(v: &TwinView<'_>) {
     }
     let logits = &v.f32(LOGITS)[..p.vocab as usize];
     let top = logits.iter().copied().fold(f32::MIN, f32::max);
-    let (mut z, mut weighted) = (0.0, 0.0);
-    for l in logits {
-        let e = (l - top).exp();
-        z += e;
-        weighted += e * (l - top);
-    }
+    let below: Vec<f32> = logits.iter().map(|l| l - top).collect();
+    let mut e = below.clone();
+    let z = exps(&mut e, 0.0);
+    let weighted = dot(&e, &below);
     v.f32_mut(ENTROPIES)[state[word::POS as usize] as usize] = z.ln() - weighted / z;
 }

@@ -2,7 +2,9 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use crate::engine::math::{Rows, dot, staged};
+use dpar_simd::{product, swiglu};
+
+use crate::engine::math::{ROWS, packed, staged};
 use crate::engine::op::{Binding, Flags, Op, Override, Shape, TwinView};
 use crate::engine::program::{BufferId, Builder, MatrixRows, Norm, Section, Work};
 use crate::engine::weights::padded;
@@ -25,6 +27,7 @@ pub const OP: Op = Op {
     overrides: &[Override::Lanes, Override::Split, Override::F16, Override::Norm],
     shape: Shape::Wide,
     twin,
+    shared: true,
 };
 
 /// Parameters, in the shader's order.
@@ -72,7 +75,7 @@ pub struct Args {
 
 /// Adds the op to a program. A matrix in several chunks takes one step each: their columns of out stand side by side.
 pub fn step(b: &mut Builder, section: Section, a: Args) {
-    let MatrixRows { buffer: weights, row0, rows, cols, f16 } = a.weights;
+    let MatrixRows { buffer: weights, row0, rows, cols, precision } = a.weights;
     let params = Params {
         gate: a.gate,
         hidden: (rows / 2) as u32,
@@ -83,7 +86,7 @@ pub fn step(b: &mut Builder, section: Section, a: Args) {
         unit0: (row0 / 2) as u32,
         pad: 0,
     };
-    let flags = Flags { f16, norm: true, ..Flags::lanes(a.lanes) };
+    let flags = Flags { precision, norm: true, ..Flags::lanes(a.lanes) };
     let bind = OP.bind(&[(STATE, a.state), (X, a.x), (GAIN, a.norm.gain), (WEIGHTS, weights), (OUT, a.out)]);
     b.step(&OP, section, flags, params, bind, Work::Units(params.hidden));
 }
@@ -95,19 +98,18 @@ fn twin(v: &TwinView<'_>) {
     }
     let width = 8 * p.blocks as usize;
     let x = staged(&v.f32(X), &v.f32(GAIN), 0, flags, width, p.cols as usize, p.eps);
-    let weights = v.words(WEIGHTS);
-    let mut rows = Rows::new(&weights, width, flags.f16);
+    let (lanes, units) = (flags.lanes as usize, v.share().of(p.hidden as usize, ROWS / 2));
+    let mut y = vec![0.0; 2 * units.len() * lanes]; // (units, gate or up, lane)
+    product(packed(&v.words(WEIGHTS), flags.precision), width, 2 * units.start..2 * units.end, &x, &mut y);
+    let (mut gate, mut up) = (Vec::with_capacity(units.len() * lanes), Vec::with_capacity(units.len() * lanes));
+    for lane in 0..lanes {
+        gate.extend(y.chunks_exact(2 * lanes).map(|y| y[lane]));
+        up.extend(y.chunks_exact(2 * lanes).map(|y| y[lanes + lane]));
+    }
+    swiglu(&mut gate, &up);
     let mut out = v.f32_mut(OUT);
-    for unit in 0..p.hidden as usize {
-        let mut gate = [0.0; 2];
-        let w1 = rows.row(2 * unit);
-        for (lane, x) in x.chunks_exact(width).enumerate() {
-            gate[lane] = dot(w1, x);
-        }
-        let w3 = rows.row(2 * unit + 1);
-        for (lane, x) in x.chunks_exact(width).enumerate() {
-            let silu = gate[lane] / (1.0 + (-gate[lane]).exp());
-            out[lane * p.out_width as usize + p.unit0 as usize + unit] = silu * dot(w3, x);
-        }
+    for (lane, values) in gate.chunks_exact(units.len().max(1)).enumerate() {
+        let at = lane * p.out_width as usize + p.unit0 as usize + units.start;
+        out[at..][..values.len()].copy_from_slice(values);
     }
 }

@@ -5,7 +5,9 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use crate::engine::math::{Rows, dot, staged};
+use dpar_simd::product;
+
+use crate::engine::math::{ROWS, packed, staged};
 use crate::engine::op::{Binding, Flags, Op, Override, Shape, TwinView};
 use crate::engine::program::{BufferId, Builder, MatrixRows, Norm, Row, Section, Work};
 use crate::engine::weights::padded;
@@ -30,6 +32,7 @@ pub const OP: Op = Op {
     overrides: &[Override::Lanes, Override::Split, Override::F16, Override::Norm, Override::Residual, Override::Extra],
     shape: Shape::Wide,
     twin,
+    shared: true,
 };
 
 /// Parameters, in the shader's order.
@@ -87,7 +90,7 @@ pub struct Args {
 
 /// Adds the op to a program. A matrix in several chunks takes one step each: their rows of out stand side by side.
 pub fn step(b: &mut Builder, section: Section, a: Args) {
-    let MatrixRows { buffer: weights, row0, rows, cols, f16 } = a.weights;
+    let MatrixRows { buffer: weights, row0, rows, cols, precision } = a.weights;
     let unused = Row::only(b.unused());
     let norm = a.norm.unwrap_or(Norm { gain: unused.buffer, eps: 0.0 });
     let residual = a.residual.unwrap_or(unused);
@@ -104,8 +107,13 @@ pub fn step(b: &mut Builder, section: Section, a: Args) {
         residual_row: residual.row,
         pad: [0; 2],
     };
-    let flags =
-        Flags { lanes: a.lanes, f16, norm: a.norm.is_some(), residual: a.residual.is_some(), extra: a.extra.is_some() };
+    let flags = Flags {
+        lanes: a.lanes,
+        precision,
+        norm: a.norm.is_some(),
+        residual: a.residual.is_some(),
+        extra: a.extra.is_some(),
+    };
     let bind = OP.bind(&[
         (STATE, a.state),
         (X, a.x.buffer),
@@ -126,15 +134,15 @@ fn twin(v: &TwinView<'_>) {
     let (lanes, width, out_width) = (flags.lanes as usize, 8 * p.blocks as usize, p.out_width as usize);
     let row_of = |word: u32| state[word as usize] as usize;
     let x = staged(&v.f32(X), &v.f32(GAIN), row_of(p.x_row), flags, width, p.cols as usize, p.eps);
-    let weights = v.words(WEIGHTS);
-    let mut rows = Rows::new(&weights, width, flags.f16);
+    let rows = v.share().of(p.rows as usize, ROWS);
+    let mut y = vec![0.0; rows.len() * lanes]; // (rows, lane)
+    product(packed(&v.words(WEIGHTS), flags.precision), width, rows.clone(), &x, &mut y);
     let (residual, extra, mut out) = (v.f32(RESIDUAL), v.f32(EXTRA), v.f32_mut(OUT));
     let (out_base, residual_base) = (row_of(p.out_row) * lanes * out_width, row_of(p.residual_row) * lanes * out_width);
-    for row in 0..p.rows as usize {
-        let w = rows.row(row);
-        for (lane, x) in x.chunks_exact(width).enumerate() {
+    for (row, y) in rows.zip(y.chunks_exact(lanes)) {
+        for (lane, y) in y.iter().enumerate() {
             let at = lane * out_width + p.row0 as usize + row;
-            let mut value = dot(w, x);
+            let mut value = *y;
             if flags.residual {
                 value += residual[residual_base + at];
             }

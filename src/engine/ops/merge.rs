@@ -25,6 +25,7 @@ pub const OP: Op = Op {
     overrides: &[],
     shape: Shape::Single,
     twin,
+    shared: false,
 };
 
 /// What the op reads and writes.

@@ -18,6 +18,7 @@ pub const OP: Op = Op {
     overrides: &[],
     shape: Shape::Wide,
     twin,
+    shared: false,
 };
 
 /// Parameters, in the shader's order.

@@ -4,7 +4,9 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use crate::engine::math::{Rows, dot, staged};
+use dpar_simd::product;
+
+use crate::engine::math::{ROWS, packed, staged};
 use crate::engine::op::{Binding, Flags, Op, Override, Shape, TwinView};
 use crate::engine::program::{BufferId, Builder, MatrixRows, Norm, Row, Section, Work};
 use crate::engine::weights::padded;
@@ -30,6 +32,7 @@ pub const OP: Op = Op {
     overrides: &[Override::Lanes, Override::Split, Override::F16, Override::Norm],
     shape: Shape::Wide,
     twin,
+    shared: true,
 };
 
 /// Parameters, in the shader's order.
@@ -104,7 +107,7 @@ pub fn step(b: &mut Builder, section: Section, a: Args) {
         x_row: a.x.row,
         pad: [0; 3],
     };
-    let flags = Flags { f16: a.weights.f16, norm: true, ..Flags::lanes(a.lanes) };
+    let flags = Flags { precision: a.weights.precision, norm: true, ..Flags::lanes(a.lanes) };
     let bind = OP.bind(&[
         (STATE, a.state),
         (X, a.x.buffer),
@@ -129,22 +132,17 @@ fn twin(v: &TwinView<'_>) {
     let rope = v.f32(ROPE);
     let turns = &rope[state[p.turn as usize] as usize * head..][..head]; // (d/2, 2)
     let x = staged(&v.f32(X), &v.f32(GAIN), state[p.x_row as usize] as usize, flags, width, dim, p.eps);
-    let weights = v.words(WEIGHTS);
-    let mut rows = Rows::new(&weights, width, flags.f16);
+    let (lanes, rows) = (flags.lanes as usize, v.share().of(3 * dim, ROWS));
+    let mut y = vec![0.0; rows.len() * lanes]; // (rows, lane)
+    product(packed(&v.words(WEIGHTS), flags.precision), width, rows.clone(), &x, &mut y);
     let (mut q, mut k, mut val) = (v.f32_mut(Q), v.f32_mut(K_CACHE), v.f32_mut(V_CACHE));
-    for row in (0..3 * dim).step_by(2) {
-        let mut pairs = [[0.0; 2]; 2]; // (lane, row of the pair)
-        for r in 0..2 {
-            let w = rows.row(row + r);
-            for (lane, x) in x.chunks_exact(width).enumerate() {
-                pairs[lane][r] = dot(w, x);
-            }
-        }
+    for (row, y) in rows.step_by(2).zip(y.chunks_exact(2 * lanes)) {
         let (part, at) = (row / dim, row % dim);
         let j = at % head / 2;
         debug_assert!(j < half);
         let (cos, sin) = (turns[2 * j], turns[2 * j + 1]);
-        for (lane, &[a, b]) in pairs.iter().enumerate().take(flags.lanes as usize) {
+        for lane in 0..lanes {
+            let (a, b) = (y[lane], y[lanes + lane]);
             let turned = [a * cos - b * sin, b * cos + a * sin];
             let cached = (lane * cache + slot) * dim + at;
             match part {

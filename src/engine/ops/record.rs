@@ -4,6 +4,7 @@
 //! temperature, before top-k and top-p.
 
 use bytemuck::{Pod, Zeroable};
+use dpar_simd::exps;
 
 use crate::engine::op::{Binding, Flags, Op, Shape, TwinView};
 use crate::engine::program::{BufferId, Builder, Section, Work};
@@ -22,6 +23,7 @@ pub const OP: Op = Op {
     overrides: &[],
     shape: Shape::Single,
     twin,
+    shared: false,
 };
 
 /// Parameters, in the shader's order.
@@ -69,16 +71,9 @@ fn twin(v: &TwinView<'_>) {
     let vocab = v.controls().vocab as usize;
     let guided = v.f32(GUIDED);
     let guided = &guided[..vocab];
-    let mut order: Vec<usize> = (0..vocab).collect();
-    let descending = |a: &usize, b: &usize| guided[*b].total_cmp(&guided[*a]).then(a.cmp(b));
-    let kept = CANDIDATES.min(vocab);
-    if kept < vocab {
-        order.select_nth_unstable_by(kept, descending);
-    }
-    order.truncate(kept);
-    order.sort_by(descending);
-    let top = guided[order[0]];
-    let z: f32 = guided.iter().map(|l| (l - top).exp()).sum();
+    let order = most_probable(guided);
+    let top = order.first().map_or(0.0, |t| guided[*t]);
+    let z = exps(&mut guided.to_vec(), top);
     let probability = |t: usize| (guided[t] - top).exp() / z;
     let drawn_logit = guided[drawn as usize];
 
@@ -103,4 +98,18 @@ fn twin(v: &TwinView<'_>) {
     state[word::POS as usize] = i as u32 + 1;
     state[word::HAS_TOKEN as usize] = more;
     state[word::RUN as usize] = more;
+}
+
+/// The tokens of the largest logits, the largest first, the lower of two equal ones before the other.
+fn most_probable(guided: &[f32]) -> Vec<usize> {
+    let mut order: Vec<usize> = Vec::with_capacity(CANDIDATES + 1);
+    for (t, l) in guided.iter().enumerate() {
+        if order.len() == CANDIDATES && order.last().is_some_and(|last| guided[*last] >= *l) {
+            continue;
+        }
+        let at = order.partition_point(|other| guided[*other] >= *l);
+        order.insert(at, t);
+        order.truncate(CANDIDATES);
+    }
+    order
 }

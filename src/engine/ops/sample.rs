@@ -5,6 +5,7 @@
 //! the descending order that reaches p. Neither needs a sort: see [`cut`].
 
 use bytemuck::{Pod, Zeroable};
+use dpar_simd::exps;
 
 use crate::engine::op::{Binding, Flags, Op, Override, Shape, TwinView};
 use crate::engine::program::{BufferId, Builder, Section, Work};
@@ -27,6 +28,7 @@ pub const OP: Op = Op {
     overrides: &[Override::Lanes],
     shape: Shape::Single,
     twin,
+    shared: false,
 };
 
 /// Parameters, in the shader's order.
@@ -110,15 +112,19 @@ fn argmax(values: impl Iterator<Item = f32>) -> u32 {
 
 /// The smallest key that top-k and top-p keep.
 fn floor(guided: &[f32], top_k: u32, top_p: f32) -> u32 {
+    let keys: Vec<u32> = guided.iter().map(|l| key(*l)).collect();
     let mut floor = 0;
     if top_k > 0 && (top_k as usize) < guided.len() {
-        floor = cut(guided, 0, top_k - 1, |_| 1);
+        floor = cut(&keys, 0, top_k - 1, |_| 1);
     }
     if top_p < 1.0 {
         let top = guided.iter().copied().fold(f32::MIN, f32::max);
-        let z: f32 = guided.iter().filter(|l| key(**l) >= floor).map(|l| (l - top).exp()).sum();
-        let mass = |l: f32| ((l - top).exp() / z * MASS + 0.5) as u32;
-        floor = floor.max(cut(guided, floor, (top_p * MASS) as u32, mass));
+        let mut e = guided.to_vec();
+        let mut z = exps(&mut e, top);
+        if floor > 0 {
+            z = keys.iter().zip(&e).filter(|(key, _)| **key >= floor).map(|(_, e)| e).sum();
+        }
+        floor = floor.max(cut(&keys, floor, (top_p * MASS) as u32, |t| (e[t] / z * MASS + 0.5) as u32));
     }
     floor
 }
@@ -130,15 +136,14 @@ fn key(l: f32) -> u32 {
 }
 
 /// The smallest key whose stricter rivals weigh at most `limit`, among keys >= `floor`: a radix search, one 8-bit
-/// digit at a time, with integer weights, so that the order of additions (threads, on the GPU) does not matter.
-fn cut(guided: &[f32], floor: u32, limit: u32, weight: impl Fn(f32) -> u32) -> u32 {
+/// digit at a time, with integer weights (of a token), so that the order of additions (threads, on the GPU) does not matter.
+fn cut(keys: &[u32], floor: u32, limit: u32, weight: impl Fn(usize) -> u32) -> u32 {
     let (mut prefix, mut above) = (0u32, 0u32);
     for shift in [24, 16, 8, 0] {
         let mut bins = [0u32; 256];
-        for &l in guided {
-            let k = key(l);
+        for (t, &k) in keys.iter().enumerate() {
             if k >= floor && (shift == 24 || k >> (shift + 8) == prefix) {
-                bins[(k >> shift) as usize & 255] += weight(l);
+                bins[(k >> shift) as usize & 255] += weight(t);
             }
         }
         let mut digit = 255;

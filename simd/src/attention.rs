@@ -1,0 +1,149 @@
+//! Attention of one query over cached keys and values.
+
+use pulp::{Arch, Simd, WithSimd};
+
+use crate::exponential::all;
+use crate::product::tile;
+
+/// Rows of keys or values of one head in a cache.
+#[derive(Clone, Copy, Debug)]
+pub struct Cache<'a> {
+    /// From the first row on.
+    pub values: &'a [f32],
+    /// Values from one row to the next.
+    pub stride: usize,
+}
+
+impl<'a> Cache<'a> {
+    /// Row `j`, d values.
+    #[inline(always)]
+    fn row(&self, j: usize, d: usize) -> &'a [f32] {
+        &self.values[j * self.stride..][..d]
+    }
+}
+
+/// `out = softmax(query . k / sqrt(d)) v` over the first `count` rows; `query` and `out` are d values.
+pub fn attend(query: &[f32], k: Cache<'_>, v: Cache<'_>, count: usize, out: &mut [f32]) {
+    Arch::new().dispatch(Attend { query, k, v, count, out });
+}
+
+struct Attend<'a> {
+    query: &'a [f32],
+    k: Cache<'a>,
+    v: Cache<'a>,
+    count: usize,
+    out: &'a mut [f32],
+}
+
+/// Rows that are multiplied at once.
+const ROWS: usize = 4;
+
+impl WithSimd for Attend<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Attend { query, k, v, count, out } = self;
+        let d = query.len();
+        let mut weights = vec![0.0; count];
+        let (fours, rest) = weights.as_chunks_mut::<ROWS>();
+        let whole = fours.len() * ROWS;
+        for (n, four) in fours.iter_mut().enumerate() {
+            let j = n * ROWS;
+            let y = tile(simd, [k.row(j, d), k.row(j + 1, d), k.row(j + 2, d), k.row(j + 3, d)], [query]);
+            *four = [y[0][0], y[1][0], y[2][0], y[3][0]];
+        }
+        for (n, score) in rest.iter_mut().enumerate() {
+            [[*score]] = tile(simd, [k.row(whole + n, d)], [query]);
+        }
+        let top = scaled(&mut weights, 1.0 / (d as f32).sqrt());
+        let total = all(&mut weights, top);
+        out.fill(0.0);
+        let (sums, rest) = S::as_mut_simd_f32s(out);
+        // A few vectors of the result at a time, held through all rows.
+        let vectors = sums.len();
+        for (n, sums) in sums.chunks_mut(4).enumerate() {
+            let at = 4 * n;
+            match *sums {
+                [ref mut a, ref mut b, ref mut c, ref mut d_] => {
+                    let mut held = [*a, *b, *c, *d_];
+                    for (j, weight) in weights.iter().enumerate() {
+                        let weight = simd.splat_f32s(*weight);
+                        let row = &S::as_simd_f32s(v.row(j, d)).0[at..at + 4];
+                        for (held, value) in held.iter_mut().zip(row) {
+                            *held = simd.mul_add_e_f32s(weight, *value, *held);
+                        }
+                    }
+                    [*a, *b, *c, *d_] = held;
+                }
+                _ => {
+                    for (j, weight) in weights.iter().enumerate() {
+                        let weight = simd.splat_f32s(*weight);
+                        for (sum, value) in sums.iter_mut().zip(&S::as_simd_f32s(v.row(j, d)).0[at..vectors]) {
+                            *sum = simd.mul_add_e_f32s(weight, *value, *sum);
+                        }
+                    }
+                }
+            }
+        }
+        for (j, weight) in weights.iter().enumerate() {
+            for (sum, value) in rest.iter_mut().zip(S::as_simd_f32s(v.row(j, d)).1) {
+                *sum += weight * value;
+            }
+        }
+        for value in out {
+            *value /= total;
+        }
+    }
+}
+
+/// Multiplies all; returns the largest. (Side by side: one after the other it waits for each comparison.)
+#[inline(always)]
+fn scaled(values: &mut [f32], scale: f32) -> f32 {
+    let (eights, rest) = values.as_chunks_mut::<8>();
+    let mut most = [f32::MIN; 8];
+    for eight in eights {
+        for (value, top) in eight.iter_mut().zip(&mut most) {
+            *value *= scale;
+            *top = if *value > *top { *value } else { *top };
+        }
+    }
+    let mut top = f32::MIN;
+    for value in rest {
+        *value *= scale;
+        top = top.max(*value);
+    }
+    for most in most {
+        top = top.max(most);
+    }
+    top
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_the_mean_of_values_weighted_by_the_softmax_of_scores() {
+        for (d, count, stride) in [(32, 1, 32), (32, 7, 96), (20, 130, 64), (64, 9, 64), (40, 3, 40), (4, 5, 8)] {
+            let number = |n: usize| ((n * 7919 % 1000) as f32 / 500.0 - 1.0) * 2.0;
+            let query: Vec<f32> = (0..d).map(number).collect();
+            let k: Vec<f32> = (0..count * stride).map(|n| number(n + 31)).collect();
+            let v: Vec<f32> = (0..count * stride).map(|n| number(n + 57)).collect();
+            let scores: Vec<f64> = (0..count)
+                .map(|j| {
+                    (0..d).map(|c| f64::from(query[c]) * f64::from(k[j * stride + c])).sum::<f64>() / (d as f64).sqrt()
+                })
+                .collect();
+            let top = scores.iter().copied().fold(f64::MIN, f64::max);
+            let total: f64 = scores.iter().map(|s| (s - top).exp()).sum();
+            let mut out = vec![f32::NAN; d];
+            attend(&query, Cache { values: &k, stride }, Cache { values: &v, stride }, count, &mut out);
+            for c in 0..d {
+                let exact: f64 =
+                    (0..count).map(|j| (scores[j] - top).exp() / total * f64::from(v[j * stride + c])).sum();
+                assert!((f64::from(out[c]) - exact).abs() < 1e-5, "d {d}, {count} rows: {} {exact}", out[c]);
+            }
+        }
+    }
+}
