@@ -1,4 +1,4 @@
-// Attention of one query over cached positions [first, last], one workgroup a head and lane:
+// Attention of one query over cached positions [first, last], one workgroup a head, lane and picture:
 // out = softmax(q . k / sqrt(d)) v. Positions come in tiles with a running maximum (as in FlashAttention), so any
 // number of them fits in workgroup memory. Serves causal self-attention and the patch encoder's cross-attention.
 
@@ -12,18 +12,19 @@ struct Params {
     last: u32,     // state word: last position
     heads: u32,
     head: u32,     // d
-    cache: u32,    // cache rows a lane
-    stride: u32,   // values a cache row
+    lanes: u32,
+    lane: u32,     // values from one lane's first cache row to the next lane's
+    stride: u32,   // values from one cache row to the next
     v_offset: u32, // where v begins in a cache row of `v_cache`
     q_stride: u32, // values a lane of q and out
-    pad0: u32, pad1: u32, pad2: u32,
+    pad0: u32, pad1: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(2) var<storage, read> state: array<u32>;
-@group(0) @binding(3) var<storage, read> q: array<vec4<f32>>;        // (lane, q_stride)
-@group(0) @binding(4) var<storage, read> k_cache: array<vec4<f32>>;  // (lane, cache, stride)
-@group(0) @binding(5) var<storage, read> v_cache: array<vec4<f32>>;  // (lane, cache, stride)
-@group(0) @binding(6) var<storage, read_write> out: array<vec4<f32>>; // (lane, q_stride)
+@group(0) @binding(3) var<storage, read> q: array<vec4<f32>>;        // (picture, lane, q_stride)
+@group(0) @binding(4) var<storage, read> k_cache: array<vec4<f32>>;  // (picture, lane, rows, D) or (rows, picture, lane, stride)
+@group(0) @binding(5) var<storage, read> v_cache: array<vec4<f32>>;  // the same
+@group(0) @binding(6) var<storage, read_write> out: array<vec4<f32>>; // (picture, lane, q_stride)
 
 var<workgroup> query: array<vec4<f32>, 32>;
 var<workgroup> score: array<vec4<f32>, 256>; // four positions each
@@ -35,14 +36,15 @@ fn largest(v: vec4<f32>) -> f32 { return max(max(v.x, v.y), max(v.z, v.w)); }
 
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) t: u32) {
-    if state[params.gate] == 0u { return; }
-    let lane = group.x / params.heads;
+    let own = group.z * STATE_WORDS;
+    if state[own + params.gate] == 0u { return; }
+    let lane = group.z * params.lanes + group.x / params.heads;
     let width = params.head / 4u; // d in vec4s
     let offset = group.x % params.heads * width;
-    let first = state[params.first];
-    let count = state[params.last] + 1u - first;
+    let first = state[own + params.first];
+    let count = state[own + params.last] + 1u - first;
     let stride = params.stride / 4u;
-    let base = (lane * params.cache + first) * stride + offset;
+    let base = lane * (params.lane / 4u) + first * stride + offset;
     let scale = inverseSqrt(f32(params.head));
     for (var c = t; c < width; c += WG) { query[c] = q[lane * params.q_stride / 4u + offset + c] * scale; }
     workgroupBarrier();

@@ -14,25 +14,27 @@ struct Params {
 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(2) var<storage, read> state: array<u32>;
-@group(0) @binding(3) var<storage, read> classes: array<f32>;       // (lane, width)
+@group(0) @binding(3) var<storage, read> classes: array<f32>;       // (picture, lane, width)
 @group(0) @binding(4) var<storage, read> weights: array<u32>;       // (rows, width) as f16 pairs or f32 bits
-@group(0) @binding(5) var<storage, read_write> out: array<f32>;     // (lane, width)
+@group(0) @binding(5) var<storage, read_write> out: array<f32>;     // (picture, lane, width)
 
 @compute @workgroup_size(WG)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-    if state[params.gate] == 0u || id.x >= params.lanes * params.width { return; }
+    let own = id.z * STATE_WORDS;
+    if state[own + params.gate] == 0u || id.x >= params.lanes * params.width { return; }
     let column = id.x % params.width;
-    if state[HAS_TOKEN] == 0u {
-        if params.row0 == 0u { out[id.x] = classes[id.x]; }
+    let to = id.z * params.lanes * params.width + id.x;
+    if state[own + HAS_TOKEN] == 0u {
+        if params.row0 == 0u { out[to] = classes[to]; }
         return;
     }
-    let token = state[TOKEN];
+    let token = state[own + TOKEN];
     if token < params.row0 || token >= params.row0 + params.rows { return; }
     let at = (token - params.row0) * params.width + column;
     if F16 {
         let pair = unpack2x16float(weights[at / 2u]);
-        out[id.x] = select(pair.y, pair.x, at % 2u == 0u);
+        out[to] = select(pair.y, pair.x, at % 2u == 0u);
     } else {
-        out[id.x] = bitcast<f32>(weights[at]);
+        out[to] = bitcast<f32>(weights[at]);
     }
 }

@@ -12,17 +12,18 @@ struct Params {
     pad0: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(6) var<storage, read_write> out: array<f32>; // (lane, out_width)
+@group(0) @binding(6) var<storage, read_write> out: array<f32>; // (picture, lane, out_width)
 
 fn silu(v: f32) -> f32 { return v / (1.0 + exp(-v)); }
 
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) t: u32) {
-    if state[params.gate] == 0u { return; }
-    project(t, group.x, params.hidden, params.blocks, params.cols, 0u, params.eps);
+    if !any_open(group, params.gate) { return; }
+    project(t, group, params.gate, params.hidden, params.blocks, params.cols, ZERO, params.eps);
 }
 
-fn finish(unit: u32, y: vec4<f32>) {
-    out[params.unit0 + unit] = silu(y.x) * y.y;
-    if LANES == 2u { out[params.out_width + params.unit0 + unit] = silu(y.z) * y.w; }
+fn finish(picture: u32, unit: u32, y: vec4<f32>) {
+    let to = picture * LANES * params.out_width + params.unit0 + unit;
+    out[to] = silu(y.x) * y.y;
+    if LANES == 2u { out[to + params.out_width] = silu(y.z) * y.w; }
 }

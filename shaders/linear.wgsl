@@ -18,26 +18,28 @@ struct Params {
     pad0: u32, pad1: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(6) var<storage, read> residual: array<f32>;      // (row, lane, out_width)
-@group(0) @binding(7) var<storage, read> extra: array<f32>;         // (lane, out_width)
-@group(0) @binding(8) var<storage, read_write> out: array<f32>;     // (row, lane, out_width)
+@group(0) @binding(6) var<storage, read> residual: array<f32>;      // (row, picture, lane, out_width)
+@group(0) @binding(7) var<storage, read> extra: array<f32>;         // (picture, lane, out_width)
+@group(0) @binding(8) var<storage, read_write> out: array<f32>;     // (row, picture, lane, out_width)
 
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) t: u32) {
-    if state[params.gate] == 0u { return; }
+    if !any_open(group, params.gate) { return; }
     let units = (params.rows + 1u) / 2u;
-    project(t, group.x, units, params.blocks, params.cols, state[params.x_row], params.eps);
+    project(t, group, params.gate, units, params.blocks, params.cols, params.x_row, params.eps);
 }
 
-fn finish(unit: u32, y: vec4<f32>) {
+fn finish(picture: u32, unit: u32, y: vec4<f32>) {
+    let to = row_of(picture, params.out_row) * LANES * params.out_width;
+    let rest = row_of(picture, params.residual_row) * LANES * params.out_width;
     for (var lane = 0u; lane < LANES; lane++) {
         let pair = select(y.zw, y.xy, lane == 0u);
         for (var r = 0u; r < min(2u, params.rows - 2u * unit); r++) {
             let at = lane * params.out_width + params.row0 + 2u * unit + r;
             var value = select(pair.y, pair.x, r == 0u);
-            if RESIDUAL { value += residual[state[params.residual_row] * LANES * params.out_width + at]; }
-            if EXTRA { value += extra[at]; }
-            out[state[params.out_row] * LANES * params.out_width + at] = value;
+            if RESIDUAL { value += residual[rest + at]; }
+            if EXTRA { value += extra[picture * LANES * params.out_width + at]; }
+            out[to + at] = value;
         }
     }
 }

@@ -12,32 +12,35 @@ struct Params {
     blocks: u32, // padded D / 8
     eps: f32,
     x_row: u32,  // state word: row of x
-    pad0: u32, pad1: u32, pad2: u32,
+    own_turn: u32, // 1: each picture has rows of its own in the rope table, (row, picture, d/2)
+    pad0: u32, pad1: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(6) var<storage, read> rope: array<vec2<f32>>;        // (row, d/2) of (cos, sin)
-@group(0) @binding(7) var<storage, read_write> q: array<f32>;           // (lane, padded D)
-@group(0) @binding(8) var<storage, read_write> k_cache: array<f32>;     // (lane, cache, D)
-@group(0) @binding(9) var<storage, read_write> v_cache: array<f32>;     // (lane, cache, D)
+@group(0) @binding(7) var<storage, read_write> q: array<f32>;           // (picture, lane, padded D)
+@group(0) @binding(8) var<storage, read_write> k_cache: array<f32>;     // (picture, lane, cache, D)
+@group(0) @binding(9) var<storage, read_write> v_cache: array<f32>;     // (picture, lane, cache, D)
 
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) t: u32) {
-    if state[params.gate] == 0u { return; }
-    project(t, group.x, 3u * params.dim / 2u, params.blocks, params.dim, state[params.x_row], params.eps);
+    if !any_open(group, params.gate) { return; }
+    project(t, group, params.gate, 3u * params.dim / 2u, params.blocks, params.dim, params.x_row, params.eps);
 }
 
-fn finish(unit: u32, y: vec4<f32>) {
+fn finish(picture: u32, unit: u32, y: vec4<f32>) {
     let row = 2u * unit % params.dim; // within q, k or v
     let part = 2u * unit / params.dim;
-    let slot = state[params.slot];
-    let turn = rope[state[params.turn] * (params.head / 2u) + (row % params.head) / 2u];
+    let slot = state[picture * STATE_WORDS + params.slot];
+    let turn_row = select(state[picture * STATE_WORDS + params.turn], row_of(picture, params.turn), params.own_turn == 1u);
+    let turn = rope[turn_row * (params.head / 2u) + (row % params.head) / 2u];
     for (var lane = 0u; lane < LANES; lane++) {
         let pair = select(y.zw, y.xy, lane == 0u);
         let turned = vec2(pair.x * turn.x - pair.y * turn.y, pair.y * turn.x + pair.x * turn.y);
-        let cached = (lane * params.cache + slot) * params.dim + row;
+        let vector = picture * LANES + lane;
+        let cached = (vector * params.cache + slot) * params.dim + row;
         if part == 0u {
-            q[lane * 8u * params.blocks + row] = turned.x;
-            q[lane * 8u * params.blocks + row + 1u] = turned.y;
+            q[vector * 8u * params.blocks + row] = turned.x;
+            q[vector * 8u * params.blocks + row + 1u] = turned.y;
         } else if part == 1u {
             k_cache[cached] = turned.x;
             k_cache[cached + 1u] = turned.y;

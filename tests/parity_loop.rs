@@ -34,15 +34,15 @@ fn advance(engine: &mut Engine, positions: Range<usize>) -> Vec<Record> {
         Engine::Cpu(e) => e.run(positions),
         Engine::Gpu(e) => {
             e.submit(positions);
-            e.poll(true).unwrap().unwrap()
+            e.poll(true).unwrap().unwrap().records
         }
     }
 }
 
 /// Draws (or replays) all tokens, a few a submit.
 fn run(engine: &mut Engine, class: &Mix, forced: &[u32], controls: &ControlsUniform) -> Vec<Record> {
-    engine.start(class, forced).unwrap();
-    engine.set_controls(controls);
+    engine.start(&[(class, forced)]).unwrap();
+    engine.set_controls(0, controls);
     let total = engine.program().tokens;
     (0..total).step_by(16).flat_map(|from| advance(engine, from..total.min(from + 16))).collect()
 }
@@ -71,8 +71,8 @@ fn forced_parity(name: &str, gpu: Option<&Gpu>, layout: Layout, tier: Tier, rows
         let mut engine = engine(gpu, &f.files, generator, layout, tier);
         for row in 0..rows {
             let given = &tokens[row * t..(row + 1) * t];
-            engine.start(&Mix::of(classes[row] as usize), given).unwrap();
-            engine.set_controls(&controls);
+            engine.start(&[(&Mix::of(classes[row] as usize), given)]).unwrap();
+            engine.set_controls(0, &controls);
             let (mut records, mut logits) = (Vec::new(), Vec::new());
             let port = engine.program().ports.logits;
             for i in 0..t {
@@ -169,8 +169,8 @@ fn mixed_parity(gpu: Option<&Gpu>, layout: Layout) {
     let controls = controls(&f.files, f.files.config.patching.threshold, &f.files.config.sampling, 1);
     for (generator, name) in [(Generator::Dpar, "mix_dpar_logits"), (Generator::Baseline, "mix_baseline_logits")] {
         let mut engine = engine(gpu, &f.files, generator, layout, Tier::SOFTWARE);
-        engine.start(&mix, given).unwrap();
-        engine.set_controls(&controls);
+        engine.start(&[(&mix, given)]).unwrap();
+        engine.set_controls(0, &controls);
         let port = engine.program().ports.logits;
         let mut logits = Vec::new();
         for i in 0..t {
@@ -181,7 +181,7 @@ fn mixed_parity(gpu: Option<&Gpu>, layout: Layout) {
         assert_close(&format!("{name} on {}", if gpu.is_some() { "wgsl" } else { "twins" }), &logits, &expected, 1e-3);
         // Another mix is another picture: the tolerance is not what makes it pass.
         let alone = Mix::of(mix.heaviest());
-        engine.start(&alone, given).unwrap();
+        engine.start(&[(&alone, given)]).unwrap();
         advance(&mut engine, 0..1);
         let other = pollster::block_on(engine.read(port)).unwrap();
         let moved = other.iter().zip(&expected).map(|(w, e)| (f32::from_bits(*w) - e).abs()).fold(0.0, f32::max);

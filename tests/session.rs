@@ -53,7 +53,7 @@ impl Place {
 fn finish(session: &mut Session) -> (Vec<Event>, Statistics) {
     let mut events = Vec::new();
     while !session.is_done() {
-        events.extend(session.step_blocking().unwrap());
+        events.extend(session.step_blocking().unwrap().into_iter().map(|(_, event)| event));
     }
     let done = events.iter().find_map(|e| if let Event::Done(s) = e { Some(s.clone()) } else { None });
     (events, done.expect("a finished run says so"))
@@ -202,7 +202,7 @@ fn a_record_that_was_not_written_is_no_token() {
         finish(&mut session);
         engine = session.into_engine();
         assert!(pollster::block_on(engine.read(records)).unwrap().iter().any(|word| *word != 0));
-        engine.start(&request.class, &[]).unwrap();
+        engine.start(&[(&request.class, &[])]).unwrap();
         assert!(pollster::block_on(engine.read(records)).unwrap().iter().all(|word| *word == 0));
     }
 }

@@ -67,7 +67,7 @@ fn override_constants_are_the_ops() {
     for op in ALL {
         let module = parse(op);
         let mut found: Vec<&str> = module.overrides.iter().filter_map(|(_, o)| o.name.as_deref()).collect();
-        let mut expected: Vec<&str> = constants(op, Tier::GPU, Flags::lanes(2)).iter().map(|c| c.0).collect();
+        let mut expected: Vec<&str> = constants(op, Tier::GPU, Flags::lanes(2), 1).iter().map(|c| c.0).collect();
         found.sort_unstable();
         expected.sort_unstable();
         assert_eq!(found, expected, "{}", op.name);
@@ -90,7 +90,7 @@ fn workgroups_are_within_webgpus_default_limits() {
         let bytes: u32 = shared.map(|(_, g)| layouter[g.ty].size).sum();
         assert!(bytes <= 16 << 10, "{}: {bytes} bytes of workgroup memory", op.name);
         for tier in [Tier::SOFTWARE, Tier::GPU] {
-            let values = constants(op, tier, Flags::lanes(2));
+            let values = constants(op, tier, Flags::lanes(2), 1);
             let threads = values.iter().find(|v| v.0 == "WG").map_or(1.0, |v| v.1);
             assert!(threads <= 256.0, "{}", op.name);
         }
@@ -105,7 +105,7 @@ fn parameter_blocks_fit_and_controls_and_records_agree() {
             let naga::TypeInner::Struct { span, .. } = ty.inner else { continue };
             match ty.name.as_deref() {
                 Some("Params") => assert!(span as usize <= 4 * PARAM_WORDS, "{}: {span} bytes", op.name),
-                Some("ControlsUniform") => assert_eq!(span as usize, size_of::<ControlsUniform>(), "{}", op.name),
+                Some("Controls") => assert_eq!(span as usize, size_of::<ControlsUniform>(), "{}", op.name),
                 _ => {}
             }
         }

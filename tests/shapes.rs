@@ -53,7 +53,7 @@ fn agree(s: &Sizes, layout: Layout) {
         for (port, words) in start(cpu.program()) {
             cpu.write(port, 0, &words);
         }
-        cpu.set_controls(&controls);
+        cpu.set_controls(0, &controls);
         let expected = cpu.run(0..count);
         assert!(expected.iter().all(|r| (r.token as usize) < s.vocab && r.probability.is_finite()));
         let Some(gpu) = common::gpu() else { continue };
@@ -62,9 +62,9 @@ fn agree(s: &Sizes, layout: Layout) {
         for (port, words) in start(wgsl.program()) {
             wgsl.write(port, 0, &words);
         }
-        wgsl.set_controls(&controls);
+        wgsl.set_controls(0, &controls);
         wgsl.submit(0..count);
-        let got = wgsl.poll(true).unwrap().unwrap();
+        let got = wgsl.poll(true).unwrap().unwrap().records;
         let key = |r: &Record| (r.token, r.reason, r.patch, r.rank);
         assert_eq!(got.iter().map(key).collect::<Vec<_>>(), expected.iter().map(key).collect::<Vec<_>>());
         for (g, e) in got.iter().zip(&expected) {

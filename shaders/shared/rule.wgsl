@@ -8,7 +8,7 @@ const FULL = 4u;
 const EVERY = 5u;
 
 // Why token i starts a patch however many tokens the patch before it holds; 0 where it takes a full patch to start one.
-fn hard_start(i: u32, e: f32) -> u32 {
+fn hard_start(controls: Controls, i: u32, e: f32) -> u32 {
     if i == 0u { return FIRST; }
     if controls.mode == 0u { return EVERY; }
     if controls.mode == 1u { return 0u; }

@@ -1,6 +1,9 @@
 // What every op can read. Word names and order: src/engine/state.rs (a test compares them).
 
-// Words of the `state` buffer. Gates are words too: an op whose gate word is 0 returns at once.
+override PICTURES: u32 = 1u; // drawn at once, all at the same position; workgroup z says which
+
+// Words of the `state` buffer, for one picture. Gates are words too: an op whose gate word is 0 returns at once.
+const STATE_WORDS = 16u;
 const ZERO = 0u;         // always 0
 const RUN = 1u;          // 1 until the last token was drawn
 const POS = 2u;          // i, the position being drawn
@@ -18,7 +21,8 @@ const REASON = 13u;      // why token i starts a patch (patching.rs StartReason)
 const DRAWN = 14u;       // x_i
 const TOKENS = 15u;      // T
 
-// Live controls, written between submits. Rust: src/engine/state.rs ControlsUniform.
+// Live controls of one picture, written between submits. Rust: src/engine/state.rs ControlsUniform.
+const MAX_PICTURES = 32u;
 struct Controls {
     threshold: f32,
     max_patch_length: u32,
@@ -33,3 +37,6 @@ struct Controls {
     pad0: u32,
     pad1: u32,
 }
+
+// Row of a table (row, picture, ...) that a state word names.
+fn row_of(picture: u32, word: u32) -> u32 { return state[picture * STATE_WORDS + word] * PICTURES + picture; }

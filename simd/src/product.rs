@@ -301,7 +301,9 @@ mod tests {
 
     #[test]
     fn products_are_sums_of_products_in_every_shape() {
-        for (width, count, vectors) in [(8, 4, 1), (192, 9, 2), (200, 6, 3), (64, 1, 5), (56, 11, 32)] {
+        for (width, count, vectors) in
+            [(8, 4, 1), (192, 9, 2), (200, 6, 3), (64, 1, 5), (56, 11, 32), (192, 17, 22), (20, 8, 9)]
+        {
             let weights: Vec<f32> = numbers(count * width, 1).into_iter().map(|w| f16::from_f32(w).to_f32()).collect();
             let xs = numbers(vectors * width, 2);
             let halves: Vec<f16> = weights.iter().map(|w| f16::from_f32(*w)).collect();

@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
-use clap::builder::PossibleValuesParser;
+use clap::builder::{PossibleValuesParser, RangedU64ValueParser};
 use clap::{Arg, ArgGroup, ArgMatches, Args, Command, FromArgMatches, ValueEnum};
 use dpar::checkpoint::config::ModelConfig;
 use dpar::controls::{CONTROLS, Control, ControlGroup, SomeControls};
 use dpar::engine::backend::DeviceChoice;
+use dpar::engine::state::MAX_PICTURES;
 use dpar::patching::Mode;
 use dpar::{Error, Result, platform};
 
@@ -27,6 +28,15 @@ pub struct PlaceArgs {
     /// Threads of the CPU twins; how many there are changes no token [default: one a core, at most 8]
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub threads: Option<u16>,
+}
+
+/// `--batch`, for people.
+pub const BATCH: &str = "How many pictures are drawn at once, 1 to 32: it changes how long they take and how much memory, not the pictures \
+     [default: 16, or as many as fit]";
+
+/// The values of `--batch`.
+pub fn batch() -> RangedU64ValueParser<usize> {
+    RangedU64ValueParser::new().range(1..=MAX_PICTURES as u64)
 }
 
 /// `--device`.

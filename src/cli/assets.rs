@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use clap::Args;
 use dpar::bundled::recording::{self, Recorded, Recording};
-use dpar::bundled::thumbnails::{Picks, Thumbnails};
+use dpar::bundled::thumbnails::{Pick, Picks, Thumbnails};
 use dpar::bundled::token_swatches::TokenSwatches;
 use dpar::checkpoint::ModelFiles;
 use dpar::checkpoint::config::Generator;
@@ -15,7 +15,7 @@ use dpar::run::request::Request;
 use dpar::{Error, platform};
 use pollster::block_on;
 
-use super::args::{PlaceArgs, Seed, default_class};
+use super::args::{self, PlaceArgs, Seed, default_class};
 use super::files::{OutputFiles, check_outputs, check_png, free_name, input_name, is_stdout, output_name, read_input};
 use super::generate;
 use super::output::{Card, say};
@@ -62,6 +62,8 @@ pub struct ThumbnailsArgs {
     /// Seed of every picture, or `random`
     #[arg(long, value_name = "N", default_value = "1", allow_negative_numbers = true, value_parser = Seed::parse)]
     seed: Seed,
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = args::batch(), help = args::BATCH)]
+    batch: Option<usize>,
     /// Sheet of the pictures (PNG); the list of what they show goes beside it (.json). Of -, standard output, there is no
     /// list [default: thumbnails.png, or thumbnails-2.png and so on where that is there already]
     #[arg(short, long, value_name = "FILE")]
@@ -186,7 +188,7 @@ pub fn thumbnails(args: &ThumbnailsArgs) -> Result<()> {
     check_png(&out)?;
     let places = all(&out);
     check_outputs(&places.iter().map(PathBuf::as_path).collect::<Vec<_>>(), None, false)?;
-    let mut studio = studio(&args.place)?;
+    let mut studio = studio(&args.place)?.with_batch(args.batch);
     let config = studio.files.config.clone();
     let picks = match &args.picks {
         None => Picks::of(&config, args.seed.number()?),
@@ -200,13 +202,18 @@ pub fn thumbnails(args: &ThumbnailsArgs) -> Result<()> {
     let generator = if config.dpar.is_some() { Generator::Dpar } else { Generator::Baseline };
     let count = picks.pictures.len();
     let bar = progress(count * config.tokens());
+    let request = |pick: &Pick| Ok(Request::new(&config, generator, prompt::resolve(&pick.class, &config)?, pick.seed));
+    let requests = picks.pictures.iter().map(request).collect::<dpar::Result<Vec<Request>>>()?;
     let mut pictures = Vec::new();
-    for pick in &picks.pictures {
-        bar.set_prefix(format!("picture {} of {count}  ", pictures.len() + 1));
-        let class = prompt::resolve(&pick.class, &config)?;
-        let drawing = studio.draw(Request::new(&config, generator, class, pick.seed), &bar)?;
-        pictures.push(studio.decode(&drawing.run.tokens)?);
-    }
+    studio.draw_all(
+        || false,
+        &requests,
+        &bar,
+        |studio, drawing| {
+            pictures.push(studio.decode(&drawing.run.tokens)?);
+            Ok(())
+        },
+    )?;
     bar.finish_and_clear();
     let thumbnails = Thumbnails::of(&pictures, &picks, &config)?;
     let mut files = vec![(out.clone(), thumbnails.sheet().png()?)];

@@ -14,7 +14,7 @@ use dpar::patching::Mode;
 use pollster::block_on;
 use serde::Serialize;
 
-use super::args::{PatchArgs, PlaceArgs, SamplingArgs, default_threshold};
+use super::args::{self, PatchArgs, PlaceArgs, SamplingArgs, default_threshold};
 use super::files::{check_outputs, check_piped, input_name, is_stdout, read_input};
 use super::json::to_json;
 use super::output::{Card, print};
@@ -44,6 +44,9 @@ pub struct EvalArgs {
     #[arg(long, help_heading = "Samples", value_name = "N", requires = "out", conflicts_with = "thresholds",
           value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     sample: Option<u32>,
+    #[arg(long, help_heading = "Samples", requires = "sample", value_name = "N", allow_negative_numbers = true,
+          value_parser = args::batch(), help = args::BATCH)]
+    batch: Option<usize>,
     /// Draw only part I of N: pictures I, I + N, ..
     #[arg(long, help_heading = "Samples", value_name = "I/N", requires = "sample", value_parser = shard)]
     shard: Option<(u32, u32)>,
@@ -118,7 +121,7 @@ pub fn run(args: &EvalArgs) -> Result<()> {
     args.patching.0.apply(&mut controls);
     args.sampling.0.apply(&mut controls);
     controls.check()?;
-    let studio = Studio::new(files, open_backend(&args.place)?)?;
+    let studio = Studio::new(files, open_backend(&args.place)?)?.with_batch(args.batch);
     match (args.sample, &args.out) {
         (Some(count), Some(out)) => {
             let (first, step) = args.shard.unwrap_or((0, 1));

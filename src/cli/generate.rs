@@ -57,7 +57,7 @@ pub fn run(args: &GenerateArgs) -> Result<()> {
         Some(path) => Some(picture::read_square(path, files.config.image_size())?),
         None => None,
     };
-    let mut studio = Studio::new(files, open_backend(&args.place)?)?;
+    let mut studio = Studio::new(files, open_backend(&args.place)?)?.with_batch(args.batch);
     if let Some(image) = &given {
         let forced = forced_rows(args, &studio, image)?;
         requests.iter_mut().for_each(|request| request.forced.clone_from(&forced));
@@ -67,7 +67,7 @@ pub fn run(args: &GenerateArgs) -> Result<()> {
         _ => Vec::new(),
     };
     let count = requests.len();
-    let batch = draw(&mut studio, requests, before)?;
+    let batch = draw(&mut studio, &requests, before)?;
     if batch.pictures.is_empty() {
         bail!(Interrupted(format!("none of {count} pictures was done")));
     }
@@ -90,24 +90,19 @@ pub fn run(args: &GenerateArgs) -> Result<()> {
 }
 
 /// Draws what `before` has not yet. Ctrl-C ends a batch of several with what is done; one picture it ends at once.
-fn draw(studio: &mut Studio, requests: Vec<Request>, before: Vec<Drawn>) -> Result<Batch> {
+fn draw(studio: &mut Studio, requests: &[Request], before: Vec<Drawn>) -> Result<Batch> {
     let count = requests.len();
     let mut batch = Batch { before: before.len(), pictures: before, interrupted: false };
     if count > 1 {
         interrupt::listen();
     }
     let bar = progress((count - batch.before) * studio.files.config.tokens());
-    for (n, request) in requests.into_iter().enumerate().skip(batch.before) {
-        if count > 1 {
-            bar.set_prefix(format!("picture {} of {count}  ", n + 1));
-        }
-        let Some(drawing) = studio.draw_unless(interrupt::asked, request, &bar)? else {
-            batch.interrupted = true;
-            break;
-        };
+    let whole = studio.draw_all(interrupt::asked, &requests[batch.before..], &bar, |studio, drawing| {
         let image = studio.decode(&drawing.run.tokens)?;
         batch.pictures.push(Drawn { drawing, image });
-    }
+        Ok(())
+    })?;
+    batch.interrupted = !whole;
     bar.finish_and_clear();
     Ok(batch)
 }
@@ -122,6 +117,7 @@ pub fn first_look() -> Result<()> {
         words: Vec::new(),
         seed: Seed::Number(1),
         count: 1,
+        batch: None,
         link: None,
         patching: PatchArgs::default(),
         sampling: SamplingArgs::default(),

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use dpar::Result;
 use dpar::controls::Controls;
+use dpar::engine::gpu::TimedBy;
 use dpar::mix::Mix;
 use serde::Serialize;
 
@@ -19,6 +20,7 @@ struct Total {
     timed: usize,
     patches: usize,
     elapsed: Duration,
+    timed_by: Option<TimedBy>,
 }
 
 impl Total {
@@ -29,6 +31,7 @@ impl Total {
             timed: all().filter(|s| !s.elapsed.is_zero()).map(|s| s.tokens).sum(),
             patches: all().map(|s| s.patches).sum(),
             elapsed: all().map(|s| s.elapsed).sum(),
+            timed_by: all().find_map(|s| s.timed_by),
         }
     }
 
@@ -72,7 +75,9 @@ pub fn text(studio: &Studio, pictures: &[Drawn], written: &DrawnFiles, kept: Opt
         card.row("patches", format!("{}, {length:.2} tokens each on average", total.patches));
     }
     if total.timed > 0 {
-        card.row("speed", format!("{:.2} ms/token, {:.1} s in all", total.ms_per_token(), total.elapsed.as_secs_f64()));
+        let by = total.timed_by.map_or("time", TimedBy::name);
+        let (each, all) = (total.ms_per_token(), total.elapsed.as_secs_f64());
+        card.row("speed", format!("{each:.2} ms/token, {all:.1} s in all ({by})"));
     }
     card.row("adapter", studio.backend.name());
     card.row("tokenizer", tokenizer_place(&studio.backend));
@@ -142,6 +147,8 @@ struct Report<'a> {
     patches: usize,
     average_patch_length: f64,
     ms_per_token: f64,
+    /// What that was measured by.
+    timed_by: Option<&'static str>,
     adapter: String,
     fallback: Option<&'a str>,
     tokenizer_device: &'static str,
@@ -182,6 +189,7 @@ pub fn json(studio: &Studio, pictures: &[Drawn], written: &DrawnFiles) -> Result
         patches: total.patches,
         average_patch_length: total.average_patch_length(),
         ms_per_token: total.ms_per_token(),
+        timed_by: total.timed_by.map(TimedBy::name),
         adapter: studio.backend.name(),
         fallback: studio.backend.fallback.as_deref(),
         tokenizer_device: tokenizer_place(&studio.backend),

@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use dpar::checkpoint::ModelFiles;
 use dpar::checkpoint::config::Generator;
-use dpar::engine::Engine;
 use dpar::engine::backend::Backend;
+use dpar::engine::room::Room;
+use dpar::engine::{Engine, Layout};
 use dpar::model::Tokenizer;
 use dpar::patching::Patches;
 use dpar::run::request::Request;
 use dpar::run::trace::Run;
-use dpar::run::{Event, Session, Statistics};
+use dpar::run::{Course, Event, Session, Statistics};
 use dpar::{Error, Result, platform};
 use image::RgbImage;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -23,6 +24,9 @@ use super::output;
 /// How long one submit may keep the GPU: nobody paints a window, so much longer than the library's default (a submit
 /// and its readback cost milliseconds on software adapters).
 const BUDGET: Duration = Duration::from_millis(250);
+
+/// So many pictures at once where nobody says how many.
+const BATCH: usize = 16;
 
 /// Reads the model folder, or the model that is part of the program.
 ///
@@ -63,8 +67,18 @@ pub struct Studio {
     pub backend: Backend,
     /// The tokenizer, on the device that suits it.
     pub tokenizer: Tokenizer,
+    /// How many pictures are drawn at once, if somebody has said so.
+    batch: Option<usize>,
     /// The engine of the latest run with what it was built for: building one takes longer than a small picture.
-    engine: Option<((Generator, u32), Engine)>,
+    engine: Option<(BuiltFor, Engine)>,
+}
+
+/// What an engine was built for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct BuiltFor {
+    generator: Generator,
+    lanes: u32,
+    pictures: usize,
 }
 
 /// A finished run.
@@ -85,7 +99,13 @@ impl Studio {
     /// As [`Backend::tensor_device`] and [`Tokenizer::load`].
     pub fn new(files: ModelFiles, backend: Backend) -> Result<Self> {
         let tokenizer = Tokenizer::load(&files.config.vq, &files.vq, &backend.tensor_device()?)?;
-        Ok(Self { files, backend, tokenizer, engine: None })
+        Ok(Self { files, backend, tokenizer, batch: None, engine: None })
+    }
+
+    /// The same, with so many pictures at once, if somebody has said how many.
+    #[must_use]
+    pub fn with_batch(self, batch: Option<usize>) -> Self {
+        Self { batch, ..self }
     }
 
     /// Runs a request to its end.
@@ -93,38 +113,91 @@ impl Studio {
     /// # Errors
     /// As [`Session::new`] and [`Session::step_blocking`].
     pub fn draw(&mut self, request: Request, bar: &ProgressBar) -> Result<Drawing> {
-        let drawing = self.draw_unless(|| false, request, bar)?;
-        drawing.ok_or_else(|| Error::Internal("a run ended that nobody has stopped".into()))
+        let mut drawn = None;
+        self.draw_all(
+            || false,
+            &[request],
+            bar,
+            |_, drawing| {
+                drawn = Some(drawing);
+                Ok(())
+            },
+        )?;
+        drawn.ok_or_else(|| Error::Internal("a run ended that nobody has stopped".into()))
     }
 
-    /// Runs a request to its end; `None` where `stop` has said so on the way.
+    /// Runs requests to their ends, several at once where they are of one generator; `take` gets them in order, as soon as they are
+    /// done. False where `stop` has said so on the way: what was taken by then is whole.
     ///
     /// # Errors
-    /// As [`Self::draw`].
-    pub fn draw_unless(
+    /// As [`Self::draw`], and what `take` says.
+    pub fn draw_all(
         &mut self,
         stop: impl Fn() -> bool,
-        request: Request,
+        requests: &[Request],
         bar: &ProgressBar,
-    ) -> Result<Option<Drawing>> {
+        mut take: impl FnMut(&Self, Drawing) -> Result<()>,
+    ) -> Result<bool> {
         // Before the engine, which takes its time.
-        request.check(&self.files.config)?;
-        let key = (request.generator, lanes(&request));
+        requests.iter().try_for_each(|request| request.check(&self.files.config))?;
+        let mut done = 0;
+        for alike in requests.chunk_by(|a, b| a.generator == b.generator) {
+            let generator = alike[0].generator;
+            let lanes = alike.iter().map(lanes).max().unwrap_or(1);
+            let pictures = self.at_once(generator, lanes, alike.len())?;
+            for now in alike.chunks(pictures) {
+                if requests.len() > 1 {
+                    bar.set_prefix(prefix(done, now.len(), requests.len()));
+                }
+                let Some(drawings) = self.draw_at_once(&stop, BuiltFor { generator, lanes, pictures }, now, bar)?
+                else {
+                    return Ok(false);
+                };
+                drawings.into_iter().try_for_each(|drawing| take(self, drawing))?;
+                done += now.len();
+            }
+        }
+        Ok(true)
+    }
+
+    /// How many of `count` pictures are drawn at once: as many as somebody has said, else up to [`BATCH`] that fit.
+    fn at_once(&self, generator: Generator, lanes: u32, count: usize) -> Result<usize> {
+        let layout = if self.backend.gpu().is_some() { Layout::GPU } else { Layout::CPU };
+        let room = Room::of(&self.files.config, generator, Layout { lanes, ..layout });
+        match self.batch {
+            Some(batch) => room.check(batch.min(count)).map(|()| batch.min(count)),
+            None => Ok(BATCH.min(room.most).min(count)),
+        }
+    }
+
+    fn draw_at_once(
+        &mut self,
+        stop: impl Fn() -> bool,
+        wanted: BuiltFor,
+        requests: &[Request],
+        bar: &ProgressBar,
+    ) -> Result<Option<Vec<Drawing>>> {
         let engine = match self.engine.take() {
-            Some((built_for, engine)) if built_for == key => engine,
+            Some((built_for, engine)) if built_for == wanted => engine,
             _ => {
                 bar.set_message(", getting ready");
-                block_on(self.backend.engine(&self.files, key.0, key.1))?
+                let BuiltFor { generator, lanes, pictures } = wanted;
+                block_on(self.backend.engine_for(&self.files, generator, lanes, pictures))?
             }
         };
-        let mut session = Session::new(engine, &self.files.config, request)?.with_budget(BUDGET);
+        let config = &self.files.config;
+        let mut session = Session::several(engine, config, requests.to_vec())?.with_budget(BUDGET);
         let finished = finish(&mut session, stop, bar);
         // What wgpu reported outside our calls is the reason behind any other failure, and behind wrong tokens.
         self.check_device()?;
         let Some(statistics) = finished? else { return Ok(None) };
-        let (run, patches) = (Run::detailed(&session, &self.files.config), session.patches());
-        self.engine = Some((key, session.into_engine()));
-        Ok(Some(Drawing { run, patches, statistics }))
+        let drawing = |(picture, statistics): (&Course, Statistics)| {
+            let run = Run::of_picture(picture, config);
+            Drawing { patches: run.patches(config.grid()), run, statistics }
+        };
+        let drawings = session.pictures().iter().zip(statistics).map(drawing).collect();
+        self.engine = Some((wanted, session.into_engine()));
+        Ok(Some(drawings))
     }
 
     /// The picture of all its tokens.
@@ -153,11 +226,26 @@ fn lanes(request: &Request) -> u32 {
     if all.into_iter().all(|controls| unguided(controls.sampling.cfg_scale)) { 1 } else { 2 }
 }
 
-fn finish(session: &mut Session, stop: impl Fn() -> bool, bar: &ProgressBar) -> Result<Option<Statistics>> {
+/// Which of all pictures are being drawn.
+fn prefix(done: usize, now: usize, count: usize) -> String {
+    let first = done + 1;
+    if now == 1 {
+        format!("picture {first} of {count}  ")
+    } else {
+        format!("pictures {first} to {} of {count}  ", done + now)
+    }
+}
+
+/// The figures of all pictures, in order.
+fn finish(session: &mut Session, stop: impl Fn() -> bool, bar: &ProgressBar) -> Result<Option<Vec<Statistics>>> {
     let mut patches = 0u64;
+    let mut done = vec![None; session.pictures().len()];
     bar.set_message("");
-    while !stop() {
-        for event in session.step_blocking()? {
+    while !session.is_done() {
+        if stop() {
+            return Ok(None);
+        }
+        for (picture, event) in session.step_blocking()? {
             match event {
                 Event::Token(_) => bar.inc(1),
                 Event::PatchClosed(_) if session.request().generator == Generator::Dpar => {
@@ -165,14 +253,12 @@ fn finish(session: &mut Session, stop: impl Fn() -> bool, bar: &ProgressBar) -> 
                     bar.set_message(format!(", {patches} patches"));
                 }
                 Event::PatchClosed(_) => {}
-                Event::Done(statistics) => return Ok(Some(statistics)),
+                Event::Done(statistics) => done[picture] = Some(statistics),
             }
         }
-        if session.is_done() {
-            return Err(Error::Internal("a run ended without its figures".into()));
-        }
     }
-    Ok(None)
+    let all: Option<Vec<Statistics>> = done.into_iter().collect();
+    all.map(Some).ok_or_else(|| Error::Internal("a run ended without its figures".into()))
 }
 
 /// A progress bar over `tokens` tokens, on stderr, and only where that is a terminal and nobody wants it quiet.

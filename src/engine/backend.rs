@@ -100,19 +100,33 @@ impl Backend {
         }
     }
 
-    /// Builds the token loop of a generator, with one lane or two (guidance).
+    /// Builds the token loop of a generator for one picture, with one lane or two (guidance).
     ///
     /// # Errors
     /// As [`build`] and [`GpuExecutor::new`].
     pub async fn engine(&self, files: &ModelFiles, generator: Generator, lanes: u32) -> Result<Engine> {
+        self.engine_for(files, generator, lanes, 1).await
+    }
+
+    /// The same for several pictures at once.
+    ///
+    /// # Errors
+    /// As [`build`] and [`GpuExecutor::new`].
+    pub async fn engine_for(
+        &self,
+        files: &ModelFiles,
+        generator: Generator,
+        lanes: u32,
+        pictures: usize,
+    ) -> Result<Engine> {
         Ok(match &self.gpu {
             Some(gpu) => {
-                let program = build(files, generator, Layout { lanes, ..Layout::GPU })?;
+                let program = build(files, generator, Layout { lanes, pictures, ..Layout::GPU })?;
                 let executor = GpuExecutor::new(&gpu.device, &gpu.queue, Tier::of(&gpu.info), program).await?;
                 Engine::Gpu(Box::new(executor))
             }
             None => {
-                let program = build(files, generator, Layout { lanes, ..Layout::CPU })?;
+                let program = build(files, generator, Layout { lanes, pictures, ..Layout::CPU })?;
                 Engine::Cpu(Box::new(CpuExecutor::with_threads(program, self.threads)))
             }
         })

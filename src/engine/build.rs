@@ -7,6 +7,7 @@
 use super::layers::{Cached, Model, ProgramBuilder, Projection, Scope, Stack, Stream};
 use super::ops::{boundary, decoder_input, entropy, patch_input, pool, record, sample};
 use super::program::{BufferId, Builder, Ports, Program, Row, Section};
+use super::room::Room;
 use super::rope;
 use super::state::{DRAW, word};
 use super::weights::{Layout, padded};
@@ -17,9 +18,11 @@ use crate::error::{Error, Result};
 /// Builds the program of one token.
 ///
 /// # Errors
-/// [`Error::Request`] where the folder lacks the model, [`Error::Checkpoint`] for damaged weights.
+/// [`Error::Request`] where the folder lacks the model, or more pictures are asked for than fit; [`Error::Checkpoint`] for
+/// damaged weights.
 pub fn build(files: &ModelFiles, generator: Generator, layout: Layout) -> Result<Program> {
-    let mut b = Builder::default();
+    Room::of(&files.config, generator, layout).check(layout.pictures)?;
+    let mut b = Builder::new(layout.pictures);
     let state = b.state();
     let p = ProgramBuilder { b, layout, tokens: files.config.tokens(), state, files };
     match generator {
@@ -40,22 +43,22 @@ fn missing(files: &ModelFiles, what: &str) -> Error {
 
 /// What the layers leave to the sampler and to sessions.
 struct Outcome {
-    classes: BufferId,   // (lane, width)
-    logits: BufferId,    // (lane, V)
-    entropies: BufferId, // (T)
+    classes: BufferId,   // (picture, lane, width)
+    logits: BufferId,    // (picture, lane, V)
+    entropies: BufferId, // (T, picture)
     patches: bool,
 }
 
 /// What the patch encoder leaves to the others.
 struct Encoded {
-    h: BufferId,            // h_tok, (T, width)
-    patch_vector: BufferId, // the patch just closed, (width)
+    h: BufferId,            // h_tok, (T, picture, width)
+    patch_vector: BufferId, // the patch just closed, (picture, width)
 }
 
 /// What a layer of the patch encoder remembers of its tokens.
 struct LayerMemory {
-    h: BufferId,  // (T, width)
-    kv: BufferId, // keys and values of the cross-attention, (T, 2D)
+    h: BufferId,  // (T, picture, width)
+    kv: BufferId, // keys and values of the cross-attention, (T, picture, 2D)
 }
 
 impl<'a> ProgramBuilder<'a> {
@@ -89,8 +92,9 @@ impl<'a> ProgramBuilder<'a> {
 
         // Entropy model -> e_i -> boundary.
         let entropies = self.b.zeros("entropies", self.tokens);
-        let null = class_row(entropy_model, entropy_model.config.num_classes)?;
-        let null = self.b.floats("classes", &null);
+        let mut null = class_row(entropy_model, entropy_model.config.num_classes)?;
+        null.resize(padded(entropy_model.config.dim), 0.0);
+        let null = self.b.floats("classes", &null.repeat(self.layout.pictures));
         let (section, gate) = (Section::EntropyModel, word::RUN);
         let logits = self.token_model(entropy_model, Scope { section, lanes: 1, gate }, null)?;
         let vocab = entropy_model.config.vocab_size;
@@ -166,7 +170,8 @@ impl<'a> ProgramBuilder<'a> {
             let projection = Projection::plain(&wq, Row::only(query), Row::only(closing.q));
             self.project(scope, Projection { norm, ..projection });
             let (first, last) = (word::CLOSE_FIRST, word::CLOSE_LAST);
-            let own = Cached { k: layer.kv, v: layer.kv, stride: 2 * dim, v_offset: dim, first, last };
+            let (lane, stride) = (2 * dim, self.layout.pictures * 2 * dim);
+            let own = Cached { k: layer.kv, v: layer.kv, lane, stride, v_offset: dim, first, last };
             self.attend(&closing, own);
             let wo = self.matrix(model, &[&format!("{name}.wo.weight")])?;
             let next = self.b.zeros(format!("patch.vector.{n}"), width);
@@ -201,7 +206,7 @@ impl<'a> ProgramBuilder<'a> {
             head,
         };
         patch_input::step(&mut self.b, scope.section, args);
-        let stack = self.stack(model, scope, word::PATCH, Row::only(args.rope));
+        let stack = Stack { own_rope: true, ..self.stack(model, scope, word::PATCH, Row::only(args.rope)) };
         for n in 0..model.config.n_layer {
             self.block(&stack, &format!("layers.{n}"), Stream::in_place(args.out))?;
         }
@@ -234,7 +239,7 @@ impl<'a> ProgramBuilder<'a> {
     fn finish(mut self, model: Model<'a>, outcome: Outcome) -> Result<Program> {
         let Outcome { classes, logits, entropies, patches } = outcome;
         let (config, state, lanes) = (model.config, self.state, self.layout.lanes);
-        let forced = self.b.words("forced", vec![DRAW; self.tokens]);
+        let forced = self.b.filled("forced", self.tokens, DRAW);
         let guided = self.b.zeros("guided", config.vocab_size);
         let records = self.b.records(self.tokens);
         let (section, gate) = (Section::Sampler, word::RUN);
@@ -257,6 +262,7 @@ impl<'a> ProgramBuilder<'a> {
             class_table,
             class_width,
             patches,
+            pictures: self.layout.pictures,
         })
     }
 }

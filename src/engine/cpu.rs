@@ -22,7 +22,8 @@ struct Memory {
     /// One lock a buffer, held while an op reads or writes it.
     buffers: Vec<RwLock<Vec<u32>>>,
     binds: Vec<Vec<usize>>,
-    controls: RwLock<ControlsUniform>,
+    /// One a picture.
+    controls: RwLock<Vec<ControlsUniform>>,
 }
 
 impl std::fmt::Debug for CpuExecutor {
@@ -46,7 +47,8 @@ impl CpuExecutor {
         };
         let buffers = program.buffers.iter_mut().map(fill).collect();
         let binds = program.steps.iter().map(|s| s.bind.iter().map(|b| b.0).collect()).collect();
-        let memory = Memory { program, buffers, binds, controls: RwLock::new(bytemuck::Zeroable::zeroed()) };
+        let controls = RwLock::new(vec![bytemuck::Zeroable::zeroed(); program.pictures]);
+        let memory = Memory { program, buffers, binds, controls };
         let memory = Arc::new(memory);
         Self { crew: Crew::new(memory.clone(), threads), memory }
     }
@@ -61,17 +63,17 @@ impl CpuExecutor {
         self.memory.buffers[buffer.0].write()[offset..offset + words.len()].copy_from_slice(words);
     }
 
-    /// Sets the live controls for what runs from now on.
-    pub fn set_controls(&mut self, controls: &ControlsUniform) {
-        *self.memory.controls.write() = *controls;
+    /// Sets the live controls of a picture for what runs from now on.
+    pub fn set_controls(&mut self, picture: usize, controls: &ControlsUniform) {
+        self.memory.controls.write()[picture] = *controls;
     }
 
-    /// Draws the tokens at `positions` and returns their records.
+    /// Draws the tokens at `positions` and returns their records, (position, picture).
     pub fn run(&mut self, positions: Range<usize>) -> Vec<Record> {
         self.run_steps(0..self.program().steps.len(), positions.len());
         let records = self.memory.buffers[self.program().ports.records.0].read();
-        let words = &records[positions.start * RECORD_WORDS..positions.end * RECORD_WORDS];
-        bytemuck::pod_collect_to_vec(words)
+        let row = self.program().pictures * RECORD_WORDS;
+        bytemuck::pod_collect_to_vec(&records[positions.start * row..positions.end * row])
     }
 
     /// Runs some steps: for tests, benchmarks, and to bisect a wrong picture.
@@ -92,48 +94,48 @@ enum Since {
     Together,
     /// A gate was looked at and found closed.
     Looked,
-    /// The first thread has done something.
-    First,
-    /// All threads have.
-    All,
+    /// Each thread has done something for pictures of its own.
+    Own,
+    /// All threads have shared an op.
+    Shared,
 }
 
 impl Teamwork for Memory {
     fn done_by(&self, member: &Member<'_>, steps: Range<usize>, times: usize) {
         let share = Share { index: member.index, count: member.count };
-        let controls = *self.controls.read();
+        let controls = self.controls.read().clone();
         let mut since = Since::Together;
         for n in (0..times).flat_map(|_| steps.clone()) {
             let step = &self.program.steps[n];
             let view = TwinView {
                 params: &step.params,
-                controls: &controls,
+                controls: &controls[..],
                 flags: step.flags,
                 storage: step.op.storage,
                 bind: &self.binds[n],
                 buffers: &self.buffers,
                 share,
             };
-            // The gates of shared work are looked at by every thread, which must see the same: what changes them, all of it
-            // work of the first thread, is neither under way nor begun while one of them still looks.
+            // The gates of shared work are looked at by every thread, which must see the same: what changes them, each
+            // thread's work for its pictures, is neither under way nor begun while one of them still looks.
             if step.op.shared {
-                if matches!(since, Since::First | Since::All) {
+                if matches!(since, Since::Own | Since::Shared) {
                     member.together();
                 }
                 since = if view.is_open() {
                     (step.op.twin)(&view);
-                    Since::All
+                    Since::Shared
                 } else {
                     Since::Looked
                 };
             } else {
-                if matches!(since, Since::Looked | Since::All) {
+                if matches!(since, Since::Looked | Since::Shared) {
                     member.together();
                 }
-                if share.index == 0 {
-                    (step.op.twin)(&TwinView { share: Share::ALL, ..view });
+                if !view.pictures().is_empty() {
+                    (step.op.twin)(&view);
                 }
-                since = Since::First;
+                since = Since::Own;
             }
         }
         member.together();

@@ -27,23 +27,28 @@ impl Engine {
         }
     }
 
-    /// Prepares a run: the state, the class row, and the forced tokens ([`state::DRAW`] = free), T of them or none.
+    /// Prepares a run of one picture or several: their state, class rows, and forced tokens ([`state::DRAW`] = free), T of them or
+    /// none. Pictures of the program beyond those that are given do not run.
     ///
     /// # Errors
     /// [`crate::Error::DeviceLost`].
-    pub fn start(&mut self, class: &Mix, forced: &[u32]) -> Result<()> {
+    pub fn start(&mut self, pictures: &[(&Mix, &[u32])]) -> Result<()> {
         if let Self::Gpu(e) = self {
             e.drain()?;
         }
         let program = self.program();
-        let (ports, tokens) = (program.ports, program.tokens);
+        let (ports, tokens, count) = (program.ports, program.tokens, program.pictures);
         let records = vec![0; program.buffers[ports.records.0].words];
-        let classes = program.class_rows(class);
-        let mut all = vec![state::DRAW; tokens];
-        for (to, from) in all.iter_mut().zip(forced) {
-            *to = *from;
+        let classes: Vec<u32> = pictures.iter().flat_map(|(class, _)| program.class_rows(class)).collect();
+        let mut all = vec![state::DRAW; tokens * count]; // (T, picture)
+        for (picture, (_, forced)) in pictures.iter().enumerate() {
+            for (row, token) in all.chunks_exact_mut(count).zip(*forced) {
+                row[picture] = *token;
+            }
         }
-        self.write(ports.state, 0, &state::initial_state(tokens));
+        let mut states = state::initial_state(tokens).repeat(pictures.len());
+        states.resize(count * state::STATE_WORDS, 0);
+        self.write(ports.state, 0, &states);
         self.write(ports.classes, 0, &classes);
         self.write(ports.forced, 0, &all);
         // A record that this run does not write is not taken for one: not that of the picture before.
@@ -59,11 +64,20 @@ impl Engine {
         }
     }
 
-    /// Sets the live controls for what is submitted from now on.
-    pub fn set_controls(&mut self, controls: &ControlsUniform) {
+    /// Draws no more of a picture, in order with what was submitted.
+    pub fn stop(&mut self, picture: usize) {
+        let at = picture * state::STATE_WORDS;
+        let state = self.program().ports.state;
+        for gate in [state::word::RUN, state::word::HAS_TOKEN, state::word::BOUNDARY, state::word::CLOSE] {
+            self.write(state, at + gate as usize, &[0]);
+        }
+    }
+
+    /// Sets the live controls of a picture for what is submitted from now on.
+    pub fn set_controls(&mut self, picture: usize, controls: &ControlsUniform) {
         match self {
-            Self::Gpu(e) => e.set_controls(controls),
-            Self::Cpu(e) => e.set_controls(controls),
+            Self::Gpu(e) => e.set_controls(picture, controls),
+            Self::Cpu(e) => e.set_controls(picture, controls),
         }
     }
 

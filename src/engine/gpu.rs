@@ -3,11 +3,15 @@
 //! tokens' records into a ring of mappable buffers that are picked up when they arrive.
 
 use std::ops::Range;
+use std::time::Duration;
 
-use super::pipelines::{Bound, Tier, bind_steps};
+use web_time::Instant;
+
+use super::pipelines::{Bound, CONTROLS_BYTES, Tier, bind_steps};
 use super::program::{BufferId, Program};
 use super::readback::Readback;
 use super::state::{ControlsUniform, RECORD_WORDS, Record};
+use super::stopwatch::Stopwatch;
 use super::weights::Precision;
 use crate::error::{Error, Result};
 
@@ -24,9 +28,60 @@ pub struct GpuExecutor {
     buffers: Vec<wgpu::Buffer>,
     controls: wgpu::Buffer,
     steps: Vec<Bound>,
-    ring: Vec<Readback>,
+    ring: Vec<RingSlot>,
     next_submit: usize,
     next_arrival: usize,
+    /// When the newest submit that was picked up had arrived.
+    last: Option<Instant>,
+    /// How many tokens a submit takes, as the latest run has found out.
+    pub chunk: Option<usize>,
+}
+
+/// A place of the ring: what a submit leaves.
+struct RingSlot {
+    readback: Readback,
+    stopwatch: Option<Stopwatch>,
+    /// Words of its records.
+    words: usize,
+    /// When it was submitted.
+    begun: Option<Instant>,
+}
+
+impl RingSlot {
+    fn new(device: &wgpu::Device, queue: &wgpu::Queue, pictures: usize) -> Self {
+        let readback = Readback::new(device, MAX_TOKENS * pictures * RECORD_WORDS + Stopwatch::WORDS);
+        Self { readback, stopwatch: Stopwatch::new(device, queue), words: 0, begun: None }
+    }
+}
+
+/// A submit that has come back.
+#[derive(Debug)]
+pub struct Delivery {
+    /// (position, picture).
+    pub records: Vec<Record>,
+    /// How long it took.
+    pub took: Duration,
+    /// By which clock.
+    pub timed_by: TimedBy,
+}
+
+/// What times are measured by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TimedBy {
+    /// The GPU's own, around its work.
+    Gpu,
+    /// The wall's: waiting and handing over are part of it.
+    Wall,
+}
+
+impl TimedBy {
+    /// For people.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Gpu => "GPU time",
+            Self::Wall => "wall time",
+        }
+    }
 }
 
 impl std::fmt::Debug for GpuExecutor {
@@ -83,14 +138,15 @@ impl GpuExecutor {
         }
         let controls = device.create_buffer(&wgpu::BufferDescriptor {
             label: Some("controls"),
-            size: size_of::<ControlsUniform>() as u64,
+            size: CONTROLS_BYTES,
             usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
             mapped_at_creation: false,
         });
         let steps = bind_steps(device, queue, tier, &program, &buffers, &controls);
-        let ring = (0..RING).map(|_| Readback::new(device, MAX_TOKENS * RECORD_WORDS)).collect();
+        let ring = (0..RING).map(|_| RingSlot::new(device, queue, program.pictures)).collect();
         let (device, queue) = (device.clone(), queue.clone());
-        Ok(Self { device, queue, program, buffers, controls, steps, ring, next_submit: 0, next_arrival: 0 })
+        let (next_submit, next_arrival, last, chunk) = (0, 0, None, None);
+        Ok(Self { device, queue, program, buffers, controls, steps, ring, next_submit, next_arrival, last, chunk })
     }
 
     /// The program it runs (without weights).
@@ -103,14 +159,15 @@ impl GpuExecutor {
         self.queue.write_buffer(&self.buffers[buffer.0], 4 * offset as u64, bytemuck::cast_slice(words));
     }
 
-    /// Sets the live controls for what is submitted from now on.
-    pub fn set_controls(&mut self, controls: &ControlsUniform) {
-        self.queue.write_buffer(&self.controls, 0, bytemuck::bytes_of(controls));
+    /// Sets the live controls of a picture for what is submitted from now on.
+    pub fn set_controls(&mut self, picture: usize, controls: &ControlsUniform) {
+        let at = picture * size_of::<ControlsUniform>();
+        self.queue.write_buffer(&self.controls, at as u64, bytemuck::bytes_of(controls));
     }
 
     /// Whether another submit finds a free slot.
     pub fn ready(&self) -> bool {
-        self.ring[self.next_submit % RING].is_free()
+        self.ring[self.next_submit % RING].readback.is_free()
     }
 
     /// Submits that have not been picked up.
@@ -122,27 +179,49 @@ impl GpuExecutor {
     pub fn submit(&mut self, positions: Range<usize>) {
         debug_assert!(self.ready() && positions.len() <= MAX_TOKENS);
         let slot = self.next_submit % RING;
-        let (from, words) = (positions.start * RECORD_WORDS, positions.len() * RECORD_WORDS);
+        let row = self.program.pictures * RECORD_WORDS;
+        let (from, words) = (positions.start * row, positions.len() * row);
         let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-        self.encode(&mut encoder, 0..self.steps.len(), positions.len());
-        self.ring[slot].copy(&mut encoder, &self.buffers[self.program.ports.records.0], from, words);
+        let timed = self.ring[slot].stopwatch.as_ref().map(Stopwatch::writes);
+        self.encode(&mut encoder, 0..self.steps.len(), positions.len(), timed);
+        let records = &self.buffers[self.program.ports.records.0];
+        let slot = &mut self.ring[slot];
+        slot.readback.copy(&mut encoder, records, from, words);
+        let more = slot.stopwatch.as_ref().map_or(0, |stopwatch| {
+            stopwatch.read(&mut encoder, &slot.readback, words);
+            Stopwatch::WORDS
+        });
+        slot.begun = Some(Instant::now());
         let submission = self.queue.submit([encoder.finish()]);
-        self.ring[slot].map(submission, words);
+        slot.readback.map(submission, words + more);
+        slot.words = words;
         self.next_submit += 1;
     }
 
-    /// The records of the oldest submit, if they arrived. With `wait` (native) blocks until they have.
+    /// The oldest submit, if it has arrived. With `wait` (native) blocks until it has.
     ///
     /// # Errors
     /// [`Error::DeviceLost`].
-    pub fn poll(&mut self, wait: bool) -> Result<Option<Vec<Record>>> {
+    pub fn poll(&mut self, wait: bool) -> Result<Option<Delivery>> {
         let slot = &mut self.ring[self.next_arrival % RING];
-        let under_way = !slot.is_free();
-        let records = slot.poll(&self.device, wait);
-        if under_way && slot.is_free() {
+        let under_way = !slot.readback.is_free();
+        let words: Result<Option<Vec<u32>>> = slot.readback.poll(&self.device, wait);
+        if under_way && slot.readback.is_free() {
             self.next_arrival += 1;
         }
-        records
+        let Some(words) = words? else { return Ok(None) };
+        let (records, ticks) = words.split_at(slot.words);
+        let measured = slot.stopwatch.as_ref().and_then(|stopwatch| stopwatch.seconds(ticks));
+        // Without a clock of the GPU: since it was submitted, or since the one before was through.
+        let done = slot.readback.arrived_at();
+        let since = slot.begun.max(self.last);
+        let waited = done.zip(since).map_or(Duration::ZERO, |(done, since)| done.saturating_duration_since(since));
+        self.last = done;
+        Ok(Some(Delivery {
+            records: bytemuck::pod_collect_to_vec(records),
+            took: measured.map_or(waited, Duration::from_secs_f64),
+            timed_by: if measured.is_some() { TimedBy::Gpu } else { TimedBy::Wall },
+        }))
     }
 
     /// Drops what is in flight: the next run starts with an empty ring.
@@ -153,9 +232,8 @@ impl GpuExecutor {
         while self.in_flight() > 0 {
             if self.poll(true)?.is_none() {
                 // A browser cannot block: leave the old slots to their callbacks and make new ones.
-                for slot in &mut self.ring {
-                    *slot = Readback::new(&self.device, MAX_TOKENS * RECORD_WORDS);
-                }
+                let (device, queue, pictures) = (&self.device, &self.queue, self.program.pictures);
+                self.ring.iter_mut().for_each(|slot| *slot = RingSlot::new(device, queue, pictures));
                 self.next_arrival = self.next_submit;
             }
         }
@@ -165,7 +243,7 @@ impl GpuExecutor {
     /// Runs some steps once: for tests, benchmarks, and to bisect a wrong picture.
     pub fn run_steps(&mut self, steps: Range<usize>, times: usize) {
         let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-        self.encode(&mut encoder, steps, times);
+        self.encode(&mut encoder, steps, times, None);
         self.queue.submit([encoder.finish()]);
     }
 
@@ -194,7 +272,7 @@ impl GpuExecutor {
     /// Runs some steps once and sends the first `words` words of a buffer on their way; returns at once.
     pub(crate) fn run_into(&mut self, steps: Range<usize>, buffer: BufferId, words: usize, to: &mut Readback) {
         let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-        self.encode(&mut encoder, steps, 1);
+        self.encode(&mut encoder, steps, 1, None);
         to.copy(&mut encoder, &self.buffers[buffer.0], 0, words);
         to.map(self.queue.submit([encoder.finish()]), words);
     }
@@ -204,13 +282,20 @@ impl GpuExecutor {
         &self.device
     }
 
-    fn encode(&self, encoder: &mut wgpu::CommandEncoder, steps: Range<usize>, times: usize) {
-        let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+    fn encode(
+        &self,
+        encoder: &mut wgpu::CommandEncoder,
+        steps: Range<usize>,
+        times: usize,
+        timed: Option<wgpu::ComputePassTimestampWrites<'_>>,
+    ) {
+        let mut pass =
+            encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label: None, timestamp_writes: timed });
         for _ in 0..times {
             for step in &self.steps[steps.clone()] {
                 pass.set_pipeline(&step.pipeline);
                 pass.set_bind_group(0, &step.group, &[]);
-                pass.dispatch_workgroups(step.count, 1, 1);
+                pass.dispatch_workgroups(step.count[0], 1, step.count[1]);
             }
         }
     }

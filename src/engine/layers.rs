@@ -49,15 +49,16 @@ pub(super) struct Stack<'a> {
     pub(super) scope: Scope,
     /// State word: the cache row of the position.
     pub(super) slot: u32,
-    /// The position's angles.
+    /// The position's angles, the same for all pictures unless `own_rope`.
     pub(super) rope: Row,
-    pub(super) q: BufferId,      // (lane, D)
-    pub(super) mixed: BufferId,  // attention's weighted mean of the values, (lane, D)
-    pub(super) middle: BufferId, // the stream between attention and feed-forward, (lane, D)
-    pub(super) hidden: BufferId, // (lane, F)
+    pub(super) own_rope: bool,
+    pub(super) q: BufferId,      // (picture, lane, D)
+    pub(super) mixed: BufferId,  // attention's weighted mean of the values, (picture, lane, D)
+    pub(super) middle: BufferId, // the stream between attention and feed-forward, (picture, lane, D)
+    pub(super) hidden: BufferId, // (picture, lane, F)
 }
 
-/// The residual stream's way through a block, (lane, D) each; it may end where it began.
+/// The residual stream's way through a block, (picture, lane, D) each; it may end where it began.
 #[derive(Clone, Copy)]
 pub(super) struct Stream {
     pub(super) input: Row,
@@ -78,7 +79,9 @@ impl Stream {
 pub(super) struct Cached {
     pub(super) k: BufferId,
     pub(super) v: BufferId,
-    /// Values a cache row.
+    /// Values from one lane's first cache row to the next lane's.
+    pub(super) lane: usize,
+    /// Values from one cache row to the next.
     pub(super) stride: usize,
     /// Where v begins in it.
     pub(super) v_offset: usize,
@@ -123,6 +126,7 @@ impl ProgramBuilder<'_> {
             scope,
             slot,
             rope,
+            own_rope: false,
             q: self.b.zeros(format!("{name}.q"), vector),
             mixed: self.b.zeros(format!("{name}.mixed"), vector),
             middle: self.b.zeros(format!("{name}.middle"), vector),
@@ -147,6 +151,7 @@ impl ProgramBuilder<'_> {
             norm: self.norm(model, &format!("{name}.attention_norm.weight"))?,
             weights: self.matrix(model, &[&format!("{name}.attention.wqkv.weight")])?.whole()?,
             rope: s.rope,
+            own_rope: s.own_rope,
             head: model.config.head_dim(),
             q: s.q,
             k_cache: k,
@@ -155,7 +160,8 @@ impl ProgramBuilder<'_> {
             slot: s.slot,
         };
         qkv::step(&mut self.b, section, args);
-        self.attend(s, Cached { k, v, stride: dim, v_offset: 0, first: word::ZERO, last: s.slot });
+        let lane = tokens * dim;
+        self.attend(s, Cached { k, v, lane, stride: dim, v_offset: 0, first: word::ZERO, last: s.slot });
         let wo = self.matrix(model, &[&format!("{name}.attention.wo.weight")])?;
         let projection = Projection::plain(&wo, Row::only(s.mixed), Row::only(s.middle));
         self.project(s.scope, Projection { residual: Some(stream.input), ..projection });
@@ -187,7 +193,7 @@ impl ProgramBuilder<'_> {
 
     /// Attention of `s.q` over what is cached, into `s.mixed`.
     pub(super) fn attend(&mut self, s: &Stack<'_>, cached: Cached) {
-        let Cached { k, v, stride, v_offset, first, last } = cached;
+        let Cached { k, v, lane, stride, v_offset, first, last } = cached;
         let args = attend::Args {
             state: self.state,
             gate: s.scope.gate,
@@ -197,7 +203,7 @@ impl ProgramBuilder<'_> {
             q: s.q,
             k_cache: k,
             v_cache: v,
-            cache_rows: self.tokens,
+            lane,
             stride,
             v_offset,
             first,
@@ -217,7 +223,7 @@ impl ProgramBuilder<'_> {
         }
     }
 
-    /// The logits of the last layer's x, (lane, V).
+    /// The logits of the last layer's x, (picture, lane, V).
     pub(super) fn logits(&mut self, s: &Stack<'_>, x: BufferId) -> Result<BufferId> {
         let norm = Some(self.norm(s.model, "norm.weight")?);
         let output = self.matrix(s.model, &["output.weight"])?;

@@ -32,11 +32,27 @@ pub fn row(words: &[u32], width: usize, precision: Precision, r: usize) -> Vec<f
     }
 }
 
-/// The inputs of a projection, normalised if asked: one vector of `width` values a lane (`shaders/shared/project.wgsl`), ready
-/// for [`dpar_simd::product`]. Returns (lane, width).
-pub fn staged(x: &[f32], gain: &[f32], row: usize, flags: Flags, width: usize, cols: usize, eps: f32) -> Vec<f32> {
-    let lanes = flags.lanes as usize;
-    let mut staged = x[row * lanes * width..(row + 1) * lanes * width].to_vec();
+/// What becomes of the inputs of a projection (`shaders/shared/project.wgsl`).
+#[derive(Clone, Copy, Debug)]
+pub struct Staging {
+    /// Lanes, RMSNorm, and how the weights are kept that they will meet.
+    pub flags: Flags,
+    /// Values a vector, padded.
+    pub width: usize,
+    /// ... and without the padding.
+    pub cols: usize,
+    /// RMSNorm's epsilon.
+    pub eps: f32,
+}
+
+/// The inputs of a projection, some rows of `x`, normalised if asked, ready for [`dpar_simd::product`]. Returns (row, lane, width).
+pub fn staged(x: &[f32], gain: &[f32], rows: impl Iterator<Item = usize>, staging: Staging) -> Vec<f32> {
+    let Staging { flags, width, cols, eps } = staging;
+    let size = flags.lanes as usize * width;
+    let mut staged = Vec::new();
+    for row in rows {
+        staged.extend_from_slice(&x[row * size..][..size]);
+    }
     let shift = if flags.precision == Precision::Shifted { SHIFT } else { 1.0 };
     if flags.norm {
         for lane in staged.chunks_exact_mut(width) {

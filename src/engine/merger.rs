@@ -86,7 +86,7 @@ impl Merger {
     /// # Errors
     /// As [`GpuExecutor::new`].
     pub async fn new(backend: &Backend) -> Result<Self> {
-        let mut b = Builder::default();
+        let mut b = Builder::new(1);
         let state = b.state();
         let entropies = b.zeros("entropies", MAX_TOKENS);
         let merged = b.zeros("merged", 2 * (MAX_TOKENS + 1));
@@ -144,7 +144,7 @@ impl Merger {
         let mut newest = None;
         if let Engine::Cpu(cpu) = &mut self.engine {
             if let Some(rule) = self.wanted.take() {
-                cpu.set_controls(&ControlsUniform::of_rule(&rule));
+                cpu.set_controls(0, &ControlsUniform::of_rule(&rule));
                 cpu.run_steps(0..1, 1);
                 let words = cpu.read(self.merged);
                 newest = Some(Merged::of(rule, bytemuck::cast_slice(&words[..2 * (self.tokens + 1)])));
@@ -172,7 +172,7 @@ impl Merger {
         let Engine::Gpu(gpu) = &mut self.engine else { return };
         let Some(rule) = self.wanted else { return };
         let Some(mut slot) = self.free.pop() else { return };
-        gpu.set_controls(&ControlsUniform::of_rule(&rule));
+        gpu.set_controls(0, &ControlsUniform::of_rule(&rule));
         gpu.run_into(0..1, self.merged, 2 * (self.tokens + 1), &mut slot);
         self.jobs.push_back(MergeJob { rule, slot, image: self.image });
         self.wanted = None;

@@ -18,9 +18,11 @@ pub mod ops;
 pub mod pipelines;
 pub mod program;
 pub(crate) mod readback;
+pub mod room;
 pub mod rope;
 pub mod selfcheck;
 pub mod state;
+mod stopwatch;
 pub mod weights;
 
 pub use build::build;

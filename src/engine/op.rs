@@ -5,7 +5,7 @@ use std::ops::Range;
 use bytemuck::Pod;
 use parking_lot::{MappedRwLockReadGuard, MappedRwLockWriteGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use super::state::ControlsUniform;
+use super::state::{ControlsUniform, STATE_WORDS};
 use super::weights::Precision;
 
 /// Words of an op's parameter block (a 64-byte uniform; shorter structs leave the rest 0).
@@ -48,6 +48,8 @@ pub enum Override {
     Lanes,
     /// Threads that share eight weight rows, chosen by the executor.
     Split,
+    /// Pictures that a thread serves.
+    Together,
     /// Weights are f16 pairs.
     F16,
     /// RMSNorm in front.
@@ -86,8 +88,9 @@ pub struct Op {
     pub shape: Shape,
     /// The same computation on the CPU.
     pub twin: fn(&TwinView<'_>),
-    /// Whether threads share the twin's work. Such an op has `state` and a gate (the first word of its parameters), and changes no
-    /// state.
+    /// Whether threads share the twin's work by rows or heads ([`TwinView::share`]), all pictures together. Such an op has `state`
+    /// and a gate (the first word of its parameters), and changes no state. Other ops are shared by pictures
+    /// ([`TwinView::pictures`]).
     pub shared: bool,
 }
 
@@ -136,7 +139,8 @@ impl Flags {
 /// What a twin sees of the machine: its parameters and the buffers bound to it.
 pub struct TwinView<'a> {
     pub(super) params: &'a [u32; PARAM_WORDS],
-    pub(super) controls: &'a ControlsUniform,
+    /// One a picture.
+    pub(super) controls: &'a [ControlsUniform],
     pub(super) flags: Flags,
     pub(super) storage: &'static [Binding],
     /// Indices into `buffers`, one a binding.
@@ -155,14 +159,38 @@ pub struct Share {
 }
 
 impl Share {
-    /// All of the work, for one thread.
-    pub const ALL: Self = Self { index: 0, count: 1 };
-
     /// This thread's part of `total` units, in whole runs of `unit`.
     pub fn of(self, total: usize, unit: usize) -> Range<usize> {
         let runs = total.div_ceil(unit);
-        let edge = |index: usize| (runs * index / self.count * unit).min(total);
+        let edge = |index: usize| ((runs * index).div_ceil(self.count) * unit).min(total);
         edge(self.index)..edge(self.index + 1)
+    }
+}
+
+/// The state of one picture ([`super::state::word`]).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct State([u32; STATE_WORDS]);
+
+impl State {
+    fn new(words: &[u32]) -> Self {
+        let mut state = [0; STATE_WORDS];
+        state.copy_from_slice(words);
+        Self(state)
+    }
+
+    /// A word.
+    pub fn at(&self, word: u32) -> u32 {
+        self.0[word as usize]
+    }
+
+    /// The same as a row or position.
+    pub fn index(&self, word: u32) -> usize {
+        self.at(word) as usize
+    }
+
+    /// Changes a word.
+    pub fn set(&mut self, word: u32, value: u32) {
+        self.0[word as usize] = value;
     }
 }
 
@@ -172,14 +200,45 @@ impl TwinView<'_> {
         bytemuck::pod_read_unaligned(&bytemuck::bytes_of(self.params)[..size_of::<P>()])
     }
 
-    /// Whether the gate of a shared op is open.
+    /// Whether the gate of a shared op is open for any picture.
     pub(super) fn is_open(&self) -> bool {
-        self.words(Binding::read("state"))[self.params[0] as usize] != 0
+        let (gate, states) = (self.params[0] as usize, self.words(self.storage[0]));
+        states.chunks_exact(STATE_WORDS).any(|state| state[gate] != 0)
     }
 
-    /// The live controls.
-    pub fn controls(&self) -> &ControlsUniform {
-        self.controls
+    /// How many pictures are drawn at once.
+    pub fn count(&self) -> usize {
+        self.controls.len()
+    }
+
+    /// The pictures that are this thread's, where an op is shared by pictures. Threads come to the next op of this kind without
+    /// waiting for each other, so a twin copies what it reads and takes one lock at a time.
+    pub fn pictures(&self) -> Range<usize> {
+        self.share.of(self.count(), 1)
+    }
+
+    /// The state of some pictures, by picture.
+    pub fn states(&self, pictures: Range<usize>) -> Vec<(usize, State)> {
+        let words = self.words(self.storage[0]);
+        let some = &words[pictures.start * STATE_WORDS..pictures.end * STATE_WORDS];
+        pictures.zip(some.chunks_exact(STATE_WORDS).map(State::new)).collect()
+    }
+
+    /// Of some pictures, those whose gate is open.
+    pub fn open(&self, gate: u32, pictures: Range<usize>) -> Vec<(usize, State)> {
+        let mut open = self.states(pictures);
+        open.retain(|(_, state)| state.at(gate) != 0);
+        open
+    }
+
+    /// Writes down the state of a picture.
+    pub fn set_state(&self, picture: usize, state: &State) {
+        self.words_mut(self.storage[0])[picture * STATE_WORDS..][..STATE_WORDS].copy_from_slice(&state.0);
+    }
+
+    /// The live controls of a picture.
+    pub fn controls(&self, picture: usize) -> &ControlsUniform {
+        &self.controls[picture]
     }
 
     /// The override constants.
@@ -187,8 +246,8 @@ impl TwinView<'_> {
         self.flags
     }
 
-    /// The part of the op's work that is this thread's. What one thread writes, no other reads in the same op, and what is read no
-    /// thread writes. Where an op is not shared, the first thread does it.
+    /// The part of a shared op's work that is this thread's. What one thread writes, no other reads in the same op, and what is read
+    /// no thread writes.
     pub fn share(&self) -> Share {
         self.share
     }

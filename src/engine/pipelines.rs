@@ -4,8 +4,8 @@
 use std::collections::HashMap;
 
 use super::op::{Access, Flags, Op, Override, Shape};
-use super::program::{Program, Work};
-use super::state::ControlsUniform;
+use super::program::{Program, Step, Work};
+use super::state::{ControlsUniform, MAX_PICTURES};
 use super::weights::Precision;
 
 /// How kernels are shaped for a kind of adapter; never a matter of results, only of speed.
@@ -39,9 +39,12 @@ pub(super) struct Bound {
     pub pipeline: wgpu::ComputePipeline,
     /// Its buffers.
     pub group: wgpu::BindGroup,
-    /// Its workgroups.
-    pub count: u32,
+    /// Its workgroups, and how many times for pictures.
+    pub count: [u32; 2],
 }
+
+/// The controls of all pictures that there may be.
+pub(super) const CONTROLS_BYTES: u64 = (MAX_PICTURES * size_of::<ControlsUniform>()) as u64;
 
 /// Uniform offsets are aligned to this in WebGPU's default limits.
 const UNIFORM_ALIGN: usize = 256;
@@ -74,15 +77,16 @@ pub(super) fn bind_steps(
         let op = step.op;
         let (layout, module) = layouts.entry(op.name).or_insert_with(|| layout_of(device, op));
         let key = (op.name, step.flags);
+        let values = |step: &Step| constants(op, tier, step.flags, program.pictures);
         let pipeline =
-            pipelines.entry(key).or_insert_with(|| pipeline_of(device, op, layout, module, tier, step.flags)).clone();
+            pipelines.entry(key).or_insert_with(|| pipeline_of(device, op, layout, module, &values(step))).clone();
         let uniform = |buffer, offset: usize, bytes: usize| {
             let size = std::num::NonZeroU64::new(bytes as u64);
             wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer, offset: offset as u64, size })
         };
         let mut entries = vec![
             wgpu::BindGroupEntry { binding: 0, resource: uniform(&params, n * UNIFORM_ALIGN, 4 * step.params.len()) },
-            wgpu::BindGroupEntry { binding: 1, resource: uniform(controls, 0, size_of::<ControlsUniform>()) },
+            wgpu::BindGroupEntry { binding: 1, resource: uniform(controls, 0, CONTROLS_BYTES as usize) },
         ];
         entries.extend(step.bind.iter().enumerate().map(|(slot, b)| wgpu::BindGroupEntry {
             binding: slot as u32 + 2,
@@ -95,7 +99,9 @@ pub(super) fn bind_steps(
             Work::Threads(threads) => threads.div_ceil(tier.threads),
             Work::Groups(groups) => groups,
         };
-        bound.push(Bound { pipeline, group, count });
+        let served =
+            if op.overrides.contains(&Override::Together) { together(step.flags, program.pictures) } else { 1 };
+        bound.push(Bound { pipeline, group, count: [count, program.pictures.div_ceil(served) as u32] });
     }
     bound
 }
@@ -119,18 +125,26 @@ fn layout_of(device: &wgpu::Device, op: &Op) -> (wgpu::BindGroupLayout, wgpu::Sh
     (layout, module)
 }
 
+/// Pictures that a thread of a projection serves: four vectors together at most, whose weights are read once.
+fn together(flags: Flags, pictures: usize) -> usize {
+    let most = 4 / flags.lanes as usize;
+    if pictures >= most { most } else { pictures.next_power_of_two().min(most) }
+}
+
 /// The values of an op's override constants, workgroup size included (`WG`, where the shape has one).
-pub fn constants(op: &Op, tier: Tier, flags: Flags) -> Vec<(&'static str, f64)> {
+pub fn constants(op: &Op, tier: Tier, flags: Flags, pictures: usize) -> Vec<(&'static str, f64)> {
     let threads = match op.shape {
         Shape::Wide => Some(tier.threads),
         Shape::Head => Some(tier.attend),
         Shape::Single => Some(tier.single),
         Shape::Thread => None,
     };
-    let mut values: Vec<_> = threads.map(|threads| ("WG", f64::from(threads))).into_iter().collect();
+    let mut values = vec![("PICTURES", pictures as f64)];
+    values.extend(threads.map(|threads| ("WG", f64::from(threads))));
     values.extend(op.overrides.iter().map(|o| match o {
         Override::Lanes => ("LANES", f64::from(flags.lanes)),
         Override::Split => ("SPLIT", f64::from(tier.split)),
+        Override::Together => ("TOGETHER", together(flags, pictures) as f64),
         Override::F16 => ("F16", f64::from(u8::from(flags.precision == Precision::F16))),
         Override::Norm => ("NORM", f64::from(u8::from(flags.norm))),
         Override::Residual => ("RESIDUAL", f64::from(u8::from(flags.residual))),
@@ -144,8 +158,7 @@ fn pipeline_of(
     op: &Op,
     layout: &wgpu::BindGroupLayout,
     module: &wgpu::ShaderModule,
-    tier: Tier,
-    flags: Flags,
+    constants: &[(&str, f64)],
 ) -> wgpu::ComputePipeline {
     let layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
         label: Some(op.name),
@@ -158,7 +171,7 @@ fn pipeline_of(
         module,
         entry_point: Some("main"),
         compilation_options: wgpu::PipelineCompilationOptions {
-            constants: &constants(op, tier, flags),
+            constants,
             // Every kernel writes its workgroup memory before it reads it.
             zero_initialize_workgroup_memory: false,
         },

@@ -13,7 +13,7 @@ use crate::mix::Mix;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BufferId(pub(crate) usize);
 
-/// A vector in a table of rows: the buffer, and the state word that names the row.
+/// A vector in a table of rows: the buffer, and the state word that names the row. A row of the table holds one for every picture.
 #[derive(Clone, Copy, Debug)]
 pub struct Row {
     /// The table.
@@ -58,12 +58,14 @@ pub struct Norm {
 pub struct Buffer {
     /// What it holds, for messages and traces.
     pub name: String,
-    /// Its size.
+    /// Its size, all pictures together.
     pub words: usize,
     /// Its first content; empty means zeros.
     pub init: Vec<u32>,
     /// Whether it holds weights (counted as such by the bench).
     pub weights: bool,
+    /// Whether each picture has its part.
+    pub pictures: bool,
 }
 
 /// How many invocations a step needs; the executor turns it into workgroups.
@@ -138,15 +140,15 @@ pub struct Step {
 /// The buffers that sessions write and read.
 #[derive(Clone, Copy, Debug)]
 pub struct Ports {
-    /// `state` (STATE_WORDS).
+    /// `state` (picture, STATE_WORDS).
     pub state: BufferId,
-    /// Class embeddings of the main model, a row a lane.
+    /// Class embeddings of the main model, (picture, lane, width).
     pub classes: BufferId,
-    /// `forced` (T): a token, or [`super::state::DRAW`].
+    /// `forced` (T, picture): a token, or [`super::state::DRAW`].
     pub forced: BufferId,
-    /// `records` (T, RECORD_WORDS).
+    /// `records` (T, picture, RECORD_WORDS).
     pub records: BufferId,
-    /// Logits of the main model (lane, V).
+    /// Logits of the main model (picture, lane, V).
     pub logits: BufferId,
 }
 
@@ -169,6 +171,9 @@ pub struct Program {
     pub class_width: usize,
     /// Whether boundaries are placed (DPAR) or every token is a step (baseline).
     pub patches: bool,
+    /// Pictures that are drawn at once: all stand at the same position. Buffers of a run hold them side by side: (picture, lane, ...),
+    /// tables (row, picture, lane, ...). On the GPU a picture is a workgroup z.
+    pub pictures: usize,
 }
 
 impl Program {
@@ -185,10 +190,11 @@ impl Program {
             class_table: Vec::new(),
             class_width: 1,
             patches: false,
+            pictures: b.pictures,
         }
     }
 
-    /// Class embeddings for the lanes of a run: what is asked for, then (with guidance) the null class. (lane, width)
+    /// Class embeddings for the lanes of a picture: what is asked for, then (with guidance) the null class. (lane, width)
     pub fn class_rows(&self, class: &Mix) -> Vec<u32> {
         let null = self.class_table.len() / self.class_width - 1;
         let rows = [class, &Mix::of(null)].map(|mix| mix.row(&self.class_table, self.class_width));
@@ -206,6 +212,11 @@ impl Program {
         (bytes(true), bytes(false))
     }
 
+    /// Device memory that a picture takes, in bytes: caches, activations, records.
+    pub fn picture_bytes(&self) -> usize {
+        self.buffers.iter().filter(|b| b.pictures).map(|b| b.words * 4).sum::<usize>() / self.pictures
+    }
+
     /// Device memory of all buffers in bytes.
     pub fn device_bytes(&self) -> usize {
         self.buffers.iter().map(|b| b.words * 4).sum()
@@ -213,22 +224,38 @@ impl Program {
 }
 
 /// Collects buffers and steps.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Builder {
     /// Buffers so far.
     pub buffers: Vec<Buffer>,
     /// Steps so far.
     pub steps: Vec<Step>,
+    /// Pictures that are drawn at once.
+    pub pictures: usize,
     unused: Option<BufferId>,
 }
 
 impl Builder {
-    /// A zeroed buffer.
-    pub fn zeros(&mut self, name: impl Into<String>, words: usize) -> BufferId {
-        self.push(name.into(), words.max(4), Vec::new(), false)
+    /// Nothing yet, for so many pictures at once.
+    pub fn new(pictures: usize) -> Self {
+        Self { buffers: Vec::new(), steps: Vec::new(), pictures, unused: None }
     }
 
-    /// A buffer with content.
+    /// A zeroed buffer of `words` for every picture.
+    pub fn zeros(&mut self, name: impl Into<String>, words: usize) -> BufferId {
+        let id = self.push(name.into(), (words * self.pictures).max(4), Vec::new(), false);
+        self.buffers[id.0].pictures = true;
+        id
+    }
+
+    /// A buffer of `words` for every picture, all of one value.
+    pub fn filled(&mut self, name: impl Into<String>, words: usize, value: u32) -> BufferId {
+        let id = self.zeros(name, words);
+        self.buffers[id.0].init = vec![value; self.buffers[id.0].words];
+        id
+    }
+
+    /// A buffer with content, the same for all pictures.
     pub fn words(&mut self, name: impl Into<String>, init: Vec<u32>) -> BufferId {
         self.push(name.into(), init.len().max(4), init, false)
     }
@@ -249,13 +276,13 @@ impl Builder {
 
     /// What stands in a binding that a step does not read: WebGPU wants a buffer in each.
     pub fn unused(&mut self) -> BufferId {
-        let unused = self.unused.unwrap_or_else(|| self.zeros("unused", 4));
+        let unused = self.unused.unwrap_or_else(|| self.words("unused", Vec::new()));
         self.unused = Some(unused);
         unused
     }
 
     fn push(&mut self, name: String, words: usize, init: Vec<u32>, weights: bool) -> BufferId {
-        self.buffers.push(Buffer { name, words, init, weights });
+        self.buffers.push(Buffer { name, words, init, weights, pictures: false });
         BufferId(self.buffers.len() - 1)
     }
 

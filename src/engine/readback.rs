@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use bytemuck::Pod;
+use web_time::Instant;
 
 use crate::error::{Error, Result};
 
@@ -14,7 +15,7 @@ const WAIT_TRIES: usize = 10_000;
 /// What a mapping callback has to say, and who waits for it.
 #[derive(Default)]
 struct Signal {
-    done: Option<Result<(), String>>,
+    done: Option<(Result<(), String>, Instant)>,
     waker: Option<Waker>,
 }
 
@@ -22,6 +23,8 @@ struct Signal {
 pub(crate) struct Readback {
     buffer: wgpu::Buffer,
     flight: Option<Flight>,
+    /// When the newest result arrived: when its callback ran, not when somebody looked.
+    arrived: Option<Instant>,
 }
 
 struct Flight {
@@ -39,7 +42,7 @@ impl Readback {
             usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
             mapped_at_creation: false,
         });
-        Self { buffer, flight: None }
+        Self { buffer, flight: None, arrived: None }
     }
 
     /// Whether nothing is under way.
@@ -50,6 +53,16 @@ impl Readback {
     /// Records the copy of `words` words of `from`, starting at word `at`.
     pub(crate) fn copy(&self, encoder: &mut wgpu::CommandEncoder, from: &wgpu::Buffer, at: usize, words: usize) {
         encoder.copy_buffer_to_buffer(from, 4 * at as u64, &self.buffer, 0, 4 * words as u64);
+    }
+
+    /// The same to word `to` of what is read back.
+    pub(crate) fn append(&self, encoder: &mut wgpu::CommandEncoder, from: &wgpu::Buffer, to: usize, words: usize) {
+        encoder.copy_buffer_to_buffer(from, 0, &self.buffer, 4 * to as u64, 4 * words as u64);
+    }
+
+    /// When the newest result arrived.
+    pub(crate) fn arrived_at(&self) -> Option<Instant> {
+        self.arrived
     }
 
     /// Asks for the first `words` words once `submission`, which holds the copy, is done.
@@ -81,7 +94,9 @@ impl Readback {
         };
         let bytes = flight.bytes;
         self.flight = None;
-        done.map_err(Error::DeviceLost)?;
+        let (result, at) = done;
+        self.arrived = Some(at);
+        result.map_err(Error::DeviceLost)?;
         self.take(bytes).map(Some)
     }
 
@@ -101,7 +116,7 @@ impl Readback {
                 }
             }
         };
-        std::future::poll_fn(done).await.map_err(Error::DeviceLost)?;
+        std::future::poll_fn(done).await.0.map_err(Error::DeviceLost)?;
         self.take(flight.bytes)
     }
 
@@ -123,7 +138,7 @@ fn notify(signal: &Arc<Mutex<Signal>>) -> impl FnOnce(Result<(), wgpu::BufferAsy
     let signal = signal.clone();
     move |result| {
         let mut signal = lock(&signal);
-        signal.done = Some(result.map_err(|_| "its memory could not be read back".to_owned()));
+        signal.done = Some((result.map_err(|_| "its memory could not be read back".to_owned()), Instant::now()));
         if let Some(waker) = signal.waker.take() {
             waker.wake();
         }

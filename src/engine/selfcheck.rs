@@ -122,8 +122,8 @@ async fn answer(engine: &mut Engine, files: &ModelFiles) -> Result<Answer> {
     };
     let sampling: &SamplingConfig = &config.sampling;
     let given = |i: usize| if i < tokens / 2 { ((37 * i + 11) % VOCAB) as u32 } else { DRAW };
-    engine.start(&1.into(), &(0..tokens).map(given).collect::<Vec<_>>())?;
-    engine.set_controls(&ControlsUniform::new(&rule, sampling, SEED, VOCAB));
+    engine.start(&[(&1.into(), &(0..tokens).map(given).collect::<Vec<_>>())])?;
+    engine.set_controls(0, &ControlsUniform::new(&rule, sampling, SEED, VOCAB));
     let (steps, ports) = (engine.program().steps.len(), engine.program().ports);
     engine.run_steps(0..steps, tokens);
     let words = engine.read(ports.records).await?;

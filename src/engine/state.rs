@@ -62,7 +62,10 @@ pub mod word {
     ];
 }
 
-/// Words of the `state` buffer.
+/// Pictures at once at most: so many controls has the uniform.
+pub const MAX_PICTURES: usize = 32;
+
+/// Words of the `state` buffer for one picture.
 pub const STATE_WORDS: usize = word::NAMES.len();
 
 /// In the `forced` buffer: draw this token freely.
@@ -76,7 +79,7 @@ pub fn initial_state(tokens: usize) -> [u32; STATE_WORDS] {
     state
 }
 
-/// Everything that may change while a run goes on. Lives in a uniform that is written between submits.
+/// Everything that may change while a run goes on, of one picture. Lives in a uniform that is written between submits.
 #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
 #[repr(C)]
 pub struct ControlsUniform {

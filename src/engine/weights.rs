@@ -10,6 +10,8 @@ use half::slice::HalfFloatSliceExt;
 pub struct Layout {
     /// Guidance lanes, 1 or 2.
     pub lanes: u32,
+    /// Pictures at once, 1 to [`super::state::MAX_PICTURES`].
+    pub pictures: usize,
     /// Storage of matrices (f32 is used where a matrix does not fit it).
     pub precision: Precision,
     /// Largest storage binding in bytes (WebGPU guarantees 128 MiB); larger matrices are split by rows.
@@ -20,10 +22,12 @@ impl Layout {
     /// WebGPU's guaranteed `maxStorageBufferBindingSize`.
     pub const WEBGPU_BINDING: usize = 128 << 20;
 
-    /// Two lanes (guidance), f16 weights, default limits.
-    pub const GPU: Self = Self { lanes: 2, precision: Precision::F16, binding_limit: Self::WEBGPU_BINDING };
-    /// Two lanes (guidance), halves where they are the checkpoint's own values: what the CPU twins read fastest.
-    pub const CPU: Self = Self { lanes: 2, precision: Precision::Shifted, binding_limit: Self::WEBGPU_BINDING };
+    /// One picture, two lanes (guidance), f16 weights, default limits.
+    pub const GPU: Self =
+        Self { lanes: 2, pictures: 1, precision: Precision::F16, binding_limit: Self::WEBGPU_BINDING };
+    /// One picture, two lanes (guidance), halves where they are the checkpoint's own values: what the CPU twins read fastest.
+    pub const CPU: Self =
+        Self { lanes: 2, pictures: 1, precision: Precision::Shifted, binding_limit: Self::WEBGPU_BINDING };
 }
 
 /// How weights are kept on the device. Accumulation is in f32 either way.

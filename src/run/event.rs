@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::engine::Record;
+use crate::engine::gpu::TimedBy;
 use crate::patching::{Patch, PatchRule, Patches, StartReason};
 
 /// What happened at one position.
@@ -71,8 +72,10 @@ pub struct Statistics {
     pub patches: usize,
     /// Average patch length T / M.
     pub average_patch_length: f32,
-    /// Time spent running (pauses excluded).
+    /// Time spent running (pauses excluded); of several pictures at once, this one's share.
     pub elapsed: Duration,
+    /// What that was measured by; `None` where nothing ran.
+    pub timed_by: Option<TimedBy>,
     /// Whether the run was stopped before its last token.
     pub stopped: bool,
 }
@@ -85,6 +88,7 @@ impl Statistics {
             patches: patches.count(),
             average_patch_length: patches.average_length(),
             elapsed: Duration::ZERO,
+            timed_by: None,
             stopped: false,
         }
     }

@@ -1,107 +1,112 @@
 //! How much is submitted at once, and how long a run has taken without its pauses.
 
-use std::collections::VecDeque;
+use std::ops::Range;
 use std::time::Duration;
 
-use web_time::Instant;
+use super::event::Event;
+use super::side_by_side::SideBySide;
+use crate::engine::gpu::{Delivery, MAX_TOKENS, TimedBy};
+use crate::engine::{ControlsUniform, GpuExecutor};
+use crate::error::Result;
 
-use crate::engine::gpu::MAX_TOKENS;
+/// What is fed with submits: a GPU (or, in a test, what stands in for one).
+pub(super) trait Feed {
+    /// Whether another submit finds room.
+    fn ready(&self) -> bool;
+    /// Sets a picture's controls for what is submitted from now on.
+    fn set_controls(&mut self, picture: usize, controls: &ControlsUniform);
+    /// Enqueues tokens.
+    fn submit(&mut self, positions: Range<usize>);
+    /// The oldest submit, if it has arrived; with `wait` it is waited for.
+    fn poll(&mut self, wait: bool) -> Result<Option<Delivery>>;
+}
 
-/// The size of submits, fitted to a budget, and the clock of a run.
+impl Feed for GpuExecutor {
+    fn ready(&self) -> bool {
+        self.ready()
+    }
+
+    fn set_controls(&mut self, picture: usize, controls: &ControlsUniform) {
+        self.set_controls(picture, controls);
+    }
+
+    fn submit(&mut self, positions: Range<usize>) {
+        self.submit(positions);
+    }
+
+    fn poll(&mut self, wait: bool) -> Result<Option<Delivery>> {
+        self.poll(wait)
+    }
+}
+
+/// Tokens of the first submit where nobody knows yet how long they take: three such submits do not hold up a slow adapter's frame
+/// for long, and teach enough about a fast one.
+const FIRST: usize = 4;
+
+/// The size of submits, fitted to a budget, and the time of a run.
 #[derive(Debug)]
 pub(super) struct Pace {
     /// How long one submit should keep the GPU.
     pub budget: Duration,
     /// Time spent running.
     pub elapsed: Duration,
+    /// What it was measured by; of several the least.
+    pub timed_by: Option<TimedBy>,
+    /// Submits so far.
+    pub submits: usize,
     chunk: usize,
-    /// Tokens of each submit in flight, oldest first.
-    in_flight: VecDeque<usize>,
-    /// Since when the oldest submit in flight has been running, as far as the host can see.
-    since: Option<Instant>,
-}
-
-impl Default for Pace {
-    fn default() -> Self {
-        Self {
-            budget: Duration::from_millis(8),
-            elapsed: Duration::ZERO,
-            chunk: 1,
-            in_flight: VecDeque::new(),
-            since: None,
-        }
-    }
 }
 
 impl Pace {
-    /// How many tokens the next submit takes, where `open` may follow.
-    pub fn chunk(&self, open: usize) -> usize {
-        self.chunk.min(open).clamp(1, MAX_TOKENS)
+    /// Beginning with submits of the size that the run before has found out.
+    pub fn new(chunk: Option<usize>) -> Self {
+        let (budget, elapsed) = (Duration::from_millis(8), Duration::ZERO);
+        Self { budget, elapsed, timed_by: None, submits: 0, chunk: chunk.unwrap_or(FIRST) }
     }
 
-    /// Tokens are on their way.
-    pub fn submitted(&mut self, count: usize, now: Instant) {
-        self.since.get_or_insert(now);
-        self.in_flight.push_back(count);
+    /// How many tokens the next submit takes at most.
+    pub fn chunk(&self) -> usize {
+        self.chunk.clamp(1, MAX_TOKENS)
     }
 
-    /// The oldest submit has arrived: takes its time, and fits the next ones to the budget.
-    pub fn arrived(&mut self, now: Instant) {
-        let spent = self.since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
-        self.elapsed += spent;
-        let count = self.in_flight.pop_front().unwrap_or(1);
-        self.since = (!self.in_flight.is_empty()).then_some(now);
-        let each = spent.as_secs_f64() / count as f64;
-        let fits = self.budget.as_secs_f64() / each.max(1e-6);
-        // Grow gently: the first submits include the driver's own warming up.
-        self.chunk = (fits as usize).clamp(1, (2 * self.chunk).min(MAX_TOKENS));
+    /// A submit of `count` tokens took so long: fits the next ones to the budget.
+    pub fn arrived(&mut self, count: usize, took: Duration, timed_by: TimedBy) {
+        self.elapsed += took;
+        if self.timed_by != Some(TimedBy::Wall) {
+            self.timed_by = Some(timed_by);
+        }
+        let each = took.as_secs_f64() / count.max(1) as f64;
+        self.chunk = ((self.budget.as_secs_f64() / each.max(1e-6)) as usize).clamp(1, MAX_TOKENS);
     }
 
-    /// Nothing runs, and what has passed since the last arrival was a pause. With submits in flight it was none.
-    pub fn held(&mut self) {
-        if self.in_flight.is_empty() {
-            self.since = None;
+    /// Picks up what has arrived and submits more in its place, until nothing more arrives. With `wait` something arrives, if
+    /// anything is under way.
+    ///
+    /// # Errors
+    /// As [`Feed::poll`] and [`SideBySide::accept`].
+    pub fn feed(
+        &mut self,
+        feed: &mut impl Feed,
+        line: &mut SideBySide,
+        wait: bool,
+        events: &mut Vec<(usize, Event)>,
+    ) -> Result<()> {
+        let mut wait = wait;
+        loop {
+            while feed.ready() {
+                let Some(positions) = line.next(self.chunk(), |n, controls| feed.set_controls(n, controls)) else {
+                    break;
+                };
+                feed.submit(positions);
+                self.submits += 1;
+            }
+            let Some(arrival) = feed.poll(wait)? else { return Ok(()) };
+            wait = false;
+            self.arrived(arrival.records.len() / line.room(), arrival.took, arrival.timed_by);
+            line.accept(&arrival.records, events)?;
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_pause_counts_for_nothing_and_time_in_flight_counts_whole() {
-        let start = Instant::now();
-        let at = |ms: u64| start + Duration::from_millis(ms);
-        let mut pace = Pace::default();
-        pace.submitted(1, at(0));
-        pace.submitted(1, at(1));
-        pace.held(); // resumed with both in flight: the clock is left alone
-        pace.arrived(at(10));
-        pace.held();
-        pace.arrived(at(16));
-        assert_eq!(pace.elapsed, Duration::from_millis(16));
-        pace.held(); // a pause of a second
-        pace.submitted(2, at(1016));
-        pace.arrived(at(1020));
-        assert_eq!(pace.elapsed, Duration::from_millis(20));
-    }
-
-    #[test]
-    fn submits_grow_gently_to_the_budget_and_shrink_at_once() {
-        let start = Instant::now();
-        let mut pace = Pace { budget: Duration::from_millis(8), ..Pace::default() };
-        let (mut now, mut sizes) = (start, Vec::new());
-        for _ in 0..6 {
-            let count = pace.chunk(1000);
-            sizes.push(count);
-            pace.submitted(count, now);
-            now += Duration::from_micros(500 * count as u64);
-            pace.arrived(now);
-        }
-        assert_eq!(sizes, [1, 2, 4, 8, 16, 16].map(|most: usize| most.min(MAX_TOKENS)));
-        pace.submitted(1, now);
-        pace.arrived(now + Duration::from_millis(100));
-        assert_eq!((pace.chunk(1000), pace.chunk(0)), (1, 1));
-    }
-}
+mod tests;

@@ -1,4 +1,5 @@
-//! One run: from a request to a picture, one token at a time, with everything a person can look at as events.
+//! One run: from a request to a picture, one token at a time, with everything a person can look at as events; or several
+//! requests to as many pictures at once, all at the same position.
 //!
 //! The command line and the app consume the same [`Event`]s and compute nothing themselves. [`Session::step`] never
 //! blocks on a GPU: it picks up what has arrived and submits more. Controls changed on the way take effect with the
@@ -8,42 +9,34 @@ use std::time::Duration;
 
 use web_time::Instant;
 
-use super::event::{Event, Statistics, Token};
+use super::course::{Course, Given};
+use super::event::{Event, Token};
 use super::pace::Pace;
 use super::request::Request;
+use super::side_by_side::SideBySide;
 use crate::checkpoint::config::Generator;
 use crate::checkpoint::config::ModelConfig;
 use crate::controls::Controls;
+use crate::engine::Engine;
+use crate::engine::gpu::TimedBy;
 use crate::engine::state::DRAW;
-use crate::engine::{ControlsUniform, Engine, Record};
 use crate::error::{Error, Result};
-use crate::patching::{Patch, Patches, StartReason};
+use crate::mix::Mix;
+use crate::patching::Patches;
 
 /// One run on an engine.
 pub struct Session {
     engine: Engine,
-    request: Request,
-    grid: usize,
-    vocab: usize,
-    controls: Controls,
-    changed: bool,
-    changes: Vec<(usize, Controls)>,
-    tokens: Vec<Token>,
-    submitted: usize,
-    submits: usize,
+    line: SideBySide,
     pace: Pace,
-    limit: usize,
-    paused: bool,
-    stopped: bool,
-    done: bool,
-    patch_first: usize,
     /// What has ended the run, until it is told.
     failed: Option<Error>,
 }
 
 impl std::fmt::Debug for Session {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Session({:?}, {} tokens)", self.request.generator, self.tokens.len())
+        let of = self.line.pictures.len();
+        write!(f, "Session({:?}, {of} pictures, {} tokens)", self.request().generator, self.line.arrived)
     }
 }
 
@@ -52,37 +45,39 @@ impl Session {
     ///
     /// # Errors
     /// [`Error::Request`] for a request the model or engine cannot serve, [`Error::DeviceLost`].
-    pub fn new(mut engine: Engine, config: &ModelConfig, request: Request) -> Result<Self> {
-        request.check(config)?;
+    pub fn new(engine: Engine, config: &ModelConfig, request: Request) -> Result<Self> {
+        Self::several(engine, config, vec![request])
+    }
+
+    /// Prepares a run of several pictures at once, of one generator: at most as many as the engine was built for. What each is
+    /// asked for is its own, down to the controls.
+    ///
+    /// # Errors
+    /// As [`Session::new`].
+    pub fn several(mut engine: Engine, config: &ModelConfig, requests: Vec<Request>) -> Result<Self> {
         let program = engine.program();
-        if program.patches != (request.generator == Generator::Dpar) {
-            return Err(Error::Internal("the engine was built for another generator than the request's".into()));
+        let (room, lanes, tokens) = (program.pictures, program.lanes, program.tokens);
+        if requests.is_empty() || requests.len() > room {
+            let asked = requests.len();
+            return Err(Error::Internal(format!("{asked} pictures for an engine that was built for {room}")));
         }
-        for controls in [&request.controls].into_iter().chain(request.schedule.iter().map(|(_, controls)| controls)) {
-            check_lanes(controls, program.lanes)?;
+        for request in &requests {
+            request.check(config)?;
+            if program.patches != (request.generator == Generator::Dpar) {
+                return Err(Error::Internal("the engine was built for another generator than the request's".into()));
+            }
+            let later = request.schedule.iter().map(|(_, controls)| controls);
+            [&request.controls].into_iter().chain(later).try_for_each(|controls| check_lanes(controls, lanes))?;
         }
-        let forced: Vec<u32> = request.forced.iter().map(|t| t.unwrap_or(DRAW)).collect();
-        engine.start(&request.class, &forced)?;
-        let tokens = engine.program().tokens;
-        Ok(Self {
-            grid: config.grid(),
-            vocab: config.vocab(),
-            controls: request.controls.clone(),
-            changed: true,
-            changes: Vec::new(),
-            tokens: Vec::with_capacity(tokens),
-            submitted: 0,
-            submits: 0,
-            pace: Pace::default(),
-            limit: tokens,
-            paused: false,
-            stopped: false,
-            done: false,
-            patch_first: 0,
-            failed: None,
-            engine,
-            request,
-        })
+        let forced = |request: &Request| request.forced.iter().map(|t| t.unwrap_or(DRAW)).collect::<Vec<u32>>();
+        let forced: Vec<Vec<u32>> = requests.iter().map(forced).collect();
+        let starts: Vec<(&Mix, &[u32])> =
+            requests.iter().zip(&forced).map(|(request, forced)| (&request.class, &forced[..])).collect();
+        engine.start(&starts)?;
+        let given = Given { grid: config.grid(), vocab: config.vocab(), tokens, patches: engine.program().patches };
+        let pictures = requests.into_iter().map(|request| Course::new(request, tokens)).collect();
+        let pace = Pace::new(if let Engine::Gpu(gpu) = &engine { gpu.chunk } else { None });
+        Ok(Self { engine, line: SideBySide::new(given, pictures, room), pace, failed: None })
     }
 
     /// How long one submit should keep the GPU (a page that paints wants 8 ms, a command line can take more).
@@ -97,49 +92,63 @@ impl Session {
         self.pace.budget = budget;
     }
 
-    /// The request the run was started with.
+    /// What becomes of each request.
+    pub fn pictures(&self) -> &[Course] {
+        &self.line.pictures
+    }
+
+    /// The first picture, the only one of most runs; a session has one at least.
+    fn first(&self) -> &Course {
+        &self.line.pictures[0]
+    }
+
+    /// The request the run was started with; of several, the first.
     pub fn request(&self) -> &Request {
-        &self.request
+        self.first().request()
     }
 
-    /// The tokens drawn so far.
+    /// The tokens drawn so far; of several pictures, the first's.
     pub fn tokens(&self) -> &[Token] {
-        &self.tokens
+        self.first().tokens()
     }
 
-    /// The patches so far.
+    /// The patches so far; of several pictures, the first's.
     pub fn patches(&self) -> Patches {
-        let starts = self.tokens.iter().map(|t| t.starts_patch.is_some()).collect();
-        Patches::from_starts(starts, self.grid as u32)
+        self.first().patches(self.line.given)
     }
 
-    /// The controls now in force.
+    /// The controls now in force; of several pictures, the first's.
     pub fn controls(&self) -> &Controls {
-        &self.controls
+        self.first().controls()
     }
 
-    /// Control changes with the position they took effect at.
+    /// Control changes with the position they took effect at; of several pictures, the first's.
     pub fn changes(&self) -> &[(usize, Controls)] {
-        &self.changes
+        self.first().changes()
     }
 
     /// How many submits the run has taken (0 on the CPU).
     pub fn submits(&self) -> usize {
-        self.submits
+        self.pace.submits
     }
 
-    /// Milliseconds a token so far, pauses excluded; `None` before the first.
+    /// Milliseconds a token so far, pauses excluded; `None` before the first. Tokens of all pictures count.
     pub fn ms_per_token(&self) -> Option<f64> {
-        let tokens = self.tokens.len();
+        let tokens: usize = self.line.pictures.iter().map(|picture| picture.tokens().len()).sum();
         (tokens > 0).then(|| self.pace.elapsed.as_secs_f64() * 1000.0 / tokens as f64)
     }
 
-    /// Whether the run is over.
-    pub fn is_done(&self) -> bool {
-        self.done
+    /// What times are measured by; `None` before the first.
+    pub fn timed_by(&self) -> Option<TimedBy> {
+        self.pace.timed_by
     }
 
-    /// Changes the controls from the next submit on.
+    /// Whether the run is over, for all pictures.
+    pub fn is_done(&self) -> bool {
+        self.line.pictures.iter().all(Course::is_done)
+    }
+
+    /// Changes the controls of all pictures from the next submit on.
     ///
     /// # Errors
     /// [`Error::Request`] for numbers out of range; the old controls stay.
@@ -153,44 +162,47 @@ impl Session {
     /// # Errors
     /// As [`Session::set_controls`].
     pub fn set_controls_from(&mut self, position: usize, controls: Controls) -> Result<()> {
+        (0..self.line.pictures.len()).try_for_each(|picture| self.set_controls_of(picture, position, controls.clone()))
+    }
+
+    /// As [`Session::set_controls_from`], for one picture.
+    ///
+    /// # Errors
+    /// As [`Session::set_controls`].
+    pub fn set_controls_of(&mut self, picture: usize, position: usize, controls: Controls) -> Result<()> {
         controls.check()?;
         check_lanes(&controls, self.engine.program().lanes)?;
-        if position > self.submitted {
-            let schedule = &mut self.request.schedule;
-            schedule.retain(|(at, _)| *at != position);
-            let index = schedule.partition_point(|(at, _)| *at < position);
-            schedule.insert(index, (position, controls));
-        } else if controls != self.controls {
-            self.controls = controls.clone();
-            self.changed = true;
-            self.changes.retain(|(at, _)| *at < self.submitted);
-            self.changes.push((self.submitted, controls));
-        }
+        self.line.pictures[picture].set_controls(position, self.line.submitted, controls);
         Ok(())
     }
 
     /// Pauses: nothing more is submitted until [`Session::resume`].
     pub fn pause(&mut self) {
-        self.paused = true;
+        self.line.paused = true;
     }
 
     /// Goes on after [`Session::pause`] or [`Session::run_to`].
     pub fn resume(&mut self) {
-        self.run_to(self.engine.program().tokens);
+        self.run_to(self.line.given.tokens);
     }
 
     /// Runs on, but only until `position` tokens are drawn (single steps).
     pub fn run_to(&mut self, position: usize) {
-        self.paused = false;
-        self.limit = position.min(self.engine.program().tokens);
-        if self.tokens.len() == self.submitted {
-            self.pace.held(); // nothing in flight: the time until now was a pause
-        }
+        self.line.paused = false;
+        self.line.limit = position.min(self.line.given.tokens);
     }
 
     /// Ends the run with what is drawn; [`Event::Done`] follows once the GPU has handed over what it was given.
     pub fn stop(&mut self) {
-        self.stopped = true;
+        (0..self.line.pictures.len()).for_each(|picture| self.stop_picture(picture));
+    }
+
+    /// As [`Session::stop`], for one picture; the others go on.
+    pub fn stop_picture(&mut self, picture: usize) {
+        if !self.line.pictures[picture].is_stopped() {
+            self.line.pictures[picture].stop(self.line.submitted);
+            self.engine.stop(picture);
+        }
     }
 
     /// Hands the engine back for the next run.
@@ -198,11 +210,12 @@ impl Session {
         self.engine
     }
 
-    /// Picks up what has arrived and submits more. Does not block on a GPU; on the CPU it works for about the budget.
+    /// Picks up what has arrived and submits more; says of each event which picture it belongs to. Does not block on a GPU; on
+    /// the CPU it works for about the budget.
     ///
     /// # Errors
     /// [`Error::DeviceLost`]: [`Session::continuation`] then says how to go on elsewhere.
-    pub fn step(&mut self) -> Result<Vec<Event>> {
+    pub fn step(&mut self) -> Result<Vec<(usize, Event)>> {
         self.advance(false)
     }
 
@@ -210,29 +223,29 @@ impl Session {
     ///
     /// # Errors
     /// As [`Session::step`].
-    pub fn step_blocking(&mut self) -> Result<Vec<Event>> {
+    pub fn step_blocking(&mut self) -> Result<Vec<(usize, Event)>> {
         self.advance(true)
     }
 
-    /// The request that draws the same picture from the token this run has reached: after a device was lost.
+    /// The request that draws the same picture from the token this run has reached: after a device was lost. Of several pictures,
+    /// the first's ([`Course::continuation`]).
     pub fn continuation(&self) -> Request {
-        let mut forced: Vec<Option<u32>> = self.tokens.iter().map(|t| Some(t.id)).collect();
-        forced.extend(self.request.forced.iter().skip(forced.len()));
-        Request { forced, schedule: self.schedule(), ..self.request.clone() }
+        self.first().continuation()
     }
 
-    /// All control changes of the run: those made so far, and those that it was given and has not come to yet.
+    /// All control changes of the run: those made so far, and those that it was given and has not come to yet. Of several
+    /// pictures, the first's.
     pub fn schedule(&self) -> Vec<(usize, Controls)> {
-        self.changes.iter().chain(&self.request.schedule).cloned().collect()
+        self.first().schedule()
     }
 
-    fn advance(&mut self, block: bool) -> Result<Vec<Event>> {
+    fn advance(&mut self, block: bool) -> Result<Vec<(usize, Event)>> {
         if let Some(e) = self.failed.take() {
             return Err(e);
         }
         let mut events = Vec::new();
-        if !self.done
-            && let Err(e) = self.submit().and_then(|()| self.collect(block, &mut events))
+        if !self.is_done()
+            && let Err(e) = self.collect(block, &mut events)
         {
             // What was accepted before is told first.
             if events.is_empty() {
@@ -243,141 +256,25 @@ impl Session {
         Ok(events)
     }
 
-    /// Positions up to which tokens may be submitted now.
-    fn end(&self) -> usize {
-        if self.paused || self.stopped { self.submitted } else { self.limit }
-    }
-
-    fn submit(&mut self) -> Result<()> {
-        let Engine::Gpu(_) = &self.engine else { return Ok(()) };
-        while self.submitted < self.end() {
-            let Engine::Gpu(gpu) = &self.engine else { return Ok(()) };
-            if !gpu.ready() {
-                return Ok(());
+    fn collect(&mut self, block: bool, events: &mut Vec<(usize, Event)>) -> Result<()> {
+        match &mut self.engine {
+            Engine::Gpu(gpu) => {
+                self.pace.feed(&mut **gpu, &mut self.line, block, events)?;
+                gpu.chunk = Some(self.pace.chunk());
             }
-            let count = self.next_chunk();
-            let from = self.submitted;
-            let Engine::Gpu(gpu) = &mut self.engine else { return Ok(()) };
-            gpu.submit(from..from + count);
-            self.pace.submitted(count, Instant::now());
-            self.submits += 1;
-            self.submitted += count;
+            Engine::Cpu(cpu) => {
+                let started = Instant::now();
+                while started.elapsed() < self.pace.budget {
+                    let begun = Instant::now();
+                    let Some(positions) = self.line.next(1, |n, controls| cpu.set_controls(n, controls)) else { break };
+                    let records = cpu.run(positions);
+                    self.pace.arrived(1, begun.elapsed(), TimedBy::Wall);
+                    self.line.accept(&records, events)?;
+                }
+            }
         }
+        self.line.finish(self.pace.elapsed, self.pace.timed_by, events);
         Ok(())
-    }
-
-    /// Applies scheduled and live changes due now; returns how many tokens may follow under them.
-    fn next_chunk(&mut self) -> usize {
-        while let Some((at, controls)) = self.request.schedule.first().cloned() {
-            if at > self.submitted {
-                break;
-            }
-            self.request.schedule.remove(0);
-            self.controls = controls.clone();
-            self.changes.push((self.submitted, controls));
-            self.changed = true;
-        }
-        if std::mem::take(&mut self.changed) {
-            let rule = self.controls.rule(self.grid);
-            self.engine.set_controls(&ControlsUniform::new(
-                &rule,
-                &self.controls.sampling,
-                self.request.seed,
-                self.vocab,
-            ));
-        }
-        let until = self.request.schedule.first().map_or(self.end(), |(at, _)| (*at).min(self.end()));
-        self.pace.chunk(until - self.submitted)
-    }
-
-    fn collect(&mut self, block: bool, events: &mut Vec<Event>) -> Result<()> {
-        if matches!(self.engine, Engine::Cpu(_)) {
-            let started = Instant::now();
-            while self.submitted < self.end() && started.elapsed() < self.pace.budget {
-                let begun = Instant::now();
-                self.next_chunk();
-                let from = self.submitted;
-                let Engine::Cpu(cpu) = &mut self.engine else { break };
-                let records = cpu.run(from..from + 1);
-                self.submitted += 1;
-                self.pace.elapsed += begun.elapsed();
-                self.accept(&records, events)?;
-            }
-        } else {
-            let mut wait = block;
-            while let Engine::Gpu(gpu) = &mut self.engine {
-                let Some(records) = gpu.poll(wait)? else { break };
-                wait = false;
-                self.pace.arrived(Instant::now());
-                self.accept(&records, events)?;
-            }
-        }
-        if !self.done && self.tokens.len() == self.submitted && (self.stopped || self.tokens.len() == self.total()) {
-            self.finish(events);
-        }
-        Ok(())
-    }
-
-    fn total(&self) -> usize {
-        self.engine.program().tokens
-    }
-
-    fn accept(&mut self, records: &[Record], events: &mut Vec<Event>) -> Result<()> {
-        let patches = self.engine.program().patches;
-        for r in records {
-            let position = self.tokens.len();
-            if r.position() != Some(position) {
-                let found = r.position().map_or_else(|| "nothing".to_owned(), |at| format!("token {at}"));
-                return Err(Error::DeviceLost(format!("where token {position} should be, the device wrote {found}")));
-            }
-            if !(r.entropy.is_finite() && r.probability.is_finite()) {
-                return Err(Error::Checkpoint {
-                    file: "the model's weights".into(),
-                    problem: format!(
-                        "overflow at token {position}: they are damaged, or from a training that diverged"
-                    ),
-                });
-            }
-            let starts_patch = if patches { r.start() } else { Some(StartReason::Every) };
-            if starts_patch.is_some() && position > 0 {
-                self.close(events);
-            }
-            let token = Token::drawn(position, r, starts_patch, patches, self.vocab);
-            self.tokens.push(token.clone());
-            events.push(Event::Token(token));
-        }
-        Ok(())
-    }
-
-    /// The patch that ends with the newest token.
-    fn close(&mut self, events: &mut Vec<Event>) {
-        let (first, end) = (self.patch_first, self.tokens.len());
-        self.patch_first = end;
-        events.push(Event::PatchClosed(Patch {
-            first,
-            len: end - first,
-            row: first / self.grid,
-            first_column: first % self.grid,
-            last_column: (end - 1) % self.grid,
-        }));
-    }
-
-    fn finish(&mut self, events: &mut Vec<Event>) {
-        self.done = true;
-        // What was to count from a token that was never drawn has changed nothing.
-        self.changes.retain(|(at, _)| *at < self.tokens.len());
-        self.request.schedule.clear();
-        if !self.tokens.is_empty() {
-            self.close(events);
-        }
-        let patches = self.patches();
-        events.push(Event::Done(Statistics {
-            tokens: self.tokens.len(),
-            patches: if self.engine.program().patches { patches.count() } else { 0 },
-            average_patch_length: patches.average_length(),
-            elapsed: self.pace.elapsed,
-            stopped: self.tokens.len() < self.total(),
-        }));
     }
 }
 

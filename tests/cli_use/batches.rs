@@ -110,6 +110,27 @@ fn resume_goes_on_with_the_same_only() {
     refused(&dir, &foreign, 2, "is named twice");
 }
 
+/// However many are drawn at once: the same pictures, in the same order; also where they do not divide evenly.
+#[test]
+fn a_batch_changes_no_picture() {
+    let dir = tempdir().unwrap();
+    let draw = |batch: &str, more: &[&str]| {
+        let name = format!("b{batch}.png");
+        let args = ["generate", "--count", "5", "--batch", batch, "--out", &name, "--trace", "t.json", "--details"];
+        let (out, _) = fine(&dir, &[&args[..], more].concat());
+        assert!(out.contains("320 in 5 pictures"), "{out}");
+        (fs::read(dir.path().join(&name)).unwrap(), fs::read(dir.path().join("t.json")).unwrap())
+    };
+    for more in [&[][..], &["--baseline"], &["--cfg", "1"]] {
+        let alone = draw("1", more);
+        assert!([draw("2", more), draw("5", more), draw("32", more)].iter().all(|drawn| *drawn == alone), "{more:?}");
+    }
+    for wrong in ["0", "33", "-1", "many"] {
+        refused(&dir, &["generate", "--count", "5", "--batch", wrong], 2, "--batch");
+    }
+    refused(&dir, &["eval", HELD, "--batch", "2"], 2, "--sample");
+}
+
 #[test]
 fn samples_are_reported_as_json_and_flags_that_change_nothing_are_refused() {
     let dir = tempdir().unwrap();

@@ -25,7 +25,7 @@ fn agrees() {
                 q: c.vectors(lanes, dim),
                 k_cache: kv,
                 v_cache: kv,
-                cache_rows,
+                lane: cache_rows * 2 * dim,
                 stride: 2 * dim,
                 v_offset: dim,
                 first: word::CLOSE_FIRST,

@@ -76,7 +76,7 @@ impl<'n> Case<'n> {
         for (at, value) in words {
             state[*at as usize] = *value;
         }
-        let mut b = Builder::default();
+        let mut b = Builder::new(1);
         let state = b.words("state", state);
         Self { b, state, controls: bytemuck::Zeroable::zeroed(), gate: Some(GATE), noise }
     }
@@ -156,7 +156,7 @@ impl<'n> Case<'n> {
         for (place, mut engine) in engines {
             let what = format!("{what} on {place}");
             let before = read(&engine);
-            engine.set_controls(&self.controls);
+            engine.set_controls(0, &self.controls);
             engine.run_steps(0..program.steps.len(), 1);
             let run = Run { what: what.clone(), buffers: read(&engine) };
             for (buffer, ranges) in written {

@@ -331,11 +331,11 @@ fn frame_while_scrolling(count: usize) -> Duration {
 fn thousands_of_names_take_no_longer_than_few() {
     // In turns, so that other work on the machine meets both.
     let mut rounds: Vec<(f64, f64)> = Vec::new();
-    for _ in 0..3 {
+    for _ in 0..7 {
         let (few, most) = (frame_while_scrolling(50).as_secs_f64(), frame_while_scrolling(5000).as_secs_f64());
         rounds.push((most / few, 1000.0 * most));
     }
     rounds.sort_by(|a, b| a.0.total_cmp(&b.0));
     println!("5,000 names / 50 names, ms with 5,000: {rounds:?}");
-    assert!(rounds[1].0 < 1.5 && rounds[1].1 < 4.0, "{rounds:?}");
+    assert!(rounds[3].0 < 1.5 && rounds[3].1 < 4.0, "{rounds:?}");
 }

@@ -12,6 +12,7 @@ use dpar::bundled::sheet::{Sheet, SheetLayout};
 use dpar::bundled::token_swatches::TokenSwatches;
 use dpar::checkpoint::config::Generator;
 use dpar::checkpoint::config::ModelConfig;
+use dpar::engine::gpu::TimedBy;
 use dpar::patching::StartReason;
 use dpar::platform::built_in_config;
 use dpar::run::request::Request;
@@ -51,6 +52,7 @@ fn picture(drawn: usize, config: &ModelConfig) -> Picture {
 
 fn statistics(picture: &Picture) -> Statistics {
     Statistics {
+        timed_by: None,
         tokens: 256,
         patches: picture.patches.count(),
         average_patch_length: picture.patches.average_length(),
@@ -182,16 +184,19 @@ fn figures_are_those_of_the_paper() {
     assert_eq!(Cost::of(&config, Generator::Baseline).unwrap(), Cost { per_token: 12, per_patch: 0 });
     let p = picture(40, &config);
     // Starts in the first 40 tokens: 0, 1; 3 6 9 12 15; 16 18 21 24 27 30; 32 33 36 39.
-    let f = Figures::of(&p, &p.patches, 40, Some(cost), Some(2.5));
+    let f = Figures::of(&p, &p.patches, 40, Some(cost), (Some(2.5), Some(TimedBy::Gpu)));
     assert_eq!((f.tokens, f.patches, f.saved), (40, 17, 23));
     assert!((f.average - 40.0 / 17.0).abs() < 1e-6);
     assert_eq!((f.layer_steps, f.ms_per_token), (Some(6 * 40 + 8 * 17), Some(2.5)));
-    let f = Figures::of(&p, &p.patches, 10, Some(cost), None);
+    let f = Figures::of(&p, &p.patches, 10, Some(cost), (None, None));
     assert_eq!((f.tokens, f.patches, f.layer_steps), (10, 5, Some(100)));
     // More than there are, and none at all.
-    assert_eq!(Figures::of(&p, &p.patches, 999, None, None).tokens, 40);
+    assert_eq!(Figures::of(&p, &p.patches, 999, None, (None, None)).tokens, 40);
     let none = picture(0, &config);
-    assert_eq!(Figures::of(&none, &none.patches, 5, None, None), Figures { average: 0.0, ..Figures::default() });
+    assert_eq!(
+        Figures::of(&none, &none.patches, 5, None, (None, None)),
+        Figures { average: 0.0, ..Figures::default() }
+    );
 }
 
 #[test]

@@ -177,4 +177,8 @@ def test_shards_merge_and_scores(chain):
     python("evaluate.py", "nll", "--tokens", t / "tokens.npz", "--model", t / "model", "--out", t / "nll.json")
     assert 0 < json.loads((t / "nll.json").read_text())["baseline"]["nats"] < 6
     python("evaluate.py", "flops", "--model", t / "model", "--out", t / "flops.json")
+    lines = python("speed.py", t / "model", "--pictures", 1, 3, "--threads", 1, "--rounds", 1).splitlines()
+    lines = [json.loads(line) for line in lines]
+    assert [(line["generator"], line["pictures"]) for line in lines] == [(g, n) for n in (1, 3) for g in ("dpar", "baseline")]
+    assert all(line["ms_per_token"] > 0 and line["patch_length"] >= 1 for line in lines)
     python("contact_sheets.py", "data", "--data", pictures, "--out", t / "sheet.png", "--columns", 4)

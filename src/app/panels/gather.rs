@@ -64,9 +64,9 @@ impl App {
         let cost = Cost::of(&self.model.config, picture.request.generator);
         let measured = picture.source == Source::Run;
         let ms = match (&picture.statistics, self.playback.session(slot)) {
-            (Some(s), _) if measured => Some(s.ms_per_token()),
-            (_, Some(session)) => session.ms_per_token(),
-            _ => None,
+            (Some(s), _) if measured => (Some(s.ms_per_token()), s.timed_by),
+            (_, Some(session)) => (session.ms_per_token(), session.timed_by()),
+            _ => (None, None),
         };
         let figures = Figures::of(picture, &patches, drawn, cost, ms);
         let title = self.title(slot, picture, &figures);

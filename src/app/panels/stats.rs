@@ -6,6 +6,7 @@ use crate::app::panels::facts::{Facts, ShownPicture};
 use crate::app::panels::theme;
 use crate::app::state::figures::Figures;
 use crate::checkpoint::config::Generator;
+use crate::engine::gpu::TimedBy;
 
 /// The headline: steps instead of tokens.
 pub fn headline(ui: &mut Ui, figures: &Figures) {
@@ -45,7 +46,8 @@ pub fn details(ui: &mut Ui, f: &Facts<'_>, shown: &ShownPicture<'_>) {
             line("layer-steps", about, steps.to_string());
         }
         if let Some(ms) = figures.ms_per_token {
-            line("time", "measured while it was drawn, pauses left out", format!("{ms:.1} ms a token"));
+            let by = figures.timed_by.map_or("time", TimedBy::name);
+            line(by, "measured while it was drawn, pauses left out", format!("{ms:.2} ms a token"));
         }
         line("runs on", "where the model runs", f.device.clone());
     });

@@ -2,6 +2,7 @@
 
 use crate::app::state::picture::Picture;
 use crate::checkpoint::config::{Generator, ModelConfig, TransformerConfig};
+use crate::engine::gpu::TimedBy;
 use crate::patching::Patches;
 
 /// Figures of a picture at one moment.
@@ -19,6 +20,8 @@ pub struct Figures {
     pub layer_steps: Option<usize>,
     /// Milliseconds a token.
     pub ms_per_token: Option<f64>,
+    /// What that was measured by.
+    pub timed_by: Option<TimedBy>,
 }
 
 impl Figures {
@@ -28,7 +31,7 @@ impl Figures {
         patches: &Patches,
         drawn: usize,
         cost: Option<Cost>,
-        ms_per_token: Option<f64>,
+        (ms_per_token, timed_by): (Option<f64>, Option<TimedBy>),
     ) -> Self {
         let drawn = drawn.min(picture.tokens.len());
         let count = patches.starts().iter().take(drawn).filter(|s| **s).count();
@@ -39,6 +42,7 @@ impl Figures {
             saved: drawn - count,
             layer_steps: cost.map(|c| c.steps(drawn, count)),
             ms_per_token,
+            timed_by,
         }
     }
 }

@@ -275,7 +275,7 @@ impl Playback {
             // What was in flight comes in, also where it is not this run's turn any more.
             match (run.session.step(), self.picture_mut(run.slot)) {
                 (Ok(events), Some(picture)) => {
-                    events.into_iter().for_each(|event| picture.accept(event, now));
+                    events.into_iter().for_each(|(_, event)| picture.accept(event, now));
                     // As far as the run has come, and no further: what a link or a trace of it says.
                     picture.request.schedule = run.session.schedule();
                 }

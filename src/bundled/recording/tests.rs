@@ -10,6 +10,7 @@ use crate::bundled::thumbnails::{Picks, Thumbnails};
 use crate::bundled::token_swatches::TokenSwatches;
 use crate::checkpoint::config::Generator;
 use crate::engine::{CpuExecutor, Engine, Layout as Lanes, build};
+use crate::mix::Mix;
 use crate::platform;
 use crate::run::Session;
 use crate::run::request::Request;
@@ -18,7 +19,7 @@ fn tiny() -> ModelFiles {
     ModelFiles::load_dir(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tiny"))).unwrap()
 }
 
-fn run(files: &ModelFiles, generator: Generator, class: usize, seed: u32) -> Run {
+fn run(files: &ModelFiles, generator: Generator, class: impl Into<Mix>, seed: u32) -> Run {
     let engine = Engine::Cpu(Box::new(CpuExecutor::new(build(files, generator, Lanes::CPU).unwrap())));
     let mut session = Session::new(engine, &files.config, Request::new(&files.config, generator, class, seed)).unwrap();
     while !session.is_done() {
@@ -110,6 +111,20 @@ fn recordings_come_back_as_they_were() {
     // A model without a baseline has one run.
     let alone = Recording { baseline: None, ..recording };
     assert!(parse(&alone.files().unwrap().into_iter().collect()).unwrap().baseline.is_none());
+}
+
+#[test]
+fn a_mix_is_recorded_like_a_class() {
+    let files = tiny();
+    let mix = Mix::new(vec![(0.7, 1).into(), (0.3, 2).into()]).unwrap();
+    let run = run(&files, Generator::Dpar, mix.clone(), 5);
+    assert_eq!(run.mix.as_ref(), Some(&mix));
+    let tokenizer = Tokenizer::load(&files.config.vq, &files.vq, &Device::flex()).unwrap();
+    let frames = block_on(frames(&tokenizer, &run.tokens, 8, 32)).unwrap();
+    let recording = Recording::new(&files, Recorded { run, frames }, None);
+    let read = parse(&recording.files().unwrap().into_iter().collect()).unwrap();
+    assert_eq!(read.dpar.run, recording.dpar.run);
+    assert_eq!(read.dpar.run.request().class, mix);
 }
 
 #[test]

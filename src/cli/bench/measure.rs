@@ -7,9 +7,9 @@ use anyhow::Result;
 use dpar::engine::backend::Backend;
 use dpar::engine::device::Gpu;
 use dpar::engine::merger::Merger;
-use dpar::engine::ops::pool;
+use dpar::engine::ops::{linear, pool};
 use dpar::engine::program::Builder;
-use dpar::engine::state::{initial_state, word};
+use dpar::engine::state::{STATE_WORDS, initial_state, word};
 use dpar::engine::{Engine, GpuExecutor, Program, Section, Tier};
 use dpar::patching::{Mode, PatchRule};
 use serde::Serialize;
@@ -36,6 +36,15 @@ pub struct SectionTime {
     pub ms_per_token: f64,
 }
 
+/// Time of one op by itself.
+#[derive(Clone, Debug, Serialize)]
+pub struct OpTime {
+    /// Its name.
+    pub name: &'static str,
+    /// Microseconds a dispatch (for all pictures), many in a row.
+    pub us: f64,
+}
+
 /// The name of the patch transformer's part where no patch starts.
 pub const SKIPPED: &str = "patch transformer, skipped";
 
@@ -56,7 +65,7 @@ fn time(mut work: impl FnMut(usize) -> Result<()>) -> Result<f64> {
 
 /// Times dispatches of one workgroup whose gate is closed: the floor under `dispatches` of them a token.
 pub fn floor(gpu: &Gpu, dispatches: usize, token_ms: f64) -> Result<Floor> {
-    let mut b = Builder::default();
+    let mut b = Builder::new(1);
     let state = b.state();
     let h = b.zeros("h", 64);
     let outs = [b.zeros("a", 64), b.zeros("b", 64)];
@@ -74,10 +83,36 @@ pub fn floor(gpu: &Gpu, dispatches: usize, token_ms: f64) -> Result<Floor> {
     Ok(Floor { ms_per_token: ms, times_floor: token_ms / ms })
 }
 
-/// Times every section by itself with the state of the middle of an image; `share` is how often a patch starts.
-pub fn section_times(engine: &mut Engine, share: f64) -> Result<Vec<SectionTime>> {
+/// Times every op by itself, the first step of its kind: dispatches in a row at the middle of an image, and one whose gate is closed.
+pub fn op_times(engine: &mut Engine) -> Result<Vec<OpTime>> {
     let program = engine.program();
-    let (state, tokens) = (program.ports.state, program.tokens);
+    let (state, pictures, words) = (program.ports.state, program.pictures, middle(program.tokens));
+    let mut kinds: Vec<(usize, &'static str)> = Vec::new();
+    for (n, step) in program.steps.iter().enumerate() {
+        if kinds.iter().all(|(_, name)| *name != step.op.name) {
+            kinds.push((n, step.op.name));
+        }
+    }
+    let mut found = Vec::new();
+    let closed = [0; STATE_WORDS];
+    let first_gated = kinds.iter().find(|(_, name)| *name == linear::OP.name).map(|(n, _)| (*n, "empty", &closed));
+    let all = kinds.iter().map(|(n, name)| (*n, *name, &words)).chain(first_gated);
+    for (n, name, words) in all {
+        // The last op moves the run on: a few at a time, from the middle each time.
+        let ms = time(|times| {
+            for from in (0..times).step_by(16) {
+                engine.write(state, 0, &words.repeat(pictures));
+                run(engine, n..n + 1, 16.min(times - from))?;
+            }
+            Ok(())
+        })?;
+        found.push(OpTime { name, us: ms * 1000.0 });
+    }
+    Ok(found)
+}
+
+/// The state of the middle of an image, where a patch closes and another starts.
+fn middle(tokens: usize) -> [u32; STATE_WORDS] {
     let middle = (tokens / 2) as u32;
     let mut words = initial_state(tokens);
     for (at, value) in [
@@ -94,6 +129,16 @@ pub fn section_times(engine: &mut Engine, share: f64) -> Result<Vec<SectionTime>
     ] {
         words[at as usize] = value;
     }
+    words
+}
+
+/// Times every section by itself with the state of the middle of an image, and says what of it is one picture's; `share` is how often
+/// a patch starts.
+pub fn section_times(engine: &mut Engine, share: f64) -> Result<Vec<SectionTime>> {
+    let program = engine.program();
+    let (state, tokens, pictures) = (program.ports.state, program.tokens, program.pictures);
+    let each = 1.0 / pictures as f64;
+    let words = middle(tokens);
     let mut found = Vec::new();
     for section in Section::ALL {
         let of = |s: &dpar::engine::program::Step| s.section == section;
@@ -101,29 +146,30 @@ pub fn section_times(engine: &mut Engine, share: f64) -> Result<Vec<SectionTime>
         if section == Section::Sampler {
             continue; // timed with its own state below
         }
-        engine.write(state, 0, &words);
-        let ms = time(|times| run(engine, first.clone(), times))?;
+        engine.write(state, 0, &words.repeat(pictures));
+        let ms = each * time(|times| run(engine, first.clone(), times))?;
         let often = if section == Section::PatchTransformer { share } else { 1.0 };
         found.push(SectionTime { name: section.name(), dispatches: first.len(), ms, ms_per_token: ms * often });
         if section == Section::PatchTransformer {
             // The same dispatches where no patch starts: they return at once, but not for nothing.
             let mut idle = words;
             (idle[word::BOUNDARY as usize], idle[word::CLOSE as usize]) = (0, 0);
-            engine.write(state, 0, &idle);
-            let ms = time(|times| run(engine, first.clone(), times))?;
+            engine.write(state, 0, &idle.repeat(pictures));
+            let ms = each * time(|times| run(engine, first.clone(), times))?;
             let ms_per_token = ms * (1.0 - share);
             found.push(SectionTime { name: SKIPPED, dispatches: first.len(), ms, ms_per_token });
         }
     }
     // Repeating the sampler moves the run on by a token each time: restart it often enough to stay inside the image.
     if let Some(steps) = program_range(engine.program(), |s| s.section == Section::Sampler) {
-        let ms = time(|times| {
-            for from in (0..times).step_by(tokens) {
-                engine.write(state, 0, &initial_state(tokens));
-                run(engine, steps.clone(), tokens.min(times - from))?;
-            }
-            Ok(())
-        })?;
+        let ms = each
+            * time(|times| {
+                for from in (0..times).step_by(tokens) {
+                    engine.write(state, 0, &initial_state(tokens).repeat(pictures));
+                    run(engine, steps.clone(), tokens.min(times - from))?;
+                }
+                Ok(())
+            })?;
         found.push(SectionTime { name: Section::Sampler.name(), dispatches: steps.len(), ms, ms_per_token: ms });
     }
     Ok(found)

@@ -1,5 +1,6 @@
 //! `dpar bench`: what a picture costs and where it goes, measured side by side in one run. Prints a table and JSON.
 
+mod arithmetic;
 mod burn_loop;
 mod measure;
 mod report;
@@ -14,6 +15,7 @@ use dpar::checkpoint::config::Generator;
 use dpar::checkpoint::config::ModelConfig;
 use dpar::checkpoint::random::PaperShape;
 use dpar::engine::backend::{Backend, DeviceChoice};
+use dpar::engine::gpu::TimedBy;
 use dpar::engine::{Engine, Program, Section};
 use dpar::run::request::Request;
 use dpar::run::{Event, Session, Statistics};
@@ -36,6 +38,9 @@ pub struct BenchArgs {
     /// Pictures of each generator (they alternate; medians are printed).
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
     images: u32,
+    /// Pictures that are drawn at once, 1 to 32; all figures are of one of them.
+    #[arg(long, value_name = "N", default_value_t = 1, allow_negative_numbers = true, value_parser = super::args::batch())]
+    pictures: usize,
     /// Stop every picture after this many tokens (large shapes on slow machines).
     #[arg(long)]
     tokens: Option<usize>,
@@ -84,6 +89,8 @@ impl From<ShapeName> for PaperShape {
 struct Round {
     statistics: Statistics,
     submits: f64,
+    /// Milliseconds a token by the wall's clock.
+    wall_ms: f64,
     sections: Vec<SectionTime>,
 }
 
@@ -109,7 +116,11 @@ pub fn run(args: &BenchArgs) -> Result<()> {
     {
         if there {
             note(&format!("building {generator:?}"));
-            generators.push((generator, pollster::block_on(backend.engine(&files, generator, 2))?, Vec::new()));
+            generators.push((
+                generator,
+                pollster::block_on(backend.engine_for(&files, generator, 2, args.pictures))?,
+                Vec::new(),
+            ));
         }
     }
     // Warm up, then in turn: drift of a shared machine hits both alike.
@@ -117,14 +128,14 @@ pub fn run(args: &BenchArgs) -> Result<()> {
         let mut next = Vec::new();
         for (generator, engine, mut runs) in generators {
             let tokens = if round == 0 { limit.min(16) } else { limit };
-            let (mut engine, statistics, submits) = picture(engine, &files.config, generator, round, tokens)?;
+            let (mut engine, statistics, submits, wall_ms) = picture(engine, &files.config, generator, round, tokens)?;
             if round > 0 {
                 note(&format!("{generator:?}: {:.1} ms/token", statistics.ms_per_token()));
                 // The parts in the same round as the whole: a shared machine drifts too much to add up otherwise.
                 let share = f64::from(statistics.patches.max(1) as u32) / statistics.tokens.max(1) as f64;
                 let share = if generator == Generator::Dpar { share } else { 1.0 };
                 let sections = section_times(&mut engine, share)?;
-                runs.push(Round { statistics, submits, sections });
+                runs.push(Round { statistics, submits, wall_ms, sections });
             }
             next.push((generator, engine, runs));
         }
@@ -134,10 +145,13 @@ pub fn run(args: &BenchArgs) -> Result<()> {
         adapter: backend.name(),
         model: files.source.clone(),
         tokens: limit,
+        pictures: args.pictures,
         dpar: None,
         baseline: None,
         speedup: None,
         speedups: Vec::new(),
+        arithmetic_bound: None,
+        weights_bound: None,
         peer: None,
         merges: merges(&backend)?,
         copy_gb_per_s: backend.gpu().map(measure::copy_speed).transpose()?,
@@ -149,8 +163,11 @@ pub fn run(args: &BenchArgs) -> Result<()> {
         report.speedups = pairs.map(ratio).collect();
         report.speedups.sort_by(f64::total_cmp);
     }
-    for (generator, engine, runs) in generators {
-        let timed = timed(&backend, engine.program(), &runs)?;
+    for (generator, mut engine, runs) in generators {
+        let mut timed = timed(&backend, engine.program(), &runs)?;
+        if backend.gpu().is_some() {
+            timed.ops = measure::op_times(&mut engine)?;
+        }
         match generator {
             Generator::Dpar => report.dpar = Some(timed),
             Generator::Baseline => report.baseline = Some(timed),
@@ -158,6 +175,8 @@ pub fn run(args: &BenchArgs) -> Result<()> {
     }
     if let (Some(d), Some(b)) = (&report.dpar, &report.baseline) {
         report.speedup = Some(b.ms_per_token / d.ms_per_token);
+        report.arithmetic_bound = Some(b.multiply_adds_per_token / d.multiply_adds_per_token);
+        report.weights_bound = Some(b.weight_mb_per_token / d.weight_mb_per_token);
     }
     if let (Some(d), true) = (&report.dpar, args.peer_tokens > 0 && args.shape.is_none()) {
         note("the plain burn loop");
@@ -171,35 +190,47 @@ pub fn run(args: &BenchArgs) -> Result<()> {
     Ok(())
 }
 
-/// Draws one picture (or its first tokens) through a session, as the command line does.
+/// Draws as many pictures (or their first tokens) as the engine is for, through a session, as the command line does. The figures are
+/// sums of theirs.
 fn picture(
     engine: Engine,
     config: &ModelConfig,
     generator: Generator,
     seed: u32,
     tokens: usize,
-) -> Result<(Engine, Statistics, f64)> {
+) -> Result<(Engine, Statistics, f64, f64)> {
     let mut request = Request::new(config, generator, 0, seed);
     if request.controls.sampling.cfg_scale == 1.0 {
         request.controls.sampling.cfg_scale = 2.0; // both lanes are measured, as they are used
     }
-    let mut session = Session::new(engine, config, request)?.with_budget(std::time::Duration::from_millis(250));
+    let seeds = (0..engine.program().pictures as u32).map(|n| Request { seed: seed + 1000 * n, ..request.clone() });
+    let requests = seeds.collect();
+    let mut session = Session::several(engine, config, requests)?.with_budget(std::time::Duration::from_millis(250));
     session.run_to(tokens);
-    let mut done = None;
-    while done.is_none() {
+    let begun = Instant::now();
+    let mut all: Option<Statistics> = None;
+    while !session.is_done() {
         if session.tokens().len() >= tokens {
             session.stop();
         }
-        for event in session.step_blocking()? {
-            if let Event::Done(statistics) = event {
-                done = Some(statistics);
-            }
+        for (_, event) in session.step_blocking()? {
+            let Event::Done(one) = event else { continue };
+            all = Some(match all {
+                None => one,
+                Some(all) => Statistics {
+                    tokens: all.tokens + one.tokens,
+                    patches: all.patches + one.patches,
+                    elapsed: all.elapsed + one.elapsed,
+                    ..all
+                },
+            });
         }
     }
-    let submits = session.submits();
-    let statistics = done.ok_or_else(|| anyhow::anyhow!("the run ended without figures"))?;
+    let (submits, wall) = (session.submits(), begun.elapsed());
+    let statistics = all.ok_or_else(|| anyhow::anyhow!("the run ended without figures"))?;
     let per_token = submits as f64 / statistics.tokens.max(1) as f64;
-    Ok((session.into_engine(), statistics, per_token))
+    let wall_ms = wall.as_secs_f64() * 1000.0 / statistics.tokens.max(1) as f64;
+    Ok((session.into_engine(), statistics, per_token, wall_ms))
 }
 
 fn timed(backend: &Backend, program: &Program, runs: &[Round]) -> Result<Timed> {
@@ -217,15 +248,19 @@ fn timed(backend: &Backend, program: &Program, runs: &[Round]) -> Result<Timed> 
     Ok(Timed {
         ms_per_image: ms_per_token * total as f64,
         ms_per_token,
+        timed_by: runs.iter().find_map(|r| r.statistics.timed_by).map_or("", TimedBy::name),
+        wall_ms_per_token: median(runs.iter().map(|r| r.wall_ms)),
         average_patch_length: if patches > 0 { tokens as f32 / patches as f32 } else { 1.0 },
         dispatches_per_token: dispatches,
         dispatches_that_work_per_token: working,
         submits_per_token: runs.iter().map(|r| r.submits).sum::<f64>() / runs.len() as f64,
         floor: backend.gpu().map(|gpu| floor(gpu, dispatches, ms_per_token)).transpose()?,
+        multiply_adds_per_token: arithmetic::multiply_adds(program, share),
         weight_mb_per_token: bytes / 1e6,
         weight_gb_per_s: bytes / 1e6 / ms_per_token,
         device_memory_mb: memory as f64 / 1e6,
         sections: medians(runs),
+        ops: Vec::new(),
     })
 }
 

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::measure::{Floor, SectionTime};
+use super::measure::{Floor, OpTime, SectionTime};
 
 /// Everything measured.
 #[derive(Debug, Serialize)]
@@ -10,12 +10,17 @@ pub struct BenchReport {
     pub adapter: String,
     pub model: String,
     pub tokens: usize,
+    /// Drawn at once; all times are of one of them.
+    pub pictures: usize,
     pub dpar: Option<Timed>,
     pub baseline: Option<Timed>,
     /// Baseline time / DPAR time: medians of whole pictures.
     pub speedup: Option<f64>,
     /// The same of each round's pair of pictures, lowest to highest.
     pub speedups: Vec<f64>,
+    /// What it would be if time went by multiply-adds, or by bytes of weights read, for the patch lengths drawn.
+    pub arithmetic_bound: Option<f64>,
+    pub weights_bound: Option<f64>,
     pub peer: Option<Peer>,
     pub merges: Vec<Merge>,
     pub copy_gb_per_s: Option<f64>,
@@ -27,15 +32,21 @@ pub struct BenchReport {
 pub struct Timed {
     pub ms_per_image: f64,
     pub ms_per_token: f64,
+    /// What the two above were measured by.
+    pub timed_by: &'static str,
+    pub wall_ms_per_token: f64,
     pub average_patch_length: f32,
     pub dispatches_per_token: usize,
     pub dispatches_that_work_per_token: f64,
     pub submits_per_token: f64,
     pub floor: Option<Floor>,
+    pub multiply_adds_per_token: f64,
     pub weight_mb_per_token: f64,
     pub weight_gb_per_s: f64,
     pub device_memory_mb: f64,
     pub sections: Vec<SectionTime>,
+    /// On a GPU: each op by itself.
+    pub ops: Vec<OpTime>,
 }
 
 /// The same loop in plain burn operations.

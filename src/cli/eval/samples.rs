@@ -77,7 +77,7 @@ struct SampleReport<'a> {
 /// The name of the source in the file's metadata. One entry: more would stand in any order.
 const SOURCE: &str = "dpar";
 
-/// Draws pictures one by one (the engine's batch is one picture) and writes them all at the end, or when Ctrl-C ends it.
+/// Draws pictures, several at once, and writes them all at the end, or when Ctrl-C ends it.
 ///
 /// # Errors
 /// Any [`dpar::Error`]; [`Interrupted`].
@@ -87,16 +87,20 @@ pub fn draw(mut studio: Studio, job: &SampleJob) -> Result<()> {
     let resumed = samples.seeds.len();
     interrupt::listen();
     let bar = progress((job.seeds.len() - resumed) * t);
-    for &seed in &job.seeds[resumed..] {
-        let class = job.class(seed);
-        let mut request = Request::new(&studio.files.config, job.generator, class, seed);
-        request.controls = job.controls.clone();
-        let Some(drawing) = studio.draw_unless(interrupt::asked, request, &bar)? else { break };
-        samples.classes.push(class as u32);
-        samples.seeds.push(seed);
+    let requests: Vec<Request> = job.seeds[resumed..]
+        .iter()
+        .map(|seed| {
+            let request = Request::new(&studio.files.config, job.generator, job.class(*seed), *seed);
+            Request { controls: job.controls.clone(), ..request }
+        })
+        .collect();
+    studio.draw_all(interrupt::asked, &requests, &bar, |_, drawing| {
+        samples.classes.push(drawing.run.class as u32);
+        samples.seeds.push(drawing.run.seed);
         samples.patches.push(if drawing.run.baseline { t } else { drawing.patches.count() } as u32);
         samples.tokens.extend(drawing.run.tokens);
-    }
+        Ok(())
+    })?;
     bar.finish_and_clear();
     let (done, count) = (samples.seeds.len(), job.seeds.len());
     if done == 0 && count > 0 {

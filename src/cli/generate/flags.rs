@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::cli::args::{PatchArgs, PlaceArgs, SamplingArgs, Seed, default_class};
+use crate::cli::args::{self, PatchArgs, PlaceArgs, SamplingArgs, Seed, default_class};
 
 /// Stands for the file name that is made from --out's.
 pub const BESIDE_OUT: &str = "<OUT>";
@@ -34,6 +34,8 @@ pub struct GenerateArgs {
     #[arg(long, value_name = "N", default_value_t = 1, allow_negative_numbers = true,
           value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub count: u32,
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = args::batch(), help = args::BATCH)]
+    pub batch: Option<usize>,
     /// Draw what a share link asks for: a whole address, its part from # on, or a PNG file that `dpar` has written (- reads the
     /// link from standard input)
     #[arg(long, value_name = "URL", conflicts_with_all = ["class", "seed", "baseline", "complete",

@@ -41,16 +41,18 @@ pub struct Params {
     pub heads: u32,
     /// d.
     pub head: u32,
-    /// Cache rows a lane.
-    pub cache: u32,
-    /// Values a cache row.
+    /// Guidance lanes.
+    pub lanes: u32,
+    /// Values from one lane's first cache row to the next lane's.
+    pub lane: u32,
+    /// Values from one cache row to the next.
     pub stride: u32,
     /// Where v begins in a row of the v cache.
     pub v_offset: u32,
     /// Values a lane of q and out.
     pub q_stride: u32,
     /// Unused.
-    pub pad: [u32; 3],
+    pub pad: [u32; 2],
 }
 
 /// What the op reads and writes.
@@ -66,15 +68,15 @@ pub struct Args {
     pub heads: usize,
     /// Values a head, d.
     pub head: usize,
-    /// (lane, padded D), D = h d.
+    /// (picture, lane, padded D), D = h d.
     pub q: BufferId,
-    /// (lane, cache rows, stride): a row's keys come first in it.
+    /// (picture, lane, cache rows, D), or a table of rows, (cache rows, picture, lane, width): a row's keys come first in it.
     pub k_cache: BufferId,
-    /// (lane, cache rows, stride); may be the same buffer.
+    /// The same; may be the same buffer.
     pub v_cache: BufferId,
-    /// Cache rows a lane.
-    pub cache_rows: usize,
-    /// Values a cache row.
+    /// Values from one lane's first cache row to the next lane's.
+    pub lane: usize,
+    /// Values from one cache row to the next.
     pub stride: usize,
     /// Where the values begin in a row of the v cache.
     pub v_offset: usize,
@@ -82,7 +84,7 @@ pub struct Args {
     pub first: u32,
     /// State word: last position.
     pub last: u32,
-    /// (lane, padded D).
+    /// (picture, lane, padded D).
     pub out: BufferId,
 }
 
@@ -94,29 +96,31 @@ pub fn step(b: &mut Builder, section: Section, a: Args) {
         last: a.last,
         heads: a.heads as u32,
         head: a.head as u32,
-        cache: a.cache_rows as u32,
+        lanes: a.lanes,
+        lane: a.lane as u32,
         stride: a.stride as u32,
         v_offset: a.v_offset as u32,
         q_stride: padded(a.heads * a.head) as u32,
-        pad: [0; 3],
+        pad: [0; 2],
     };
     let bind = OP.bind(&[(STATE, a.state), (Q, a.q), (K_CACHE, a.k_cache), (V_CACHE, a.v_cache), (OUT, a.out)]);
     b.step(&OP, section, Flags::lanes(a.lanes), params, bind, Work::Groups(a.lanes * params.heads));
 }
 
 fn twin(v: &TwinView<'_>) {
-    let (p, state) = (v.params::<Params>(), v.words(STATE));
-    if state[p.gate as usize] == 0 {
-        return;
-    }
-    let (first, last) = (state[p.first as usize] as usize, state[p.last as usize] as usize);
-    let (d, stride, heads) = (p.head as usize, p.stride as usize, p.heads as usize);
-    let units = v.share().of(v.flags().lanes as usize * heads, 1);
+    let p = v.params::<Params>();
+    let open = v.open(p.gate, 0..v.count());
+    let (d, stride, heads, lanes) = (p.head as usize, p.stride as usize, p.heads as usize, p.lanes as usize);
+    // Heads of the lanes of open pictures, one after the other.
+    let units = v.share().of(open.len() * lanes * heads, 1);
     let (q, k, val) = (v.f32(Q), v.f32(K_CACHE), v.f32(V_CACHE));
-    let place = |unit: usize| (unit / heads * p.q_stride as usize) + unit % heads * d;
+    let lane = |unit: usize| open[unit / heads / lanes].0 * lanes + unit / heads % lanes;
+    let place = |unit: usize| lane(unit) * p.q_stride as usize + unit % heads * d;
     let mut mixed = vec![0.0; units.len() * d];
     for (unit, mixed) in units.clone().zip(mixed.chunks_exact_mut(d)) {
-        let row = (unit / heads * p.cache as usize + first) * stride + unit % heads * d;
+        let state = &open[unit / heads / lanes].1;
+        let (first, last) = (state.index(p.first), state.index(p.last));
+        let row = lane(unit) * p.lane as usize + first * stride + unit % heads * d;
         let keys = Cache { values: &k[row..], stride };
         let values = Cache { values: &val[row + p.v_offset as usize..], stride };
         dpar_simd::attend(&q[place(unit)..][..d], keys, values, last + 1 - first, mixed);

@@ -3,9 +3,10 @@
 //! The rule is [`crate::patching::PatchRule::start`]; this op only keeps the state words around it. It
 //! has no gate: once the run is over it still says that no patch starts.
 
-use crate::engine::op::{Binding, Flags, Op, Shape, TwinView};
+use crate::engine::op::{Binding, Flags, Op, Shape, State, TwinView};
 use crate::engine::program::{BufferId, Builder, Section, Work};
 use crate::engine::state::word;
+use crate::patching::StartReason;
 
 const STATE: Binding = Binding::write("state");
 const ENTROPIES: Binding = Binding::read("entropies");
@@ -30,7 +31,7 @@ pub const OP: Op = Op {
 pub struct Args {
     /// `state`, written.
     pub state: BufferId,
-    /// Nats, (T).
+    /// Nats, (T, picture).
     pub entropies: BufferId,
 }
 
@@ -41,27 +42,34 @@ pub fn step(b: &mut Builder, section: Section, a: Args) {
 }
 
 fn twin(v: &TwinView<'_>) {
-    let (controls, mut state, entropies) = (v.controls(), v.words_mut(STATE), v.f32(ENTROPIES));
-    let at = |w: u32| w as usize;
-    state[at(word::BOUNDARY)] = 0;
-    state[at(word::CLOSE)] = 0;
-    if state[at(word::RUN)] == 0 {
-        return;
+    for (picture, mut state) in v.states(v.pictures()) {
+        state.set(word::BOUNDARY, 0);
+        state.set(word::CLOSE, 0);
+        if state.at(word::RUN) != 0 {
+            let i = state.at(word::POS);
+            let entropy = v.f32(ENTROPIES)[i as usize * v.count() + picture];
+            let reason = v.controls(picture).rule().start(i, entropy, state.at(word::PATCH_LEN));
+            go_on(&mut state, reason);
+        }
+        v.set_state(picture, &state);
     }
-    let i = state[at(word::POS)];
-    let reason = controls.rule().start(i, entropies[i as usize], state[at(word::PATCH_LEN)]);
-    state[at(word::REASON)] = reason.map_or(0, |r| r as u32);
+}
+
+/// Opens a patch with token i, for a reason, or takes it into the one that is open.
+fn go_on(state: &mut State, reason: Option<StartReason>) {
+    let i = state.at(word::POS);
+    state.set(word::REASON, reason.map_or(0, |r| r as u32));
     if reason.is_none() {
-        state[at(word::PATCH_LEN)] += 1;
+        state.set(word::PATCH_LEN, state.at(word::PATCH_LEN) + 1);
         return;
     }
-    state[at(word::BOUNDARY)] = 1;
+    state.set(word::BOUNDARY, 1);
     if i > 0 {
-        state[at(word::CLOSE)] = 1;
-        state[at(word::CLOSE_FIRST)] = state[at(word::PATCH_FIRST)];
-        state[at(word::CLOSE_LAST)] = i - 1;
-        state[at(word::PATCH)] += 1;
+        state.set(word::CLOSE, 1);
+        state.set(word::CLOSE_FIRST, state.at(word::PATCH_FIRST));
+        state.set(word::CLOSE_LAST, i - 1);
+        state.set(word::PATCH, state.at(word::PATCH) + 1);
     }
-    state[at(word::PATCH_FIRST)] = i;
-    state[at(word::PATCH_LEN)] = 1;
+    state.set(word::PATCH_FIRST, i);
+    state.set(word::PATCH_LEN, 1);
 }

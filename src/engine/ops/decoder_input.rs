@@ -52,11 +52,11 @@ pub struct Args {
     pub lanes: u32,
     /// The start vector, (width).
     pub start: BufferId,
-    /// h_tok, (T, width).
+    /// h_tok, (T, picture, width).
     pub h: BufferId,
-    /// The first layer's projected patch state, (lane, width).
+    /// The first layer's projected patch state, (picture, lane, width).
     pub patch_state: BufferId,
-    /// (lane, width).
+    /// (picture, lane, width).
     pub out: BufferId,
     /// Padded D.
     pub width: usize,
@@ -70,19 +70,19 @@ pub fn step(b: &mut Builder, section: Section, a: Args) {
 }
 
 fn twin(v: &TwinView<'_>) {
-    let (p, state) = (v.params::<Params>(), v.words(STATE));
-    if state[p.gate as usize] == 0 {
-        return;
-    }
+    let p = v.params::<Params>();
     let (lanes, width) = (p.lanes as usize, p.width as usize);
-    let (start, h) = (v.f32(START), v.f32(H));
-    let token = if state[word::HAS_TOKEN as usize] == 0 {
-        &start[..width]
-    } else {
-        &h[state[word::PREV as usize] as usize * width..][..width]
-    };
-    let (patch_state, mut out) = (v.f32(PATCH_STATE), v.f32_mut(OUT));
-    for at in 0..lanes * width {
-        out[at] = token[at % width] + patch_state[at];
+    let (start, h, patch_state) = (v.f32(START), v.f32(H), v.f32(PATCH_STATE));
+    for (picture, state) in v.open(p.gate, v.pictures()) {
+        let token = if state.at(word::HAS_TOKEN) == 0 {
+            &start[..width]
+        } else {
+            &h[(state.index(word::PREV) * v.count() + picture) * width..][..width]
+        };
+        let at = picture * lanes * width;
+        let mut out = v.f32_mut(OUT);
+        for (n, (out, patch)) in out[at..][..lanes * width].iter_mut().zip(&patch_state[at..]).enumerate() {
+            *out = token[n % width] + patch;
+        }
     }
 }

@@ -51,11 +51,11 @@ pub struct Args {
     pub gate: u32,
     /// Guidance lanes.
     pub lanes: u32,
-    /// Class embeddings (lane, padded D); `None` where the gate keeps the class position out.
+    /// Class embeddings (picture, lane, padded D); `None` where the gate keeps the class position out.
     pub classes: Option<BufferId>,
     /// The token embeddings (V, D).
     pub table: MatrixRows,
-    /// (lane, padded D).
+    /// (picture, lane, padded D).
     pub out: BufferId,
 }
 
@@ -71,24 +71,21 @@ pub fn step(b: &mut Builder, section: Section, a: Args) {
 }
 
 fn twin(v: &TwinView<'_>) {
-    let (p, state) = (v.params::<Params>(), v.words(STATE));
-    if state[p.gate as usize] == 0 {
-        return;
-    }
+    let p = v.params::<Params>();
     let (lanes, width) = (p.lanes as usize, p.width as usize);
-    let mut out = v.f32_mut(OUT);
-    if state[word::HAS_TOKEN as usize] == 0 {
-        if p.row0 == 0 {
-            out[..lanes * width].copy_from_slice(&v.f32(CLASSES)[..lanes * width]);
-        }
-        return;
-    }
-    let token = state[word::TOKEN as usize];
-    if (p.row0..p.row0 + p.rows).contains(&token) {
-        let weights = v.words(WEIGHTS);
-        let row = row(&weights, width, v.flags().precision, (token - p.row0) as usize);
-        for lane in out[..lanes * width].chunks_exact_mut(width) {
-            lane.copy_from_slice(&row);
-        }
+    for (picture, state) in v.open(p.gate, v.pictures()) {
+        let at = picture * lanes * width;
+        let token = state.at(word::TOKEN);
+        let values = if state.at(word::HAS_TOKEN) == 0 {
+            if p.row0 > 0 {
+                continue;
+            }
+            v.f32(CLASSES)[at..][..lanes * width].to_vec()
+        } else if (p.row0..p.row0 + p.rows).contains(&token) {
+            row(&v.words(WEIGHTS), width, v.flags().precision, (token - p.row0) as usize).repeat(lanes)
+        } else {
+            continue;
+        };
+        v.f32_mut(OUT)[at..][..lanes * width].copy_from_slice(&values);
     }
 }

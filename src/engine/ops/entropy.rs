@@ -16,7 +16,11 @@ const ENTROPIES: Binding = Binding::write("entropies");
 /// The op.
 pub const OP: Op = Op {
     name: "entropy",
-    wgsl: concat!(include_str!("../../../shaders/shared/state.wgsl"), include_str!("../../../shaders/entropy.wgsl")),
+    wgsl: concat!(
+        include_str!("../../../shaders/shared/state.wgsl"),
+        include_str!("../../../shaders/shared/reduce.wgsl"),
+        include_str!("../../../shaders/entropy.wgsl")
+    ),
     storage: &[STATE, LOGITS, ENTROPIES],
     overrides: &[],
     shape: Shape::Single,
@@ -43,11 +47,11 @@ pub struct Args {
     pub state: BufferId,
     /// State word: 0 skips the op.
     pub gate: u32,
-    /// (V).
+    /// (picture, V).
     pub logits: BufferId,
     /// V.
     pub vocab: usize,
-    /// Nats, (T); row i is written.
+    /// Nats, (T, picture); row i is written.
     pub entropies: BufferId,
 }
 
@@ -59,15 +63,15 @@ pub fn step(b: &mut Builder, section: Section, a: Args) {
 }
 
 fn twin(v: &TwinView<'_>) {
-    let (p, state) = (v.params::<Params>(), v.words(STATE));
-    if state[p.gate as usize] == 0 {
-        return;
+    let (p, logits) = (v.params::<Params>(), v.f32(LOGITS));
+    let vocab = p.vocab as usize;
+    for (picture, state) in v.open(p.gate, v.pictures()) {
+        let logits = &logits[picture * vocab..][..vocab];
+        let top = logits.iter().copied().fold(f32::MIN, f32::max);
+        let below: Vec<f32> = logits.iter().map(|l| l - top).collect();
+        let mut e = below.clone();
+        let z = exps(&mut e, 0.0);
+        let weighted = dot(&e, &below);
+        v.f32_mut(ENTROPIES)[state.index(word::POS) * v.count() + picture] = z.ln() - weighted / z;
     }
-    let logits = &v.f32(LOGITS)[..p.vocab as usize];
-    let top = logits.iter().copied().fold(f32::MIN, f32::max);
-    let below: Vec<f32> = logits.iter().map(|l| l - top).collect();
-    let mut e = below.clone();
-    let z = exps(&mut e, 0.0);
-    let weighted = dot(&e, &below);
-    v.f32_mut(ENTROPIES)[state[word::POS as usize] as usize] = z.ln() - weighted / z;
 }

@@ -4,7 +4,7 @@ use bytemuck::{Pod, Zeroable};
 
 use dpar_simd::{product, swiglu};
 
-use crate::engine::math::{ROWS, packed, staged};
+use crate::engine::math::{ROWS, Staging, packed, staged};
 use crate::engine::op::{Binding, Flags, Op, Override, Shape, TwinView};
 use crate::engine::program::{BufferId, Builder, MatrixRows, Norm, Section, Work};
 use crate::engine::weights::padded;
@@ -24,7 +24,7 @@ pub const OP: Op = Op {
         include_str!("../../../shaders/gate_up.wgsl")
     ),
     storage: &[STATE, X, GAIN, WEIGHTS, OUT],
-    overrides: &[Override::Lanes, Override::Split, Override::F16, Override::Norm],
+    overrides: &[Override::Lanes, Override::Together, Override::Split, Override::F16, Override::Norm],
     shape: Shape::Wide,
     twin,
     shared: true,
@@ -61,13 +61,13 @@ pub struct Args {
     pub gate: u32,
     /// Guidance lanes.
     pub lanes: u32,
-    /// (lane, padded D).
+    /// (picture, lane, padded D).
     pub x: BufferId,
     /// RMSNorm of x.
     pub norm: Norm,
     /// W1 and W3 (2F, D), interleaved row by row.
     pub weights: MatrixRows,
-    /// (lane, padded F).
+    /// (picture, lane, padded F).
     pub out: BufferId,
     /// Padded F.
     pub out_width: usize,
@@ -92,24 +92,25 @@ pub fn step(b: &mut Builder, section: Section, a: Args) {
 }
 
 fn twin(v: &TwinView<'_>) {
-    let (p, flags, state) = (v.params::<Params>(), v.flags(), v.words(STATE));
-    if state[p.gate as usize] == 0 {
-        return;
-    }
+    let (p, flags) = (v.params::<Params>(), v.flags());
+    let open = v.open(p.gate, 0..v.count());
     let width = 8 * p.blocks as usize;
-    let x = staged(&v.f32(X), &v.f32(GAIN), 0, flags, width, p.cols as usize, p.eps);
-    let (lanes, units) = (flags.lanes as usize, v.share().of(p.hidden as usize, ROWS / 2));
-    let mut y = vec![0.0; 2 * units.len() * lanes]; // (units, gate or up, lane)
+    let staging = Staging { flags, width, cols: p.cols as usize, eps: p.eps };
+    let x = staged(&v.f32(X), &v.f32(GAIN), open.iter().map(|(picture, _)| *picture), staging);
+    let lanes = flags.lanes as usize;
+    let (vectors, units) = (open.len() * lanes, v.share().of(p.hidden as usize, ROWS / 2));
+    let mut y = vec![0.0; 2 * units.len() * vectors]; // (units, gate or up, picture, lane)
     product(packed(&v.words(WEIGHTS), flags.precision), width, 2 * units.start..2 * units.end, &x, &mut y);
-    let (mut gate, mut up) = (Vec::with_capacity(units.len() * lanes), Vec::with_capacity(units.len() * lanes));
-    for lane in 0..lanes {
-        gate.extend(y.chunks_exact(2 * lanes).map(|y| y[lane]));
-        up.extend(y.chunks_exact(2 * lanes).map(|y| y[lanes + lane]));
+    let (mut gate, mut up) = (Vec::with_capacity(units.len() * vectors), Vec::with_capacity(units.len() * vectors));
+    for vector in 0..vectors {
+        gate.extend(y.chunks_exact(2 * vectors).map(|y| y[vector]));
+        up.extend(y.chunks_exact(2 * vectors).map(|y| y[vectors + vector]));
     }
     swiglu(&mut gate, &up);
     let mut out = v.f32_mut(OUT);
-    for (lane, values) in gate.chunks_exact(units.len().max(1)).enumerate() {
-        let at = lane * p.out_width as usize + p.unit0 as usize + units.start;
+    for (vector, values) in gate.chunks_exact(units.len().max(1)).enumerate() {
+        let row = open[vector / lanes].0 * lanes + vector % lanes;
+        let at = row * p.out_width as usize + p.unit0 as usize + units.start;
         out[at..][..values.len()].copy_from_slice(values);
     }
 }

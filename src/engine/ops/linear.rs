@@ -7,8 +7,8 @@ use bytemuck::{Pod, Zeroable};
 
 use dpar_simd::product;
 
-use crate::engine::math::{ROWS, packed, staged};
-use crate::engine::op::{Binding, Flags, Op, Override, Shape, TwinView};
+use crate::engine::math::{ROWS, Staging, packed, staged};
+use crate::engine::op::{Binding, Flags, Op, Override, Shape, State, TwinView};
 use crate::engine::program::{BufferId, Builder, MatrixRows, Norm, Row, Section, Work};
 use crate::engine::weights::padded;
 
@@ -29,7 +29,15 @@ pub const OP: Op = Op {
         include_str!("../../../shaders/linear.wgsl")
     ),
     storage: &[STATE, X, GAIN, WEIGHTS, RESIDUAL, EXTRA, OUT],
-    overrides: &[Override::Lanes, Override::Split, Override::F16, Override::Norm, Override::Residual, Override::Extra],
+    overrides: &[
+        Override::Lanes,
+        Override::Together,
+        Override::Split,
+        Override::F16,
+        Override::Norm,
+        Override::Residual,
+        Override::Extra,
+    ],
     shape: Shape::Wide,
     twin,
     shared: true,
@@ -72,17 +80,17 @@ pub struct Args {
     pub gate: u32,
     /// Guidance lanes.
     pub lanes: u32,
-    /// (row, lane, padded columns).
+    /// (row, picture, lane, padded columns).
     pub x: Row,
     /// RMSNorm of x, where there is one.
     pub norm: Option<Norm>,
     /// W.
     pub weights: MatrixRows,
-    /// Added where given: (row, lane, out width).
+    /// Added where given: (row, picture, lane, out width).
     pub residual: Option<Row>,
-    /// Added where given: (lane, out width).
+    /// Added where given: (picture, lane, out width).
     pub extra: Option<BufferId>,
-    /// (row, lane, out width).
+    /// (row, picture, lane, out width).
     pub out: Row,
     /// Values a lane of an out row: at least the rows of the whole matrix.
     pub out_width: usize,
@@ -127,29 +135,32 @@ pub fn step(b: &mut Builder, section: Section, a: Args) {
 }
 
 fn twin(v: &TwinView<'_>) {
-    let (p, flags, state) = (v.params::<Params>(), v.flags(), v.words(STATE));
-    if state[p.gate as usize] == 0 {
-        return;
-    }
+    let (p, flags) = (v.params::<Params>(), v.flags());
+    let open = v.open(p.gate, 0..v.count());
     let (lanes, width, out_width) = (flags.lanes as usize, 8 * p.blocks as usize, p.out_width as usize);
-    let row_of = |word: u32| state[word as usize] as usize;
-    let x = staged(&v.f32(X), &v.f32(GAIN), row_of(p.x_row), flags, width, p.cols as usize, p.eps);
+    let row_of = |(picture, state): &(usize, State), word| state.index(word) * v.count() + picture;
+    let staging = Staging { flags, width, cols: p.cols as usize, eps: p.eps };
+    let x = staged(&v.f32(X), &v.f32(GAIN), open.iter().map(|one| row_of(one, p.x_row)), staging);
     let rows = v.share().of(p.rows as usize, ROWS);
-    let mut y = vec![0.0; rows.len() * lanes]; // (rows, lane)
+    let mut y = vec![0.0; rows.len() * open.len() * lanes]; // (rows, picture, lane)
     product(packed(&v.words(WEIGHTS), flags.precision), width, rows.clone(), &x, &mut y);
     let (residual, extra, mut out) = (v.f32(RESIDUAL), v.f32(EXTRA), v.f32_mut(OUT));
-    let (out_base, residual_base) = (row_of(p.out_row) * lanes * out_width, row_of(p.residual_row) * lanes * out_width);
-    for (row, y) in rows.zip(y.chunks_exact(lanes)) {
-        for (lane, y) in y.iter().enumerate() {
-            let at = lane * out_width + p.row0 as usize + row;
-            let mut value = *y;
-            if flags.residual {
-                value += residual[residual_base + at];
+    for (n, one) in open.iter().enumerate() {
+        let base = |row: usize| row * lanes * out_width;
+        let (to, residual_from, extra_from) =
+            (base(row_of(one, p.out_row)), base(row_of(one, p.residual_row)), base(one.0));
+        for (row, y) in rows.clone().zip(y.chunks_exact(open.len() * lanes)) {
+            for (lane, y) in y[n * lanes..][..lanes].iter().enumerate() {
+                let at = lane * out_width + p.row0 as usize + row;
+                let mut value = *y;
+                if flags.residual {
+                    value += residual[residual_from + at];
+                }
+                if flags.extra {
+                    value += extra[extra_from + at];
+                }
+                out[to + at] = value;
             }
-            if flags.extra {
-                value += extra[at];
-            }
-            out[out_base + at] = value;
         }
     }
 }

@@ -3,7 +3,7 @@
 //! `start_i = hard_i or (i - last_i) % P_max = 0`, where a *hard* start (first, row, entropy, every) does not depend on
 //! the patch before and `last_i` is the last of them up to i. `patch_i = sum(start_0 ..= start_i) - 1`.
 //!
-//! Not part of a token's program: [`crate::engine::merger::Merger`] runs it by itself.
+//! Not part of a token's program: [`crate::engine::merger::Merger`] runs it by itself, on one picture.
 
 use crate::engine::op::{Binding, Flags, Op, Shape, TwinView};
 use crate::engine::program::{BufferId, Builder, Section, Work};
@@ -46,9 +46,9 @@ pub fn step(b: &mut Builder, section: Section, a: Args) {
 }
 
 fn twin(v: &TwinView<'_>) {
-    let (rule, state, entropies, mut merged) =
-        (v.controls().rule(), v.words(STATE), v.f32(ENTROPIES), v.words_mut(MERGED));
-    let tokens = state[word::TOKENS as usize];
+    let Some((picture, state)) = v.states(v.pictures()).first().copied() else { return };
+    let (rule, entropies, mut merged) = (v.controls(picture).rule(), v.f32(ENTROPIES), v.words_mut(MERGED));
+    let tokens = state.at(word::TOKENS);
     let (mut run, mut patches) = (0, 0);
     for i in 0..tokens {
         let reason = rule.start(i, entropies[i as usize], run);

@@ -54,17 +54,17 @@ pub struct Args {
     pub gate: u32,
     /// Guidance lanes.
     pub lanes: u32,
-    /// The patch just closed, (width).
+    /// The patch just closed, (picture, width).
     pub patch_vector: BufferId,
-    /// Class embeddings, (lane, width).
+    /// Class embeddings, (picture, lane, width).
     pub classes: BufferId,
     /// Angles of the rows, (g, d/4) of (cos, sin).
     pub rows: BufferId,
     /// Angles of the columns, (g, d/16) of (cos, sin).
     pub columns: BufferId,
-    /// (lane, width).
+    /// (picture, lane, width).
     pub out: BufferId,
-    /// (d/2) of (cos, sin).
+    /// (picture, d/2) of (cos, sin).
     pub rope: BufferId,
     /// Padded D.
     pub width: usize,
@@ -90,30 +90,22 @@ pub fn step(b: &mut Builder, section: Section, a: Args) {
 }
 
 fn twin(v: &TwinView<'_>) {
-    let (p, state) = (v.params::<Params>(), v.words(STATE));
-    if state[p.gate as usize] == 0 {
-        return;
-    }
+    let (p, rows, columns) = (v.params::<Params>(), v.f32(ROWS), v.f32(COLUMNS));
     let (lanes, width, quarter) = (p.lanes as usize, p.width as usize, p.quarter as usize);
-    let (mut out, mut rope) = (v.f32_mut(OUT), v.f32_mut(ROPE));
-    if state[word::CLOSE as usize] == 0 {
-        out[..lanes * width].copy_from_slice(&v.f32(CLASSES)[..lanes * width]);
-        rope[..4 * quarter].fill(0.0);
-        return;
-    }
-    for lane in out[..lanes * width].chunks_exact_mut(width) {
-        lane.copy_from_slice(&v.f32(PATCH_VECTOR)[..width]);
-    }
-    let grid = v.controls().grid as usize;
-    let (first, last) = (state[word::CLOSE_FIRST as usize] as usize, state[word::CLOSE_LAST as usize] as usize);
-    let (rows, columns) = (v.f32(ROWS), v.f32(COLUMNS));
-    let row = &rows[first / grid * 2 * quarter..][..2 * quarter];
-    let fine = quarter / 2; // d / 16 pairs of (cos, sin)
-    let column = |token: usize| &columns[token % grid * fine..][..fine];
-    let parts = [row, column(first), column(last), column(last), column(first)];
-    let mut at = 0;
-    for part in parts {
-        rope[at..at + part.len()].copy_from_slice(part);
-        at += part.len();
+    for (picture, state) in v.open(p.gate, v.pictures()) {
+        let at = picture * lanes * width;
+        let (out, rope) = if state.at(word::CLOSE) == 0 {
+            (v.f32(CLASSES)[at..][..lanes * width].to_vec(), vec![0.0; 4 * quarter])
+        } else {
+            let grid = v.controls(picture).grid as usize;
+            let (first, last) = (state.index(word::CLOSE_FIRST), state.index(word::CLOSE_LAST));
+            let row = &rows[first / grid * 2 * quarter..][..2 * quarter];
+            let fine = quarter / 2; // d / 16 pairs of (cos, sin)
+            let column = |token: usize| &columns[token % grid * fine..][..fine];
+            let turns = [row, column(first), column(last), column(last), column(first)].concat();
+            (v.f32(PATCH_VECTOR)[picture * width..][..width].repeat(lanes), turns)
+        };
+        v.f32_mut(OUT)[at..][..out.len()].copy_from_slice(&out);
+        v.f32_mut(ROPE)[picture * rope.len()..][..rope.len()].copy_from_slice(&rope);
     }
 }

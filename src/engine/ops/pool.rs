@@ -40,9 +40,9 @@ pub struct Args {
     pub state: BufferId,
     /// State word: 0 skips the op.
     pub gate: u32,
-    /// (T, width).
+    /// (T, picture, width).
     pub h: BufferId,
-    /// (width).
+    /// (picture, width).
     pub out: BufferId,
     /// Padded D.
     pub width: usize,
@@ -56,17 +56,17 @@ pub fn step(b: &mut Builder, section: Section, a: Args) {
 }
 
 fn twin(v: &TwinView<'_>) {
-    let (p, state) = (v.params::<Params>(), v.words(STATE));
-    if state[p.gate as usize] == 0 {
-        return;
-    }
+    let (p, h) = (v.params::<Params>(), v.f32(H));
     let width = p.width as usize;
-    let (first, last) = (state[word::CLOSE_FIRST as usize] as usize, state[word::CLOSE_LAST as usize] as usize);
-    let (h, mut out) = (v.f32(H), v.f32_mut(OUT));
-    out[..width].copy_from_slice(&h[first * width..][..width]);
-    for row in h[(first + 1) * width..(last + 1) * width].chunks_exact(width) {
-        for (top, x) in out.iter_mut().zip(row) {
-            *top = top.max(*x);
+    for (picture, state) in v.open(p.gate, v.pictures()) {
+        let row = |token: usize| &h[(token * v.count() + picture) * width..][..width];
+        let (first, last) = (state.index(word::CLOSE_FIRST), state.index(word::CLOSE_LAST));
+        let mut most = row(first).to_vec();
+        for token in first + 1..=last {
+            for (top, x) in most.iter_mut().zip(row(token)) {
+                *top = top.max(*x);
+            }
         }
+        v.f32_mut(OUT)[picture * width..][..width].copy_from_slice(&most);
     }
 }

@@ -6,7 +6,7 @@ use bytemuck::{Pod, Zeroable};
 
 use dpar_simd::product;
 
-use crate::engine::math::{ROWS, packed, staged};
+use crate::engine::math::{ROWS, Staging, packed, staged};
 use crate::engine::op::{Binding, Flags, Op, Override, Shape, TwinView};
 use crate::engine::program::{BufferId, Builder, MatrixRows, Norm, Row, Section, Work};
 use crate::engine::weights::padded;
@@ -29,7 +29,7 @@ pub const OP: Op = Op {
         include_str!("../../../shaders/qkv.wgsl")
     ),
     storage: &[STATE, X, GAIN, WEIGHTS, ROPE, Q, K_CACHE, V_CACHE],
-    overrides: &[Override::Lanes, Override::Split, Override::F16, Override::Norm],
+    overrides: &[Override::Lanes, Override::Together, Override::Split, Override::F16, Override::Norm],
     shape: Shape::Wide,
     twin,
     shared: true,
@@ -57,8 +57,10 @@ pub struct Params {
     pub eps: f32,
     /// State word: row of x.
     pub x_row: u32,
+    /// 1 where each picture has a row of its own in the rope table, 0 where they share its rows.
+    pub own_turn: u32,
     /// Unused.
-    pub pad: [u32; 3],
+    pub pad: [u32; 2],
 }
 
 /// What the op reads and writes.
@@ -70,7 +72,7 @@ pub struct Args {
     pub gate: u32,
     /// Guidance lanes.
     pub lanes: u32,
-    /// (row, lane, padded D).
+    /// (row, picture, lane, padded D).
     pub x: Row,
     /// RMSNorm of x.
     pub norm: Norm,
@@ -78,13 +80,15 @@ pub struct Args {
     pub weights: MatrixRows,
     /// Angles, (row, d/2) of (cos, sin).
     pub rope: Row,
+    /// The same as (row, picture, d/2).
+    pub own_rope: bool,
     /// d.
     pub head: usize,
-    /// (lane, padded D).
+    /// (picture, lane, padded D).
     pub q: BufferId,
-    /// (lane, cache rows, D).
+    /// (picture, lane, cache rows, D).
     pub k_cache: BufferId,
-    /// (lane, cache rows, D).
+    /// (picture, lane, cache rows, D).
     pub v_cache: BufferId,
     /// Cache rows a lane.
     pub cache_rows: usize,
@@ -105,7 +109,8 @@ pub fn step(b: &mut Builder, section: Section, a: Args) {
         blocks: (padded(dim) / 8) as u32,
         eps: a.norm.eps,
         x_row: a.x.row,
-        pad: [0; 3],
+        own_turn: u32::from(a.own_rope),
+        pad: [0; 2],
     };
     let flags = Flags { precision: a.weights.precision, norm: true, ..Flags::lanes(a.lanes) };
     let bind = OP.bind(&[
@@ -122,33 +127,34 @@ pub fn step(b: &mut Builder, section: Section, a: Args) {
 }
 
 fn twin(v: &TwinView<'_>) {
-    let (p, flags, state) = (v.params::<Params>(), v.flags(), v.words(STATE));
-    if state[p.gate as usize] == 0 {
-        return;
-    }
+    let (p, flags) = (v.params::<Params>(), v.flags());
+    let open = v.open(p.gate, 0..v.count());
     let (dim, head, cache, width) = (p.dim as usize, p.head as usize, p.cache as usize, 8 * p.blocks as usize);
-    let slot = state[p.slot as usize] as usize;
-    let half = head / 2;
-    let rope = v.f32(ROPE);
-    let turns = &rope[state[p.turn as usize] as usize * head..][..head]; // (d/2, 2)
-    let x = staged(&v.f32(X), &v.f32(GAIN), state[p.x_row as usize] as usize, flags, width, dim, p.eps);
+    let staging = Staging { flags, width, cols: dim, eps: p.eps };
+    let x_rows = open.iter().map(|(picture, state)| state.index(p.x_row) * v.count() + picture);
+    let x = staged(&v.f32(X), &v.f32(GAIN), x_rows, staging);
     let (lanes, rows) = (flags.lanes as usize, v.share().of(3 * dim, ROWS));
-    let mut y = vec![0.0; rows.len() * lanes]; // (rows, lane)
+    let vectors = open.len() * lanes;
+    let mut y = vec![0.0; rows.len() * vectors]; // (rows, picture, lane)
     product(packed(&v.words(WEIGHTS), flags.precision), width, rows.clone(), &x, &mut y);
-    let (mut q, mut k, mut val) = (v.f32_mut(Q), v.f32_mut(K_CACHE), v.f32_mut(V_CACHE));
-    for (row, y) in rows.step_by(2).zip(y.chunks_exact(2 * lanes)) {
-        let (part, at) = (row / dim, row % dim);
-        let j = at % head / 2;
-        debug_assert!(j < half);
-        let (cos, sin) = (turns[2 * j], turns[2 * j + 1]);
-        for lane in 0..lanes {
-            let (a, b) = (y[lane], y[lanes + lane]);
-            let turned = [a * cos - b * sin, b * cos + a * sin];
-            let cached = (lane * cache + slot) * dim + at;
-            match part {
-                0 => q[lane * width + at..][..2].copy_from_slice(&turned),
-                1 => k[cached..][..2].copy_from_slice(&turned),
-                _ => val[cached..][..2].copy_from_slice(&[a, b]),
+    let (rope, mut q, mut k, mut val) = (v.f32(ROPE), v.f32_mut(Q), v.f32_mut(K_CACHE), v.f32_mut(V_CACHE));
+    for (n, (picture, state)) in open.iter().enumerate() {
+        let turn = state.index(p.turn) * if p.own_turn == 1 { v.count() } else { 1 } + p.own_turn as usize * picture;
+        let turns = &rope[turn * head..][..head]; // (d/2, 2)
+        for (row, y) in rows.clone().step_by(2).zip(y.chunks_exact(2 * vectors)) {
+            let (part, at) = (row / dim, row % dim);
+            let j = at % head / 2;
+            let (cos, sin) = (turns[2 * j], turns[2 * j + 1]);
+            for lane in 0..lanes {
+                let (a, b) = (y[n * lanes + lane], y[vectors + n * lanes + lane]);
+                let turned = [a * cos - b * sin, b * cos + a * sin];
+                let of = picture * lanes + lane;
+                let cached = (of * cache + state.index(p.slot)) * dim + at;
+                match part {
+                    0 => q[of * width + at..][..2].copy_from_slice(&turned),
+                    1 => k[cached..][..2].copy_from_slice(&turned),
+                    _ => val[cached..][..2].copy_from_slice(&[a, b]),
+                }
             }
         }
     }

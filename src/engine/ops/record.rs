@@ -6,7 +6,7 @@
 use bytemuck::{Pod, Zeroable};
 use dpar_simd::exps;
 
-use crate::engine::op::{Binding, Flags, Op, Shape, TwinView};
+use crate::engine::op::{Binding, Flags, Op, Shape, State, TwinView};
 use crate::engine::program::{BufferId, Builder, Section, Work};
 use crate::engine::state::{CANDIDATES, RECORD_WORDS, word};
 
@@ -18,7 +18,11 @@ const RECORDS: Binding = Binding::write("records");
 /// The op.
 pub const OP: Op = Op {
     name: "record",
-    wgsl: concat!(include_str!("../../../shaders/shared/state.wgsl"), include_str!("../../../shaders/record.wgsl")),
+    wgsl: concat!(
+        include_str!("../../../shaders/shared/state.wgsl"),
+        include_str!("../../../shaders/shared/reduce.wgsl"),
+        include_str!("../../../shaders/record.wgsl")
+    ),
     storage: &[STATE, GUIDED, ENTROPIES, RECORDS],
     overrides: &[],
     shape: Shape::Single,
@@ -45,13 +49,13 @@ pub struct Args {
     pub state: BufferId,
     /// State word: 0 skips the op.
     pub gate: u32,
-    /// What was drawn from, (V).
+    /// What was drawn from, (picture, V).
     pub guided: BufferId,
-    /// Nats, (T).
+    /// Nats, (T, picture).
     pub entropies: BufferId,
     /// Whether there is an entropy model to fill them (the baseline has none, and records 0).
     pub has_entropy: bool,
-    /// (T, RECORD_WORDS); row i is written.
+    /// (T, picture, RECORD_WORDS); row i is written.
     pub records: BufferId,
 }
 
@@ -63,41 +67,45 @@ pub fn step(b: &mut Builder, section: Section, a: Args) {
 }
 
 fn twin(v: &TwinView<'_>) {
-    let (p, mut state) = (v.params::<Params>(), v.words_mut(STATE));
-    if state[p.gate as usize] == 0 {
-        return;
+    let p = v.params::<Params>();
+    for (picture, mut state) in v.open(p.gate, v.pictures()) {
+        let vocab = v.controls(picture).vocab as usize;
+        let guided = v.f32(GUIDED)[picture * vocab..][..vocab].to_vec();
+        let i = state.index(word::POS);
+        let row = i * v.count() + picture;
+        let entropy = if p.has_entropy == 0 { 0.0 } else { v.f32(ENTROPIES)[row] };
+        let record = record(&guided, &state, entropy);
+        v.words_mut(RECORDS)[row * RECORD_WORDS..][..RECORD_WORDS].copy_from_slice(&record);
+        let more = u32::from((i as u32) + 1 < state.at(word::TOKENS));
+        state.set(word::TOKEN, state.at(word::DRAWN));
+        state.set(word::PREV, i as u32);
+        state.set(word::POS, i as u32 + 1);
+        state.set(word::HAS_TOKEN, more);
+        state.set(word::RUN, more);
+        v.set_state(picture, &state);
     }
-    let (i, drawn) = (state[word::POS as usize] as usize, state[word::DRAWN as usize]);
-    let vocab = v.controls().vocab as usize;
-    let guided = v.f32(GUIDED);
-    let guided = &guided[..vocab];
+}
+
+fn record(guided: &[f32], state: &State, entropy: f32) -> [u32; RECORD_WORDS] {
+    let drawn = state.at(word::DRAWN);
     let order = most_probable(guided);
     let top = order.first().map_or(0.0, |t| guided[*t]);
     let z = exps(&mut guided.to_vec(), top);
     let probability = |t: usize| (guided[t] - top).exp() / z;
     let drawn_logit = guided[drawn as usize];
-
-    let mut records = v.words_mut(RECORDS);
-    let record = &mut records[i * RECORD_WORDS..][..RECORD_WORDS];
+    let mut record = [0; RECORD_WORDS];
     record[0] = drawn;
-    record[1] = if p.has_entropy == 0 { 0 } else { v.f32(ENTROPIES)[i].to_bits() };
-    record[2] = state[word::REASON as usize];
-    record[3] = state[word::PATCH as usize];
+    record[1] = entropy.to_bits();
+    record[2] = state.at(word::REASON);
+    record[3] = state.at(word::PATCH);
     record[4] = guided.iter().filter(|l| **l > drawn_logit).count() as u32;
     record[5] = probability(drawn as usize).to_bits();
-    record[6] = i as u32 + 1;
-    record[7] = 0;
+    record[6] = state.at(word::POS) + 1;
     for c in 0..CANDIDATES {
-        record[8 + c] = order.get(c).map_or(vocab as u32, |t| *t as u32);
+        record[8 + c] = order.get(c).map_or(guided.len() as u32, |t| *t as u32);
         record[8 + CANDIDATES + c] = order.get(c).map_or(0.0, |t| probability(*t)).to_bits();
     }
-
-    let more = u32::from((i as u32) + 1 < state[word::TOKENS as usize]);
-    state[word::TOKEN as usize] = drawn;
-    state[word::PREV as usize] = i as u32;
-    state[word::POS as usize] = i as u32 + 1;
-    state[word::HAS_TOKEN as usize] = more;
-    state[word::RUN as usize] = more;
+    record
 }
 
 /// The tokens of the largest logits, the largest first, the lower of two equal ones before the other.

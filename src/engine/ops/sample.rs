@@ -9,7 +9,7 @@ use dpar_simd::exps;
 
 use crate::engine::op::{Binding, Flags, Op, Override, Shape, TwinView};
 use crate::engine::program::{BufferId, Builder, Section, Work};
-use crate::engine::state::{DRAW, word};
+use crate::engine::state::{ControlsUniform, DRAW, word};
 
 const STATE: Binding = Binding::write("state");
 const LOGITS: Binding = Binding::read("logits");
@@ -22,6 +22,7 @@ pub const OP: Op = Op {
     wgsl: concat!(
         include_str!("../../../shaders/shared/state.wgsl"),
         include_str!("../../../shaders/shared/noise.wgsl"),
+        include_str!("../../../shaders/shared/reduce.wgsl"),
         include_str!("../../../shaders/sample.wgsl")
     ),
     storage: &[STATE, LOGITS, FORCED, GUIDED],
@@ -53,11 +54,11 @@ pub struct Args {
     pub gate: u32,
     /// Guidance lanes.
     pub lanes: u32,
-    /// (lane, V): of the class, of the null class.
+    /// (picture, lane, V): of the class, of the null class.
     pub logits: BufferId,
-    /// (T): a token, or [`DRAW`].
+    /// (T, picture): a token, or [`DRAW`].
     pub forced: BufferId,
-    /// What was drawn from, before the cuts: (V), written.
+    /// What was drawn from, before the cuts: (picture, V), written.
     pub guided: BufferId,
 }
 
@@ -69,34 +70,40 @@ pub fn step(b: &mut Builder, section: Section, a: Args) {
 }
 
 fn twin(v: &TwinView<'_>) {
-    let (p, controls, mut state) = (v.params::<Params>(), v.controls(), v.words_mut(STATE));
-    if state[p.gate as usize] == 0 {
-        return;
+    let (p, lanes, logits) = (v.params::<Params>(), v.flags().lanes as usize, v.f32(LOGITS));
+    for (picture, mut state) in v.open(p.gate, v.pictures()) {
+        let controls = v.controls(picture);
+        let (i, vocab) = (state.at(word::POS), controls.vocab as usize);
+        let guided = guided(&logits[picture * lanes * vocab..][..lanes * vocab], controls);
+        let token = if controls.temperature == 0.0 {
+            argmax(guided.iter().copied())
+        } else {
+            let floor = floor(&guided, controls.top_k, controls.top_p);
+            let seed = controls.seed;
+            let score = |(t, &l): (usize, &f32)| if key(l) >= floor { l + gumbel(seed, i, t as u32) } else { f32::MIN };
+            argmax(guided.iter().enumerate().map(score))
+        };
+        v.f32_mut(GUIDED)[picture * vocab..][..vocab].copy_from_slice(&guided);
+        let forced = v.words(FORCED)[i as usize * v.count() + picture];
+        state.set(word::DRAWN, if forced == DRAW { token } else { forced });
+        v.set_state(picture, &state);
     }
-    let i = state[word::POS as usize];
-    let vocab = controls.vocab as usize;
-    let (logits, mut guided) = (v.f32(LOGITS), v.f32_mut(GUIDED));
-    let guided = &mut guided[..vocab];
-    let greedy = controls.temperature == 0.0;
-    for (t, g) in guided.iter_mut().enumerate() {
-        let mut l = logits[t];
-        // Scale 1 is off, to the bit: one lane and two then draw the same.
-        if v.flags().lanes == 2 && controls.cfg_scale != 1.0 {
-            let null = logits[vocab + t];
-            l = null + controls.cfg_scale * (l - null);
+}
+
+/// What is drawn from: guidance between the lanes' logits (lane, V), temperature.
+fn guided(logits: &[f32], controls: &ControlsUniform) -> Vec<f32> {
+    let (class, null) = logits.split_at(controls.vocab as usize);
+    let mut guided = class.to_vec();
+    // Scale 1 is off, to the bit: one lane and two then draw the same.
+    if controls.cfg_scale != 1.0 {
+        for (l, null) in guided.iter_mut().zip(null) {
+            *l = null + controls.cfg_scale * (*l - null);
         }
-        *g = if greedy { l } else { l / controls.temperature };
     }
-    let token = if greedy {
-        argmax(guided.iter().copied())
-    } else {
-        let floor = floor(guided, controls.top_k, controls.top_p);
-        let seed = controls.seed;
-        let score = |(t, &l): (usize, &f32)| if key(l) >= floor { l + gumbel(seed, i, t as u32) } else { f32::MIN };
-        argmax(guided.iter().enumerate().map(score))
-    };
-    let forced = v.words(FORCED)[i as usize];
-    state[word::DRAWN as usize] = if forced == DRAW { token } else { forced };
+    if controls.temperature != 0.0 {
+        guided.iter_mut().for_each(|l| *l /= controls.temperature);
+    }
+    guided
 }
 
 /// The lowest index of the largest value.

@@ -321,7 +321,8 @@ fn what_another_model_knew_becomes_the_nearest_thing_and_says_so() {
     let own = format!("#class=heart&t=6&model={own}");
     let (request, notes) = parse(&own).request_for(&config, "b20e22993c723fb7").unwrap();
     assert_eq!((request.controls.threshold, notes.len()), (6.0, 0), "this model's own link is kept");
-    // This model's own links are held to the letter.    assert!(Link::parse("#class=owls&model=1234").unwrap().request_for(&config, "1234").is_err());
+    // This model's own links are held to the letter.
+    assert!(Link::parse("#class=owls&model=1234").unwrap().request_for(&config, "1234").is_err());
 }
 
 #[test]

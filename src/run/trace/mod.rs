@@ -14,6 +14,7 @@ use crate::engine::state::CANDIDATES;
 use crate::error::{Error, Result};
 use crate::mix::Mix;
 use crate::patching::{Patches, StartReason};
+use crate::run::course::Course;
 use crate::run::event::Token;
 use crate::run::prompt;
 use crate::run::request::Request;
@@ -83,10 +84,15 @@ fn four_digits(value: f32) -> f32 {
 }
 
 impl Run {
-    /// What a session drew, with ranks, probabilities and candidates: about four times as long.
+    /// What a session drew, of several pictures the first, with ranks, probabilities and candidates: about four times as long.
     pub fn detailed(session: &Session, config: &ModelConfig) -> Self {
-        let request = Request { schedule: session.changes().to_vec(), ..session.request().clone() };
-        Self::of_tokens(&request, session.tokens(), config)
+        Self::of_picture(&session.pictures()[0], config)
+    }
+
+    /// The same of any of a session's pictures.
+    pub fn of_picture(picture: &Course, config: &ModelConfig) -> Self {
+        let request = Request { schedule: picture.changes().to_vec(), ..picture.request().clone() };
+        Self::of_tokens(&request, picture.tokens(), config)
     }
 
     /// The tokens that a request drew; `request.schedule` holds the changes on the way.
