@@ -15,14 +15,17 @@ fn a_driver_that_loses_its_device_in_a_wait_is_one_sentence() {
         return;
     }
     let (layer, dir) = (vulkan_layer::manifest(), TempDir::new().unwrap());
-    // Later and later, until the whole picture is drawn before: while the engine is built, tried out, and while it draws.
+    // Later and later, until all pictures are drawn before: while the engine is built, tried out, and while it draws. Several, one
+    // after the other: one alone takes two or three waits.
     for (losses, after) in (0..16).map(|power| (1_usize << power) - 1).enumerate() {
         let mut command = dpar(&dir);
         command.envs(vulkan_layer::env(layer.path(), after));
-        let run = command.args(["generate", "--model", TINY, "--device", "gpu", "--out", "a.png"]).output().unwrap();
+        let drawing =
+            ["generate", "--model", TINY, "--device", "gpu", "--count", "8", "--batch", "1", "--out", "a.png"];
+        let run = command.args(drawing).output().unwrap();
         let said = text(&run.stderr);
         if run.status.success() {
-            assert!(losses >= 3, "{losses} losses before the picture was drawn");
+            assert!(losses >= 3, "{losses} losses before the pictures were drawn");
             return;
         }
         assert_eq!(run.status.code(), Some(1), "after {after} waits: {said}");
@@ -31,5 +34,5 @@ fn a_driver_that_loses_its_device_in_a_wait_is_one_sentence() {
         assert!(said.trim_end().ends_with("; run again, or use --device cpu"), "after {after} waits: {said}");
         assert!(!dir.path().join("a.png").exists(), "after {after} waits");
     }
-    panic!("the picture is never drawn");
+    panic!("the pictures are never drawn");
 }
