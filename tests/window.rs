@@ -243,13 +243,20 @@ fn a_device_that_its_driver_loses_in_a_wait_opens_the_window_again() {
         return;
     }
     let layer = vulkan_layer::manifest();
-    let env = vulkan_layer::env(layer.path(), 20);
-    let env = env.each_ref().map(|(name, value)| (*name, value.as_str()));
-    let args = ["--device", "gpu", "#class=8&seed=3"];
-    let Some(mut w) = Window::open(&args, &env) else { return };
-    let done = w.until("it is drawn", |s| phase(s, "done"));
-    let message = done["message"].as_str().unwrap_or_default();
-    assert!(message.starts_with("The window was opened again: the GPU device was lost: "), "{message}");
-    assert_eq!(done["ids"].as_array().unwrap().len(), 256);
-    assert!(w.close().success(), "{}", fs::read_to_string(w.home.path().join("stderr")).unwrap());
+    // As late as there are waits: how many a picture takes is the machine's business.
+    for after in [10, 5, 2] {
+        let env = vulkan_layer::env(layer.path(), after);
+        let env = env.each_ref().map(|(name, value)| (*name, value.as_str()));
+        let args = ["--device", "gpu", "#class=8&seed=3"];
+        let Some(mut w) = Window::open(&args, &env) else { return };
+        let done = w.until("it is drawn", |s| phase(s, "done"));
+        assert_eq!(done["ids"].as_array().unwrap().len(), 256);
+        let message = done["message"].as_str().unwrap_or_default().to_owned();
+        assert!(w.close().success(), "{}", fs::read_to_string(w.home.path().join("stderr")).unwrap());
+        if !message.is_empty() {
+            assert!(message.starts_with("The window was opened again: the GPU device was lost: "), "{message}");
+            return;
+        }
+    }
+    panic!("the picture was drawn with less than three waits");
 }
