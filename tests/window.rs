@@ -251,12 +251,13 @@ fn a_device_that_its_driver_loses_in_a_wait_opens_the_window_again() {
         let Some(mut w) = Window::open(&args, &env) else { return };
         let done = w.until("it is drawn", |s| phase(s, "done"));
         assert_eq!(done["ids"].as_array().unwrap().len(), 256);
-        let message = done["message"].as_str().unwrap_or_default().to_owned();
-        assert!(w.close().success(), "{}", fs::read_to_string(w.home.path().join("stderr")).unwrap());
-        if !message.is_empty() {
-            assert!(message.starts_with("The window was opened again: the GPU device was lost: "), "{message}");
-            return;
+        let message = done["message"].as_str().unwrap_or_default();
+        if message.is_empty() {
+            continue; // ended by force: what its driver would say while it closes is another matter
         }
+        assert!(message.starts_with("The window was opened again: the GPU device was lost: "), "{message}");
+        assert!(w.close().success(), "{}", fs::read_to_string(w.home.path().join("stderr")).unwrap());
+        return;
     }
     panic!("the picture was drawn with less than three waits");
 }
