@@ -19,7 +19,7 @@ const LOOKS: usize = 200;
 /// a tenth of a token.
 const IDLE_LOOKS: usize = 50_000;
 
-/// Teamwork that several threads do side by side.
+/// Work that several threads do side by side.
 pub trait Teamwork: Send + Sync + 'static {
     /// Does one thread's part; ends with all threads together.
     fn done_by(&self, member: &Member<'_>, steps: Range<usize>, times: usize);
