@@ -4,6 +4,7 @@
 pub mod course;
 pub mod event;
 pub mod link;
+pub mod many;
 mod pace;
 pub mod preview;
 pub mod prompt;

@@ -7,6 +7,7 @@ mod common;
 mod actions;
 mod brought;
 mod looks;
+mod many;
 mod picking;
 mod pictures;
 mod running;

@@ -8,6 +8,7 @@ use crate::analysis::Region;
 use crate::app::state::own::Attend;
 use crate::controls::Controls;
 use crate::mix::Mix;
+use crate::run::many::Many;
 
 /// What to take away from a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,6 +75,12 @@ pub enum Action {
     Heat(bool),
     /// Draw with the fixed-length baseline beside DPAR.
     Compare(bool),
+    /// Draw many pictures at once in place of one, or one again.
+    Many(Option<Many>),
+    /// Of many pictures, make this one the picture the app is about.
+    Tile(usize),
+    /// Show how the pictures of a strip differ from the middle one.
+    Difference(bool),
     /// Light, dark, or as the system.
     Theme(ThemePreference),
     /// Tokens a second at most; 0 is as fast as it goes.

@@ -6,13 +6,14 @@ use eframe::egui::{Key, ThemePreference};
 
 use crate::app::input::action::{Action, Export};
 use crate::app::input::command::{AppCommand, Meaning, Most, PanelPart, Takes, ctrl, key, now, switch};
-use crate::app::input::values::{attend, crop, keep, optional, speed, theme, whole};
-use crate::app::panels::threshold;
+use crate::app::input::now::{moved, seek, turned};
+use crate::app::input::values::{attend, crop, keep, optional, speed, strip, theme, wall, whole};
 use crate::app::panels::tour;
-use crate::app::state::app::App;
-use crate::controls::Controls;
+use crate::run::many::Many;
 use crate::run::prompt;
 
+const WALLS: [(&str, &str); 4] =
+    [("off", "one picture"), ("4", "4 pictures"), ("9", "9 pictures"), ("16", "16 pictures")];
 const THEMES: [(&str, &str); 3] = [("system", "as the system"), ("light", "light"), ("dark", "dark")];
 /// Every command but the controls', which [`CONTROLS`] lists.
 pub static COMMANDS: &[AppCommand] = &[
@@ -145,6 +146,48 @@ pub static COMMANDS: &[AppCommand] = &[
         &[key(Key::C, "C")],
         |app| app.chosen.settings.compare,
         Action::Compare,
+    ),
+    AppCommand {
+        name: "wall",
+        label: "Wall",
+        about: "draw 4, 9 or 16 pictures of one thing at once, with the seeds that follow",
+        part: PanelPart::View,
+        takes: Takes::Choice(&WALLS),
+        state: Some("view.wall"),
+        keys: &[key(Key::W, "W")],
+        meaning: Meaning::Value(|_, value| wall(value).map(Action::Many), |app| Some(turned(app, Many::Wall(9)))),
+    },
+    AppCommand {
+        name: "strip",
+        label: "Strip: nats between thresholds, or off",
+        about: "draw one seed at five thresholds, so many nats apart",
+        part: PanelPart::View,
+        takes: Takes::Text,
+        state: Some("view.strip"),
+        keys: &[key(Key::V, "V")],
+        meaning: Meaning::Value(
+            |_, value| strip(value).map(Action::Many),
+            |app| Some(turned(app, Many::Strip(Many::SPAN))),
+        ),
+    },
+    AppCommand {
+        name: "tile",
+        label: "Make it the picture: from 0",
+        about: "make one of many pictures the picture",
+        part: PanelPart::View,
+        takes: Takes::Number(1.0, Some(Most::Is(15.0))),
+        state: None,
+        keys: &[],
+        meaning: Meaning::Value(|_, value| Ok(Action::Tile(whole("tile", value, 15)?)), |_| None),
+    },
+    switch(
+        "difference",
+        "Differences in a strip",
+        "show how the pictures of a strip differ from the middle one",
+        "view.difference",
+        &[],
+        |app| app.playback.tiles.as_ref().is_some_and(|tiles| tiles.difference),
+        Action::Difference,
     ),
     AppCommand {
         name: "theme",
@@ -339,16 +382,3 @@ pub static COMMANDS: &[AppCommand] = &[
         Some(Action::UseCpu)
     }),
 ];
-
-/// The threshold so many steps on, from two decimals to two decimals.
-fn moved(app: &App, steps: f32) -> Option<Action> {
-    let threshold = ((app.chosen.controls.threshold + steps * threshold::STEP) * 100.0).round() / 100.0;
-    Some(Action::Controls(Controls { threshold, ..app.chosen.controls.clone() }))
-}
-
-/// The cursor elsewhere, from where it is and the tokens of a row.
-fn seek(app: &App, to: fn(isize, isize) -> isize) -> Option<Action> {
-    let picture = app.playback.main.as_ref()?;
-    let at = to(app.ui.drawn(picture) as isize, picture.grid as isize);
-    Some(Action::Seek((at < picture.tokens.len() as isize).then_some(at.max(0) as usize)))
-}

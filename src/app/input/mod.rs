@@ -5,6 +5,7 @@ pub(in crate::app) mod arrive;
 pub mod command;
 pub mod commands;
 pub mod lookup;
+mod now;
 mod perform;
 pub mod published;
 mod values;

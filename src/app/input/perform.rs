@@ -22,6 +22,7 @@ use crate::mix::Mix;
 use crate::platform::{self, Task};
 use crate::render::Provenance;
 use crate::run::link::Link;
+use crate::run::many::Many;
 use crate::run::request::Request;
 
 impl App {
@@ -55,6 +56,13 @@ impl App {
             Action::Grid(on) => self.chosen.settings.grid = on,
             Action::Heat(on) => self.chosen.settings.heat = on,
             Action::Compare(on) => self.compare(on)?,
+            Action::Many(many) => return self.draw_many(many),
+            Action::Tile(n) => return self.take_tile(n),
+            Action::Difference(on) => {
+                if let Some(tiles) = &mut self.playback.tiles {
+                    tiles.difference = on && matches!(tiles.many, Many::Strip(_));
+                }
+            }
             Action::Theme(theme) => {
                 self.chosen.settings.theme = theme;
                 self.jobs.theme = Some(theme);
@@ -209,6 +217,9 @@ impl App {
             self.ui.say(notes.join("; "));
         }
         self.own.image = None;
+        if let Some(many) = link.many() {
+            return self.draw_many_of(many, request);
+        }
         let compare = self.chosen.settings.compare;
         self.start(Wanted { request, compare, token: link.token, link: Some(link), recovered })
     }

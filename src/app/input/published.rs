@@ -8,11 +8,13 @@ use serde::{Serialize, Serializer};
 use crate::app::input::command::AppCommand;
 use crate::app::input::lookup;
 use crate::app::panels::threshold;
+use crate::app::panels::tiled;
 use crate::app::state::app::App;
 use crate::app::state::model_slot::ModelState;
 use crate::app::state::picture::Source;
 use crate::controls::{CONTROLS, Controls};
 use crate::platform::ProgressStep;
+use crate::run::many::Many;
 use crate::run::prompt;
 
 /// What is published. Every key is always there; `null` where it is not known.
@@ -42,6 +44,8 @@ pub struct Published {
     pub steps_saved: usize,
     pub view: PublishedView,
     pub compare: Option<Beside>,
+    /// What stands under each of many pictures.
+    pub tiles: Option<Vec<String>>,
     pub ids: Option<Vec<u32>>,
     pub link: String,
     pub progress: Option<ProgressStep>,
@@ -78,6 +82,10 @@ pub struct PublishedView {
     pub attend: String,
     pub theme: &'static str,
     pub compare: bool,
+    /// As the commands take them.
+    pub wall: String,
+    pub strip: String,
+    pub difference: bool,
     pub about: bool,
     pub keys: bool,
 }
@@ -117,6 +125,10 @@ pub const LABELS: &[(&str, &str)] = &[
     ("view.compare", "Comparison shown"),
     ("view.about", "About is open"),
     ("view.keys", "The sheet of keys is open"),
+    ("view.wall", "Wall"),
+    ("view.strip", "Strip"),
+    ("view.difference", "Differences shown"),
+    ("tiles", "Pictures side by side"),
     ("compare", "Baseline"),
     ("compare.tokens", "Baseline: tokens drawn"),
     ("compare.patches", "Baseline: steps"),
@@ -209,6 +221,15 @@ impl App {
                     egui::ThemePreference::System => "system",
                 },
                 compare: f.settings.compare,
+                wall: match f.tiles.map(|tiles| tiles.many) {
+                    Some(Many::Wall(count)) => count.to_string(),
+                    _ => "off".to_owned(),
+                },
+                strip: match f.tiles.map(|tiles| tiles.many) {
+                    Some(Many::Strip(span)) => span.to_string(),
+                    _ => "off".to_owned(),
+                },
+                difference: f.tiles.is_some_and(|tiles| tiles.difference),
                 about: f.about,
                 keys: f.keys,
             },
@@ -217,6 +238,7 @@ impl App {
                 patches: shown.figures.patches,
                 ms_per_token: shown.figures.ms_per_token,
             }),
+            tiles: f.tiles.map(|tiles| tiles.pictures.iter().map(|p| tiled::said(tiles.many, p)).collect()),
             ids: picture.filter(|p| p.is_done()).map(|p| p.tokens.iter().map(|t| t.id).collect()),
             link: self.link().map(|link| link.to_string()).unwrap_or_default(),
             progress: f.fetching.clone().flatten(),
@@ -258,6 +280,7 @@ impl App {
             (ModelState::Loading(..), _) if runs.is_busy() => "recording",
             (ModelState::Loading(..), _) => "loading",
             (_, Some(p)) if p.source == Source::Run && p.is_done() => "done",
+            _ if runs.tiles.as_ref().is_some_and(|tiles| tiles.is_done()) => "done",
             (_, Some(_)) if runs.is_busy() => "recording",
             _ => "ready",
         }

@@ -8,6 +8,7 @@ use crate::analysis::Region;
 use crate::app::state::own::Attend;
 use crate::checkpoint::config::ModelConfig;
 use crate::error::{Error, Result};
+use crate::run::many::Many;
 
 /// Refuses a value, saying what it must be.
 pub fn bad<T>(name: &str, value: &str, wanted: &str) -> Result<T> {
@@ -88,6 +89,29 @@ pub fn crop(value: &str) -> Result<([f32; 2], f32)> {
 /// The first rows of an image of `grid` rows.
 pub fn keep(value: &str, grid: usize) -> Result<Region> {
     Ok(Region::first_rows(whole("keep_rows", value, grid)?, grid))
+}
+
+/// 4, 9 or 16 pictures, or `off`.
+pub fn wall(value: &str) -> Result<Option<Many>> {
+    match value.trim() {
+        "" | "off" => Ok(None),
+        count => match count.parse().map(Many::wall) {
+            Ok(Ok(wall)) => Ok(Some(wall)),
+            _ => bad("wall", value, "4, 9 or 16, or off"),
+        },
+    }
+}
+
+/// Nats between the thresholds of a strip, or `off`; `on` is the usual distance.
+pub fn strip(value: &str) -> Result<Option<Many>> {
+    match value.trim() {
+        "" | "off" => Ok(None),
+        "on" => Ok(Some(Many::Strip(Many::SPAN))),
+        span => match span.parse().map(Many::strip) {
+            Ok(Ok(strip)) => Ok(Some(strip)),
+            _ => bad("strip", value, "a number of nats, more than 0 and at most 4, or off"),
+        },
+    }
 }
 
 /// Tokens a second, 0 for as fast as it goes.

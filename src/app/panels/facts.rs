@@ -14,6 +14,7 @@ use crate::app::state::picture::Picture;
 use crate::app::state::playback::Playback;
 use crate::app::state::settings::Settings;
 use crate::app::state::starting::Slot;
+use crate::app::state::tiles::Tiles;
 use crate::checkpoint::config::ModelConfig;
 use crate::controls::Controls;
 use crate::mix::Mix;
@@ -50,6 +51,8 @@ pub struct Facts<'a> {
     pub main: Option<ShownPicture<'a>>,
     /// Beside it: the baseline's, or one's own image itself.
     pub other: Option<ShownPicture<'a>>,
+    /// Many pictures in place of these.
+    pub tiles: Option<&'a Tiles>,
     /// The same picture under the pinned threshold, where nothing else is beside it.
     pub pinned_grid: Option<ShownPicture<'a>>,
     /// The chosen class.

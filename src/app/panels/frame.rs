@@ -78,5 +78,9 @@ impl App {
                 self.ui.textures.update(ctx, slot, picture, drawn, self.chosen.settings.heat);
             }
         }
+        if let Some(tiles) = &self.playback.tiles {
+            let middle = tiles.difference.then(|| &tiles.pictures[tiles.many.asked()]);
+            self.ui.textures.update_tiles(ctx, &tiles.pictures, self.chosen.settings.heat, middle);
+        }
     }
 }

@@ -25,6 +25,7 @@ impl App {
             settings: &self.chosen.settings,
             playback: &self.playback,
             pinned_grid: if other.is_none() { self.pinned_grid() } else { None },
+            tiles: self.playback.tiles.as_ref(),
             main,
             other,
             class: &self.chosen.class,

@@ -10,6 +10,7 @@ use crate::app::panels::inspector;
 use crate::app::panels::picker::Picker;
 use crate::app::panels::stats;
 use crate::app::panels::theme;
+use crate::app::panels::tiled;
 use crate::app::panels::timeline;
 use crate::app::panels::tour::Place;
 use crate::app::panels::windows;
@@ -169,6 +170,10 @@ fn controls_panel(ui: &mut Ui, f: &Facts<'_>, picker: &mut Picker, seen: &mut Se
 }
 
 fn facts_panel(ui: &mut Ui, f: &Facts<'_>, seen: &mut Seen) {
+    if let Some(tiles) = f.tiles {
+        seen.part(ui, Place::Figures, |ui, out| tiled::figures(ui, tiles, out));
+        return;
+    }
     let Some(main) = &f.main else { return };
     seen.part(ui, Place::Figures, |ui, _| {
         if main.picture.request.generator == Generator::Dpar {
@@ -192,6 +197,11 @@ fn time(ui: &mut Ui, plot: f32, f: &Facts<'_>, seen: &mut Seen) {
 
 /// The picture; and beside it the baseline's, or the same one under the pinned threshold.
 fn canvases(ui: &mut Ui, room: egui::Vec2, f: &Facts<'_>, seen: &mut Seen) {
+    if let Some(tiles) = f.tiles {
+        let rect = tiled::show(ui, room, f, tiles, &mut seen.actions);
+        seen.places.push((Place::Canvas, rect));
+        return;
+    }
     let Some(main) = &f.main else {
         ui.centered_and_justified(|ui| ui.label("Choose a class and press Generate."));
         return;

@@ -12,6 +12,7 @@ pub mod stats;
 pub mod textures;
 pub mod theme;
 pub mod threshold;
+pub mod tiled;
 mod timeline;
 pub mod tour;
 mod windows;

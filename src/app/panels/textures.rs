@@ -18,12 +18,36 @@ type Key = (u64, usize, usize);
 struct Shown {
     image: Option<(Key, TextureHandle)>,
     heat: Option<(Key, TextureHandle)>,
+    difference: Option<(Key, TextureHandle)>,
+}
+
+impl Shown {
+    fn update(
+        &mut self,
+        ctx: &egui::Context,
+        picture: &Picture,
+        drawn: usize,
+        heat: bool,
+        (side, vocab): (usize, usize),
+        looks: Option<&TokenSwatches>,
+    ) {
+        let frame = picture.frame_for(drawn).map_or(0, |(n, _)| n);
+        let key = (picture.id, drawn, frame + 1);
+        let side = side.max(picture.grid);
+        let options = if side >= 128 { TextureOptions::LINEAR } else { TextureOptions::NEAREST };
+        put(ctx, &mut self.image, key, options, || picture.compose(drawn, side, looks));
+        if heat {
+            let most = (vocab.max(2) as f32).ln();
+            put(ctx, &mut self.heat, key, TextureOptions::NEAREST, || picture.heat(drawn, most));
+        }
+    }
 }
 
 /// The textures.
 pub struct Textures {
     main: Shown,
     other: Shown,
+    tiles_shown: Vec<Shown>,
     looks: Option<TokenSwatches>,
     tiles: Option<TextureHandle>,
     thumbnails: Option<(TextureHandle, SheetLayout, HashMap<usize, usize>)>,
@@ -37,6 +61,7 @@ impl Textures {
         let mut textures = Self {
             main: Shown::default(),
             other: Shown::default(),
+            tiles_shown: Vec::new(),
             looks: None,
             tiles: None,
             thumbnails: None,
@@ -70,16 +95,36 @@ impl Textures {
 
     /// Uploads what a slot shows of its picture, where that has changed.
     pub fn update(&mut self, ctx: &egui::Context, slot: Slot, picture: &Picture, drawn: usize, heat: bool) {
-        let frame = picture.frame_for(drawn).map_or(0, |(n, _)| n);
-        let key = (picture.id, drawn, frame + 1);
+        let (side, vocab) = (self.side, self.vocab);
         let shown = if slot == Slot::Main { &mut self.main } else { &mut self.other };
-        let side = self.side.max(picture.grid);
-        let options = if side >= 128 { TextureOptions::LINEAR } else { TextureOptions::NEAREST };
-        put(ctx, &mut shown.image, key, options, || picture.compose(drawn, side, self.looks.as_ref()));
-        if heat {
-            let most = (self.vocab.max(2) as f32).ln();
-            put(ctx, &mut shown.heat, key, TextureOptions::NEAREST, || picture.heat(drawn, most));
+        shown.update(ctx, picture, drawn, heat, (side, vocab), self.looks.as_ref());
+    }
+
+    /// Uploads what tiles show, where that has changed. `middle`: how each differs from this finished picture is shown instead of
+    /// what it is.
+    pub fn update_tiles(&mut self, ctx: &egui::Context, tiles: &[Picture], heat: bool, middle: Option<&Picture>) {
+        self.tiles_shown.resize_with(tiles.len(), Shown::default);
+        for (shown, picture) in self.tiles_shown.iter_mut().zip(tiles) {
+            let drawn = picture.tokens.len();
+            shown.update(ctx, picture, drawn, heat, (self.side, self.vocab), self.looks.as_ref());
+            let difference = middle.and_then(|middle| picture.difference(middle));
+            shown.difference = match (difference, shown.difference.take()) {
+                (None, _) => None,
+                // Both are finished: what they differ in does not change any more.
+                (Some(_), Some(before)) if before.0 == (picture.id, drawn, 0) => Some(before),
+                (Some(image), _) => {
+                    let texture = ctx.load_texture("difference", image, TextureOptions::LINEAR);
+                    Some(((picture.id, drawn, 0), texture))
+                }
+            };
         }
+    }
+
+    /// What a tile shows, and its entropies.
+    pub fn tile_shown(&self, n: usize) -> (Option<&TextureHandle>, Option<&TextureHandle>) {
+        let Some(shown) = self.tiles_shown.get(n) else { return (None, None) };
+        let image = shown.difference.as_ref().or(shown.image.as_ref());
+        (image.map(|(_, t)| t), shown.heat.as_ref().map(|(_, t)| t))
     }
 
     /// A slot's picture.

@@ -16,5 +16,6 @@ pub mod playback;
 pub mod publisher;
 pub mod settings;
 pub mod starting;
+pub mod tiles;
 pub mod turns;
 pub mod ui;

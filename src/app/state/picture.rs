@@ -176,6 +176,18 @@ impl Picture {
         image
     }
 
+    /// How this finished picture differs from another one: white where they are alike, the darker the further apart. `None` while
+    /// either is not finished and decoded.
+    pub fn difference(&self, other: &Self) -> Option<ColorImage> {
+        let whole = |picture: &Self| picture.frames.get(&picture.total()).cloned();
+        let (mut image, other) = ((*whole(self)?).clone(), whole(other)?);
+        for (a, b) in image.pixels.iter_mut().zip(&other.pixels) {
+            let apart = |a: u8, b: u8| 255 - a.abs_diff(b);
+            *a = Color32::from_rgb(apart(a.r(), b.r()), apart(a.g(), b.g()), apart(a.b(), b.b()));
+        }
+        Some(image)
+    }
+
     /// The entropy of every token as a colour, one pixel a token; undrawn ones are transparent.
     pub fn heat(&self, drawn: usize, most: f32) -> ColorImage {
         let mut image = ColorImage::filled([self.grid, self.grid], Color32::TRANSPARENT);

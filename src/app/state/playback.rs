@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::app::state::picture::{Picture, Source};
 use crate::app::state::starting::{Slot, Starting};
+use crate::app::state::tiles::Tiles;
 use crate::app::state::turns::{Standing, Standings, Turns};
 use crate::app::work::loaded_model::{LoadedModel, Wake};
 use crate::checkpoint::config::Generator;
@@ -50,6 +51,8 @@ pub struct Playback {
     pub main: Option<Picture>,
     /// The picture beside it, in a comparison.
     pub other: Option<Picture>,
+    /// Many pictures in place of these.
+    pub tiles: Option<Tiles>,
     runs: Vec<ActiveRun>,
     tapes: Vec<Tape>,
     waiting: Vec<Starting>,
@@ -78,27 +81,31 @@ impl Playback {
 
     /// Whether something is being drawn, played or waited for (held or not).
     pub fn is_busy(&self) -> bool {
-        !(self.runs.is_empty() && self.tapes.is_empty() && self.waiting.is_empty())
+        self.is_live() || !self.tapes.is_empty()
     }
 
     /// Whether a model draws (rather than a tape playing), held or not.
     pub fn is_live(&self) -> bool {
-        !(self.runs.is_empty() && self.waiting.is_empty())
+        !(self.runs.is_empty() && self.waiting.is_empty()) || self.tiles.as_ref().is_some_and(Tiles::is_busy)
     }
 
     /// Whether it is held.
     pub fn is_paused(&self) -> bool {
-        self.turns.is_paused()
+        self.tiles.as_ref().map_or(self.turns.is_paused(), Tiles::is_paused)
     }
 
     /// Whether frames are wanted as fast as they come.
     pub fn is_moving(&self) -> bool {
-        self.is_busy() && !self.turns.is_paused()
+        self.is_busy() && !self.is_paused()
     }
 
-    /// Ends what goes on and gives the engines back; pictures stay as they are.
+    /// Ends what goes on and gives the engines back; pictures stay as they are, but for those of a wall or strip.
     pub fn clear(&mut self, model: Option<&mut LoadedModel>) {
         let runs = std::mem::take(&mut self.runs);
+        let mut model = model;
+        if let Some(tiles) = self.tiles.take() {
+            tiles.end(model.as_deref_mut());
+        }
         if let Some(model) = model {
             for run in runs {
                 let generator = run.session.request().generator;
@@ -147,12 +154,18 @@ impl Playback {
 
     /// Holds.
     pub fn pause(&mut self) {
-        self.turns.pause();
+        match &mut self.tiles {
+            Some(tiles) => tiles.pause(true),
+            None => self.turns.pause(),
+        }
     }
 
     /// Goes on.
     pub fn resume(&mut self) {
-        self.turns.resume();
+        match &mut self.tiles {
+            Some(tiles) => tiles.pause(false),
+            None => self.turns.resume(),
+        }
     }
 
     /// Goes on for one token, of a recorded run too.
@@ -202,6 +215,9 @@ impl Playback {
         }
         for run in &mut self.runs {
             run.session.stop();
+        }
+        if let Some(tiles) = &mut self.tiles {
+            tiles.stop();
         }
         self.waiting.clear();
         self.turns.resume();
@@ -256,8 +272,11 @@ impl Playback {
     pub fn advance(&mut self, model: Option<&mut LoadedModel>, wake: &Wake, now: f64, speed: f32) -> Result<()> {
         self.play_on(now, speed);
         let Some(model) = model else { return Ok(()) };
-        for (generator, e) in model.poll() {
-            self.without(generator, e)?;
+        for (generator, pictures, e) in model.poll() {
+            self.without(generator, pictures, e)?;
+        }
+        if let Some(tiles) = &mut self.tiles {
+            return tiles.advance(model, wake, now, speed, self.frame);
         }
         self.begin(model, wake)?;
         let grant = self.turns.next(&self.standings(), now, speed);
@@ -294,7 +313,11 @@ impl Playback {
     }
 
     /// An engine could not be built: the picture that waits for it is given up, and no other.
-    fn without(&mut self, generator: Generator, e: Error) -> Result<()> {
+    fn without(&mut self, generator: Generator, pictures: usize, e: Error) -> Result<()> {
+        if pictures > 1 {
+            // Nobody waits for it any more, or these pictures do.
+            return if self.tiles.take().is_some() || matches!(e, Error::DeviceLost(_)) { Err(e) } else { Ok(()) };
+        }
         let given_up: Vec<Slot> =
             self.waiting.extract_if(.., |run| run.request.generator == generator).map(|run| run.slot).collect();
         if matches!(e, Error::DeviceLost(_)) || given_up.contains(&Slot::Main) {
@@ -326,7 +349,7 @@ impl Playback {
     fn begin(&mut self, model: &mut LoadedModel, wake: &Wake) -> Result<()> {
         let mut still = Vec::new();
         for run in std::mem::take(&mut self.waiting) {
-            let Some(engine) = model.take(run.request.generator, wake) else {
+            let Some(engine) = model.take(run.request.generator, 1, wake) else {
                 still.push(run);
                 continue;
             };
@@ -361,5 +384,6 @@ impl Playback {
     }
 }
 
+mod many;
 #[cfg(test)]
 mod tests;

@@ -7,7 +7,6 @@ use web_time::{Duration, Instant};
 
 use crate::app::state::picture::Picture;
 use crate::app::state::playback::Playback;
-use crate::app::state::starting::Slot;
 use crate::app::work::loaded_model::{LoadedModel, Wake};
 use crate::error::Result;
 use crate::platform::Task;
@@ -30,7 +29,6 @@ pub struct Decoder {
 
 struct Job {
     picture: u64,
-    slot: Slot,
     tokens: usize,
     started: Instant,
     task: Task<Result<RgbImage>>,
@@ -51,26 +49,22 @@ impl Decoder {
         if let Some((job, result)) = self.job.as_ref().and_then(|job| job.task.take().map(|r| (job, r))) {
             self.took = job.started.elapsed();
             self.ended = Some(Instant::now());
-            let (picture, slot, tokens) = (job.picture, job.slot, job.tokens);
+            let (picture, tokens) = (job.picture, job.tokens);
             self.job = None;
             let image = result?;
-            if let Some(to) = playback.picture_mut(slot).filter(|p| p.id == picture) {
+            if let Some(to) = playback.pictures_mut().find(|p| p.id == picture) {
                 to.frame(tokens, &image);
             }
         }
         let rested = self.rested(seek);
         let Some(model) = model.filter(|_| self.job.is_none()) else { return Ok(()) };
-        let wanted = [Slot::Main, Slot::Other]
-            .into_iter()
-            .filter_map(|slot| Some((slot, self.wanted(playback.picture(slot)?, seek, rested)?)))
-            .next();
-        if let Some((slot, tokens)) = wanted
-            && let Some(picture) = playback.picture(slot)
-        {
+        // The one that has waited longest: of many each gets its turn.
+        let wanted = playback.pictures().filter_map(|p| Some((p, self.wanted(p, seek, rested)?)));
+        if let Some((picture, tokens)) = wanted.min_by_key(|(p, _)| p.frames.keys().next_back().copied().unwrap_or(0)) {
             let (tokenizer, codes, grid) = (model.tokenizer.clone(), picture.codes(tokens), picture.grid);
             let (picture, wake) = (picture.id, wake.clone());
             let task = Task::spawn(move || wake(), async move || tokenizer.decode_image(&codes, grid).await);
-            self.job = Some(Job { picture, slot, tokens, started: Instant::now(), task });
+            self.job = Some(Job { picture, tokens, started: Instant::now(), task });
         }
         Ok(())
     }

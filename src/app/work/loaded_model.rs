@@ -22,9 +22,12 @@ pub struct LoadedModel {
     pub backend: Arc<Backend>,
     /// Codes <-> pictures.
     pub tokenizer: Arc<Tokenizer>,
-    engines: HashMap<Generator, Engine>,
-    building: Vec<(Generator, Task<Result<Engine>>)>,
+    engines: HashMap<BuildKey, Engine>,
+    building: Vec<(BuildKey, Task<Result<Engine>>)>,
 }
+
+/// What an engine draws: with which generator, and how many pictures at once.
+type BuildKey = (Generator, usize);
 
 /// Guidance lanes: always two, so that guidance can be moved while a run goes on.
 const LANES: u32 = 2;
@@ -49,42 +52,47 @@ impl LoadedModel {
         Ok(Self { files, backend, tokenizer: Arc::new(tokenizer), engines: HashMap::new(), building: Vec::new() })
     }
 
-    /// An engine for a generator, if it is ready; else it is being built afterwards.
-    pub fn take(&mut self, generator: Generator, wake: &Wake) -> Option<Engine> {
-        let engine = self.engines.remove(&generator);
+    /// An engine for a generator and so many pictures at once, if it is ready; else it is being built afterwards.
+    pub fn take(&mut self, generator: Generator, pictures: usize, wake: &Wake) -> Option<Engine> {
+        let engine = self.engines.remove(&(generator, pictures));
         if engine.is_none() {
-            self.prepare(generator, wake);
+            self.prepare(generator, pictures, wake);
         }
         engine
     }
 
     /// Builds an engine ahead of time.
-    pub fn prepare(&mut self, generator: Generator, wake: &Wake) {
-        if self.engines.contains_key(&generator) || self.building.iter().any(|(g, _)| *g == generator) {
+    pub fn prepare(&mut self, generator: Generator, pictures: usize, wake: &Wake) {
+        let key = (generator, pictures);
+        if self.engines.contains_key(&key) || self.building.iter().any(|(other, _)| *other == key) {
             return;
         }
         let (files, backend, wake) = (self.files.clone(), self.backend.clone(), wake.clone());
-        let work = async move || backend.engine(&files, generator, LANES).await;
+        let work = async move || backend.engine_for(&files, generator, LANES, pictures).await;
         let task = Task::spawn(move || wake(), work);
-        self.building.push((generator, task));
+        self.building.push((key, task));
     }
 
-    /// Takes back an engine that has done its run.
+    /// Takes back an engine that has done its run. Of those for several pictures one is kept: they are large.
     pub fn give(&mut self, generator: Generator, engine: Engine) {
-        self.engines.insert(generator, engine);
+        let pictures = engine.program().pictures;
+        if pictures > 1 {
+            self.engines.retain(|(_, pictures), _| *pictures == 1);
+        }
+        self.engines.insert((generator, pictures), engine);
     }
 
-    /// Picks up engines that are built; which could not be, and why.
-    pub fn poll(&mut self) -> Vec<(Generator, Error)> {
+    /// Picks up engines that are built; which could not be, for how many pictures, and why.
+    pub fn poll(&mut self) -> Vec<(Generator, usize, Error)> {
         let mut failures = Vec::new();
-        self.building.retain(|(generator, task)| match task.take() {
+        self.building.retain(|(key, task)| match task.take() {
             None => true,
             Some(Ok(engine)) => {
-                self.engines.insert(*generator, engine);
+                self.engines.insert(*key, engine);
                 false
             }
             Some(Err(e)) => {
-                failures.push((*generator, e));
+                failures.push((key.0, key.1, e));
                 false
             }
         });

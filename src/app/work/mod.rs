@@ -8,6 +8,7 @@ mod brought;
 pub mod decoder;
 pub mod loaded_model;
 mod loading;
+mod many;
 mod measuring;
 mod reopening;
 mod share;

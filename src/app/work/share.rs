@@ -27,22 +27,22 @@ impl App {
 
     /// The same, with the tokens that were kept of an own image.
     pub(in crate::app) fn whole_link(&self) -> Option<Link> {
-        let picture = self.playback.main.as_ref().filter(|p| matches!(p.source, Source::Run | Source::Recorded))?;
+        let tiles = self.playback.tiles.as_ref();
+        let asked = tiles.map(|tiles| &tiles.pictures[tiles.many.asked()]).or(self.playback.main.as_ref());
+        let picture = asked.filter(|p| matches!(p.source, Source::Run | Source::Recorded))?;
         let hash = self.model.hash().unwrap_or_default();
         let view = View {
             grid: self.chosen.settings.grid,
             heat: self.chosen.settings.heat,
             compare: self.playback.other.is_some(),
+            ..View::default()
         };
         // What came of it, where it was drawn to its end.
         let whole = picture.tokens.len() == picture.total() && picture.is_done();
         let sum = whole.then(|| link::sum(picture.tokens.iter().map(|token| token.id)));
-        Some(Link {
-            view: Some(view),
-            sum,
-            token: self.ui.seek,
-            ..Link::of(&picture.request, hash, &self.model.config)
-        })
+        let link =
+            Link { view: Some(view), sum, token: self.ui.seek, ..Link::of(&picture.request, hash, &self.model.config) };
+        Some(tiles.map_or(link.clone(), |tiles| link.with_many(tiles.many)))
     }
 
     /// How many tokens of the shown picture were kept of a person's own image.

@@ -16,7 +16,9 @@
 //! | `given` | `0:01f3…;40:…`: tokens that were given, 4 hex digits each, from that position on | none |
 //! | `model` | [`crate::checkpoint::ModelFiles::hash`] | whatever model is there |
 //! | `sum` | what came of it: the first 4 bytes of SHA-256 over its tokens as little-endian u16, in hex ([`sum`]) | nothing is compared |
-//! | `view` | any of `grid`, `heat`, `compare` | as the viewer is set |
+//! | `view` | any of `grid`, `heat`, `compare`, and `wall` or `strip` | as the viewer is set |
+//! | `n` | pictures of a wall: 4, 9 or 16 | 9 |
+//! | `span` | nats between the thresholds of a strip | 0.8 |
 //! | `token` | where the cursor stands | as the viewer is set |
 //!
 //! A written link never relies on a model's defaults, which may change: it names every number. Only a link made by hand
@@ -37,6 +39,7 @@ use crate::checkpoint::config::Generator;
 use crate::checkpoint::config::ModelConfig;
 use crate::controls::SomeControls;
 use crate::error::Result;
+use crate::run::many::Many;
 use crate::run::prompt;
 use crate::run::request::Request;
 use crate::run::trace::Run;
@@ -66,6 +69,10 @@ pub struct Link {
     pub sum: Option<String>,
     /// What the viewer shows.
     pub view: Option<View>,
+    /// Pictures of a wall.
+    pub n: Option<u8>,
+    /// Nats between the thresholds of a strip.
+    pub span: Option<f32>,
     /// The token the cursor stands on.
     pub token: Option<usize>,
     /// What was not understood and left out, each as one sentence: a newer program may have written it.
@@ -81,6 +88,10 @@ pub struct View {
     pub heat: bool,
     /// The baseline beside it.
     pub compare: bool,
+    /// Many pictures with the seeds that follow, in place of one.
+    pub wall: bool,
+    /// The same seed at five thresholds.
+    pub strip: bool,
 }
 
 /// The first 4 bytes, in hex, of SHA-256 over a picture's tokens as little-endian u16. Float sums differ between adapters,
@@ -120,6 +131,26 @@ impl Link {
         let whole = run.tokens.len() == config.tokens();
         let sum = whole.then(|| sum(run.tokens.iter().copied()));
         Self { sum, ..Self::of(&run.request(), model, config) }
+    }
+
+    /// The many pictures that it wants shown in place of one.
+    pub fn many(&self) -> Option<Many> {
+        match self.view? {
+            View { wall: true, .. } => Some(Many::Wall(self.n.unwrap_or(9))),
+            View { strip: true, .. } => Some(Many::Strip(self.span.unwrap_or(Many::SPAN))),
+            _ => None,
+        }
+    }
+
+    /// The same with many pictures in place of one.
+    #[must_use]
+    pub fn with_many(mut self, many: Many) -> Self {
+        let view = self.view.get_or_insert_default();
+        match many {
+            Many::Wall(count) => (view.wall, self.n) = (true, Some(count)),
+            Many::Strip(span) => (view.strip, self.span) = (true, Some(span)),
+        }
+        self
     }
 
     /// The same without tokens that were given: of a completed picture these are somebody's own image, and class and settings
@@ -197,9 +228,16 @@ impl fmt::Display for Link {
             add("sum", sum);
         }
         if let Some(view) = self.view {
-            let shown = [("grid", view.grid), ("heat", view.heat), ("compare", view.compare)];
-            let shown: Vec<&str> = shown.into_iter().filter_map(|(name, on)| on.then_some(name)).collect();
+            let many = [("wall", view.wall), ("strip", view.strip)];
+            let shown = [("grid", view.grid), ("heat", view.heat), ("compare", view.compare)].into_iter().chain(many);
+            let shown: Vec<&str> = shown.filter_map(|(name, on)| on.then_some(name)).collect();
             add("view", &shown.join(","));
+        }
+        if let Some(n) = self.n {
+            add("n", &n.to_string());
+        }
+        if let Some(span) = self.span {
+            add("span", &span.to_string());
         }
         if let Some(token) = self.token {
             add("token", &token.to_string());

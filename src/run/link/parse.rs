@@ -7,12 +7,14 @@ use super::{Link, View};
 use crate::checkpoint::version::Version;
 use crate::controls::{CONTROLS, SomeControls};
 use crate::error::{Error, Result};
+use crate::run::many::Many;
 use crate::run::prompt;
 
 /// The form of links that is read and written: the first, which says nothing of it. A later one says `v=2`.
 const VERSION: Version = Version(1);
 /// What a link can say besides the controls.
-const KEYS: [&str; 10] = ["gen", "v", "class", "seed", "changes", "given", "model", "sum", "view", "token"];
+const KEYS: [&str; 12] =
+    ["gen", "v", "class", "seed", "changes", "given", "model", "sum", "view", "n", "span", "token"];
 /// Positions that any model can have (a grid of 64 x 64).
 const MAX_TOKENS: usize = 4096;
 
@@ -99,6 +101,14 @@ impl Link {
                 self.sum = Some(value.to_ascii_lowercase());
             }
             "view" => self.view = Some(self.view(value)),
+            "n" => {
+                let wall = Many::wall(whole(key, value)?).map_err(|_| bad(key, value, "4, 9 or 16"))?;
+                self.n = Some(wall.count() as u8);
+            }
+            "span" => {
+                let span: Option<f32> = value.parse().ok().filter(|span| Many::strip(*span).is_ok());
+                self.span = Some(span.ok_or_else(|| bad(key, value, "nats, more than 0 and at most 4"))?);
+            }
             "token" => self.token = Some(whole(key, value)? as usize),
             _ => self.unknown(key),
         }
@@ -116,6 +126,8 @@ impl Link {
                 "grid" => view.grid = true,
                 "heat" => view.heat = true,
                 "compare" => view.compare = true,
+                "wall" => view.wall = true,
+                "strip" => view.strip = true,
                 _ => self.unknown(&format!("view={name}")),
             }
         }

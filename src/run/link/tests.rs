@@ -64,7 +64,7 @@ fn requests() -> impl Strategy<Value = Request> {
 proptest! {
     #[test]
     fn links_come_back_as_they_were(request in requests(), view in any::<Option<[bool; 3]>>(), sum in option::of("[0-9a-f]{8}"), token in option::of(0usize..256)) {
-        let view = view.map(|[grid, heat, compare]| View { grid, heat, compare });
+        let view = view.map(|[grid, heat, compare]| View { grid, heat, compare, ..View::default() });
         let link = Link { view, token, sum, ..Link::of(&request, "0123456789abcdef", &built_in()) };
         let text = link.to_string();
         prop_assert!(text.starts_with('#') && text.bytes().all(|b| b.is_ascii_graphic() && b != b'"' && b != b'<'), "{}", text);
@@ -101,7 +101,7 @@ fn a_link_names_every_number_and_reads_well() {
     let config = built_in();
     let mut request = Request::new(&config, Generator::Dpar, 8, 3);
     let link =
-        Link { view: Some(View { grid: true, heat: true, compare: false }), ..Link::of(&request, "95f2", &config) };
+        Link { view: Some(View { grid: true, heat: true, ..View::default() }), ..Link::of(&request, "95f2", &config) };
     let text = "#class=cat-monkey-face&seed=3&t=4.3&pmax=4&mode=entropy_row_boundary&cfg=2&temp=0.8&topk=0&topp=0.85\
                 &model=95f2&view=grid,heat";
     assert_eq!(link.to_string(), text);
