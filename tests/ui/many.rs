@@ -6,7 +6,7 @@ use dpar::checkpoint::ModelFiles;
 use dpar::checkpoint::config::Generator;
 use dpar::run::many::Many;
 use dpar::run::request::Request;
-use eframe::egui::{Key, Modifiers, vec2};
+use eframe::egui::Key;
 use std::path::Path;
 
 use super::{Bench, TINY, act, library, moved, painted, tiny, until};
@@ -141,17 +141,16 @@ fn it_is_held_stopped_and_left_on_the_way() {
 #[test]
 fn keys_commands_and_wrong_values() {
     let mut app = tiny();
-    app.key_press_modifiers(Modifiers::NONE, Key::W);
+    app.key_press(Key::W);
     until(&mut app, "a wall of nine", |s| s.view.wall == "9");
-    app.key_press_modifiers(Modifiers::NONE, Key::V);
+    app.key_press(Key::V);
     until(&mut app, "a strip", |s| s.view.strip == "0.8" && s.view.wall == "off");
-    app.key_press_modifiers(Modifiers::NONE, Key::V);
+    app.key_press(Key::V);
     until(&mut app, "one picture", |s| s.view.strip == "off");
     let command = |app: &mut Bench, name: &str, value: &str| {
-        let action = app.state().action(name, value);
-        let said = match action {
+        let said = match app.state().command(name, value) {
             Ok(action) => {
-                act(app, action);
+                act(app, action.unwrap());
                 app.step();
                 app.state().state().message.unwrap_or_default()
             }
@@ -169,5 +168,4 @@ fn keys_commands_and_wrong_values() {
     act(&mut app, change);
     assert_eq!(command(&mut app, "wall", "off"), "");
     until(&mut app, "one picture", |s| s.view.wall == "off");
-    let _ = vec2(0.0, 0.0);
 }

@@ -9,6 +9,7 @@ use crate::app::panels::theme;
 use crate::app::panels::threshold;
 use crate::app::state::own::Own;
 use crate::patching::Mode;
+use crate::run::many::Many;
 use crate::run::prompt;
 
 /// Class, seed and the large button.
@@ -195,6 +196,22 @@ pub fn view(ui: &mut Ui, f: &Facts<'_>, out: &mut Vec<Action>) {
         if check.on_hover_text(about).on_disabled_hover_text("This model folder has no baseline").changed() {
             out.push(Action::Compare(compare));
         }
+    });
+    ui.horizontal_wrapped(|ui| {
+        ui.label("at once");
+        let shown = f.tiles.map(|tiles| tiles.many);
+        let mut offer = |ui: &mut Ui, name: &str, about: &str, many: Option<Many>| {
+            if ui.add_enabled(f.ready, egui::Button::selectable(shown == many, name)).on_hover_text(about).clicked() {
+                out.push(Action::Many(many));
+            }
+        };
+        offer(ui, "one", "One picture", None);
+        for count in Many::WALLS {
+            let about = format!("{count} pictures of one thing, with the seeds that follow (W)");
+            offer(ui, &count.to_string(), &about, Some(Many::Wall(count)));
+        }
+        let about = "This seed at five thresholds: pictures survive other patch boundaries (V)";
+        offer(ui, "five \u{03B8}", about, Some(Many::Strip(Many::SPAN)));
     });
 }
 

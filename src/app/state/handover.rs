@@ -6,6 +6,7 @@ use crate::app::state::chosen::Chosen;
 use crate::app::state::own::OwnPicture;
 use crate::app::state::picture::Picture;
 use crate::app::state::starting::Starting;
+use crate::app::state::tiles::Tiles;
 use crate::checkpoint::ModelFiles;
 use crate::engine::backend::{Backend, DeviceChoice};
 
@@ -56,6 +57,8 @@ pub struct Carried {
     pub(in crate::app) early: bool,
     pub(in crate::app) main: Option<Picture>,
     pub(in crate::app) other: Option<Picture>,
+    /// Many pictures in place of these, to go on with.
+    pub(in crate::app) tiles: Option<Tiles>,
     /// Read and checked once.
     pub(in crate::app) files: Option<Arc<ModelFiles>>,
     /// Why the window before this one is gone.

@@ -29,6 +29,12 @@ pub struct Tiles {
     allowed: (f64, f64),
 }
 
+impl std::fmt::Debug for Tiles {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Tiles({:?}, {} pictures)", self.many, self.pictures.len())
+    }
+}
+
 impl Tiles {
     /// Pictures of what is asked for, none drawn yet.
     pub fn new(many: Many, asked: &Request, config: &ModelConfig, now: f64) -> Self {

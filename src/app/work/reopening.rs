@@ -50,6 +50,10 @@ impl App {
             early: self.model.early,
             main: self.playback.main.clone(),
             other: self.playback.other.clone(),
+            tiles: match left.as_ref() {
+                Some(left) => left.tiles.as_ref().map(|tiles| tiles.again(&self.model.config)),
+                None => self.playback.tiles.as_ref().map(|tiles| tiles.again(&self.model.config)),
+            },
             files: self.model.ready().map(|model| model.files.clone()).or(left.and_then(|left| left.files)),
             notice,
             runs,
@@ -108,6 +112,10 @@ impl App {
             self.ui.say(notice);
         }
         let Some(model) = self.model.ready_mut() else { return };
+        if let Some(tiles) = carried.tiles {
+            self.playback.start_many(model, tiles);
+            return;
+        }
         if runs.is_empty() {
             return;
         }
