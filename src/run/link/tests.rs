@@ -341,3 +341,32 @@ fn the_sum_tells_pictures_apart() {
     );
     assert_eq!(parse("#class=owl").differs([1], "", ""), None);
 }
+
+#[test]
+fn walls_and_strips_travel_and_links_without_them_are_as_short_as_before() {
+    let config = crate::platform::built_in_config();
+    let request = Request::new(&config, Generator::Dpar, 2, 5);
+    let plain = Link { view: Some(View { grid: true, ..View::default() }), ..Link::of(&request, "95f2", &config) };
+    assert_eq!(plain.many(), None);
+    for (many, says) in [
+        (Many::Wall(4), "view=grid,wall&n=4"),
+        (Many::Wall(16), "view=grid,wall&n=16"),
+        (Many::Strip(0.25), "view=grid,strip&span=0.25"),
+    ] {
+        let link = plain.clone().with_many(many);
+        let text = link.to_string();
+        assert!(text.contains(says), "{text}");
+        let read = Link::parse(&text).unwrap();
+        assert_eq!((read.many(), &read), (Some(many), &link));
+        assert_eq!(read.request(&config).unwrap(), request);
+        // What is drawn first, seed and threshold, is the plain link's.
+        assert_eq!(text.replace(says, "view=grid"), plain.to_string());
+    }
+    // By hand, without the numbers.
+    assert_eq!(Link::parse("#class=owl&view=wall").unwrap().many(), Some(Many::Wall(9)));
+    assert_eq!(Link::parse("#class=owl&view=strip,heat").unwrap().many(), Some(Many::Strip(Many::SPAN)));
+    assert_eq!(Link::parse("#n=4").unwrap().many(), None);
+    for wrong in ["#view=wall&n=5", "#n=x", "#span=0", "#span=nan", "#span=5"] {
+        assert!(Link::parse(wrong).is_err(), "{wrong}");
+    }
+}
