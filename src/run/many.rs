@@ -1,6 +1,7 @@
 //! Many pictures in place of one: a wall of seeds, or a strip of thresholds.
 
 use super::request::Request;
+use crate::controls::Controls;
 use crate::error::{Error, Result};
 
 /// Which pictures are drawn at once.
@@ -56,16 +57,27 @@ impl Many {
         }
     }
 
-    /// What each is asked for, in order. A strip's thresholds do not go below 0, where every token starts a patch.
-    pub fn requests(self, asked: &Request) -> Vec<Request> {
-        let one = |n: usize| match self {
-            Self::Wall(_) => Request { seed: asked.seed.wrapping_add(n as u32), ..asked.clone() },
+    /// The controls of the `n`th where `asked` are asked for. A strip's thresholds do not go below 0, where every token starts a
+    /// patch.
+    pub fn controls(self, n: usize, asked: &Controls) -> Controls {
+        match self {
+            Self::Wall(_) => asked.clone(),
             Self::Strip(span) => {
-                let mut request = asked.clone();
-                let steps = n as f32 - self.asked() as f32;
-                request.controls.threshold = (asked.controls.threshold + span * steps).max(0.0);
-                request
+                let threshold = asked.threshold + span * (n as f32 - self.asked() as f32);
+                Controls { threshold: threshold.max(0.0), ..asked.clone() }
             }
+        }
+    }
+
+    /// What each is asked for, in order.
+    pub fn requests(self, asked: &Request) -> Vec<Request> {
+        let one = |n: usize| {
+            let seed = match self {
+                Self::Wall(_) => asked.seed.wrapping_add(n as u32),
+                Self::Strip(_) => asked.seed,
+            };
+            let schedule = asked.schedule.iter().map(|(at, controls)| (*at, self.controls(n, controls))).collect();
+            Request { seed, controls: self.controls(n, &asked.controls), schedule, ..asked.clone() }
         };
         (0..self.count()).map(one).collect()
     }

@@ -48,6 +48,7 @@ fn value_of(command: &AppCommand) -> &'static str {
         ("crop", _) => "2 0.5 0.25",
         ("link", _) => "#seed=1",
         ("tour", _) => "0",
+        ("strip", _) => "0.5",
         ("top_p" | "temperature", _) => "0.5",
         (_, Takes::Switch) => "off",
         (_, Takes::Number(..)) => "3",

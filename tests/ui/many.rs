@@ -39,7 +39,10 @@ fn a_wall_draws_the_seeds_that_follow_and_a_click_takes_one() {
     let expected: Vec<Vec<u32>> = (7..16).map(|seed| library(&files, request(seed))).collect();
     assert_eq!(ids(tiles(&app)), expected);
     let said = state.tiles.unwrap();
-    assert!(said[0].starts_with("seed 7: ") && said[8].starts_with("seed 15: ") && said[8].ends_with("for 64"), "{said:?}");
+    assert!(
+        said[0].starts_with("seed 7: ") && said[8].starts_with("seed 15: ") && said[8].ends_with("for 64"),
+        "{said:?}"
+    );
     let text = painted(&app);
     assert!(said.iter().all(|said| text.contains(said)), "{text}");
     for _ in 0..2000 {
@@ -131,11 +134,69 @@ fn it_is_held_stopped_and_left_on_the_way() {
     act(&mut app, Action::Stop);
     until(&mut app, "it is stopped", |s| s.phase == "done");
     assert!(tiles(&app).pictures.iter().all(|picture| (4..64).contains(&picture.tokens.len())));
-    // Generate draws one picture again.
+    // A patch of the first, a token of each, and held again.
+    act(&mut app, Action::Many(Some(Many::Wall(4))));
+    act(&mut app, Action::StepPatch);
+    until(&mut app, "a patch has begun", |s| s.phase == "paused");
+    assert_eq!(tiles(&app).pictures[0].patches.count(), 1);
+    act(&mut app, Action::StepPatch);
+    until(&mut app, "another", |s| s.phase == "paused");
+    assert_eq!(tiles(&app).pictures[0].patches.count(), 2);
+    let drawn = tiles(&app).pictures[0].tokens.len();
+    act(&mut app, Action::StepToken);
+    until(&mut app, "a token more", |s| s.phase == "paused");
+    assert!(tiles(&app).pictures.iter().all(|picture| picture.tokens.len() == drawn + 1), "{:?}", ids(tiles(&app)));
+    // Generate draws another wall, until somebody wants one picture.
     act(&mut app, Action::Speed(0.0));
+    act(&mut app, Action::Seed(30));
+    act(&mut app, Action::Generate);
+    let state = until(&mut app, "another wall is drawn", |s| s.phase == "done");
+    assert!(state.tiles.unwrap()[0].starts_with("seed 30: "), "{:?}", state.view.wall);
+    assert!(tiles(&app).pictures.iter().all(|picture| picture.tokens.len() == 64));
+    act(&mut app, Action::Many(None));
     act(&mut app, Action::Generate);
     let state = until(&mut app, "one picture is drawn", |s| s.phase == "done" && s.tokens == 64);
-    assert!(state.tiles.is_none());
+    assert_eq!((state.tiles, state.seed), (None, 30));
+}
+
+#[test]
+fn a_threshold_moved_counts_for_all_at_once_and_then_shows_what_it_would_merge() {
+    let (mut app, files) = (tiny(), files());
+    act(&mut app, Action::Speed(40.0));
+    for action in [Action::Class(0.into()), Action::Seed(5), Action::Many(Some(Many::Strip(0.5)))] {
+        act(&mut app, action);
+    }
+    while app.state().playback().tiles.as_ref().is_none_or(|tiles| tiles.pictures[3].tokens.len() < 6) {
+        app.step();
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
+    let change = moved(&app, |controls| controls.threshold += 0.75);
+    act(&mut app, change);
+    act(&mut app, Action::Speed(0.0));
+    until(&mut app, "the strip is drawn", |s| s.phase == "done");
+    let threshold = app.state().controls().threshold;
+    for (n, picture) in tiles(&app).pictures.iter().enumerate() {
+        let (at, controls) = picture.request.schedule.last().expect("a change on the way");
+        assert_eq!((controls.threshold, picture.request.schedule.len()), (threshold + 0.5 * (n as f32 - 2.0), 1));
+        assert!((6..64).contains(at), "{at}");
+        let tokens: Vec<u32> = picture.tokens.iter().map(|token| token.id).collect();
+        assert_eq!(tokens, library(&files, picture.request.clone()), "picture {n}, changed at {at}");
+    }
+    assert!(!painted(&app).contains("Redraw at this threshold"));
+    // Finished, they show how their tokens would merge.
+    let change = moved(&app, |controls| controls.threshold = 0.0);
+    act(&mut app, change);
+    app.run_steps(2);
+    let state = app.state().state();
+    assert_eq!(state.tiles.unwrap()[0], "\u{03B8} 0.00: 64 patches for 64");
+    assert!(painted(&app).contains("Redraw at this threshold"));
+    act(&mut app, Action::Redraw);
+    until(&mut app, "it is drawn again", |s| s.phase == "done");
+    assert_eq!(tiles(&app).pictures[2].patches.count(), 64);
+    assert_eq!(tiles(&app).pictures[4].request.controls.threshold, 1.0);
+    // The taken one has its own threshold.
+    act(&mut app, Action::Tile(4));
+    assert_eq!(app.state().controls().threshold, 1.0);
 }
 
 #[test]

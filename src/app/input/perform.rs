@@ -143,7 +143,10 @@ impl App {
             ..Request::new(&self.model.config, Generator::Dpar, class, seed)
         };
         self.own.image = None;
-        self.start(Wanted::new(request, self.chosen.settings.compare))
+        match &self.playback.tiles {
+            Some(tiles) => self.draw_many_of(tiles.many, request),
+            None => self.start(Wanted::new(request, self.chosen.settings.compare)),
+        }
     }
 
     /// Draws a picture, and the baseline's beside it if that is wanted: now, or when the baseline's weights are there.
@@ -181,6 +184,9 @@ impl App {
 
     /// The shown picture's class and seed again, under the present controls.
     fn redraw(&mut self) -> Result<()> {
+        if let Some(tiles) = &self.playback.tiles {
+            return self.draw_many(Some(tiles.many));
+        }
         let Some(picture) = &self.playback.main else {
             return self.generate(self.chosen.class.clone(), self.chosen.settings.seed);
         };

@@ -8,7 +8,6 @@ use serde::{Serialize, Serializer};
 use crate::app::input::command::AppCommand;
 use crate::app::input::lookup;
 use crate::app::panels::threshold;
-use crate::app::panels::tiled;
 use crate::app::state::app::App;
 use crate::app::state::model_slot::ModelState;
 use crate::app::state::picture::Source;
@@ -221,15 +220,15 @@ impl App {
                     egui::ThemePreference::System => "system",
                 },
                 compare: f.settings.compare,
-                wall: match f.tiles.map(|tiles| tiles.many) {
+                wall: match f.tiles.as_ref().map(|tiles| tiles.many) {
                     Some(Many::Wall(count)) => count.to_string(),
                     _ => "off".to_owned(),
                 },
-                strip: match f.tiles.map(|tiles| tiles.many) {
+                strip: match f.tiles.as_ref().map(|tiles| tiles.many) {
                     Some(Many::Strip(span)) => span.to_string(),
                     _ => "off".to_owned(),
                 },
-                difference: f.tiles.is_some_and(|tiles| tiles.difference),
+                difference: f.tiles.as_ref().is_some_and(|tiles| tiles.difference),
                 about: f.about,
                 keys: f.keys,
             },
@@ -238,7 +237,7 @@ impl App {
                 patches: shown.figures.patches,
                 ms_per_token: shown.figures.ms_per_token,
             }),
-            tiles: f.tiles.map(|tiles| tiles.pictures.iter().map(|p| tiled::said(tiles.many, p)).collect()),
+            tiles: f.tiles.as_ref().map(|tiles| tiles.pictures.iter().map(|tile| tile.title.clone()).collect()),
             ids: picture.filter(|p| p.is_done()).map(|p| p.tokens.iter().map(|t| t.id).collect()),
             link: self.link().map(|link| link.to_string()).unwrap_or_default(),
             progress: f.fetching.clone().flatten(),

@@ -14,6 +14,8 @@ use crate::render::palette;
 const FLASH: f64 = 0.45;
 /// Cells smaller than this have no outlines of single tokens inside patches.
 const SMALL: f32 = 5.0;
+/// In cells smaller than this an outline would hide the picture: patches have their first edge only.
+const TINY: f32 = 7.0;
 
 /// What is shown over the picture.
 pub struct Look<'a> {
@@ -167,6 +169,11 @@ fn outlines(painter: &egui::Painter, cells: &CanvasCells, look: &Look<'_>) {
         let len = patch.len.min(look.drawn - patch.first);
         let colour = theme::rgb(palette::length_colour(len, &classes));
         for (rect, begins, ends) in cells.pieces(&Patch { len, ..patch }) {
+            if cells.cell < TINY {
+                let edge = Rect::from_min_max(rect.min, pos2(rect.min.x + pixel, rect.max.y));
+                bright.add_colored_rect(edge, if begins { colour } else { Color32::TRANSPARENT });
+                continue;
+            }
             frame(&mut dark, rect, outer, begins, ends, Color32::from_black_alpha(200));
             frame(&mut bright, rect.shrink(outer), inner, begins, ends, colour);
         }

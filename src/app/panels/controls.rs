@@ -8,6 +8,7 @@ use crate::app::panels::picker::{self, Picker};
 use crate::app::panels::theme;
 use crate::app::panels::threshold;
 use crate::app::state::own::Own;
+use crate::app::state::picture::Picture;
 use crate::patching::Mode;
 use crate::run::many::Many;
 use crate::run::prompt;
@@ -87,7 +88,8 @@ pub fn patching(ui: &mut Ui, f: &Facts<'_>, out: &mut Vec<Action>) {
             out.push(Action::Pin(!pinned));
         }
     });
-    let entropies = f.main.as_ref().map(|shown| shown.picture.entropies()).unwrap_or_default();
+    let asked = f.tiles.as_ref().and_then(|tiles| Some(tiles.pictures.get(tiles.many.asked())?.picture));
+    let entropies = f.main.as_ref().map(|shown| shown.picture).or(asked).map(Picture::entropies).unwrap_or_default();
     threshold::slider(ui, &mut controls.threshold, f.pinned, defaults.threshold, f.config.vocab(), &entropies)
         .on_hover_text("How uncertain the entropy model is about every token of this picture. Drag the line.");
     ui.horizontal(|ui| {
@@ -199,7 +201,7 @@ pub fn view(ui: &mut Ui, f: &Facts<'_>, out: &mut Vec<Action>) {
     });
     ui.horizontal_wrapped(|ui| {
         ui.label("at once");
-        let shown = f.tiles.map(|tiles| tiles.many);
+        let shown = f.tiles.as_ref().map(|tiles| tiles.many);
         let mut offer = |ui: &mut Ui, name: &str, about: &str, many: Option<Many>| {
             if ui.add_enabled(f.ready, egui::Button::selectable(shown == many, name)).on_hover_text(about).clicked() {
                 out.push(Action::Many(many));

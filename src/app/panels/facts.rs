@@ -14,12 +14,13 @@ use crate::app::state::picture::Picture;
 use crate::app::state::playback::Playback;
 use crate::app::state::settings::Settings;
 use crate::app::state::starting::Slot;
-use crate::app::state::tiles::Tiles;
 use crate::checkpoint::config::ModelConfig;
 use crate::controls::Controls;
+use crate::engine::gpu::TimedBy;
 use crate::mix::Mix;
 use crate::patching::Patches;
 use crate::platform::ProgressStep;
+use crate::run::many::Many;
 
 /// A picture as it is shown now.
 pub struct ShownPicture<'a> {
@@ -37,6 +38,32 @@ pub struct ShownPicture<'a> {
     pub title: String,
 }
 
+/// Pictures side by side.
+pub struct ShownTiles<'a> {
+    /// Which they are.
+    pub many: Many,
+    /// In order.
+    pub pictures: Vec<ShownTile<'a>>,
+    /// Whether finished ones show how they differ from the middle one.
+    pub difference: bool,
+    /// Milliseconds a token of one picture, and what that was measured by.
+    pub time: (Option<f64>, Option<TimedBy>),
+}
+
+/// One of them.
+pub struct ShownTile<'a> {
+    /// The picture.
+    pub picture: &'a Picture,
+    /// Its patches; under moved controls those that it would have.
+    pub patches: Cow<'a, Patches>,
+    /// The threshold of these, in nats.
+    pub threshold: f32,
+    /// What tells it from the others, and what it has come to.
+    pub title: String,
+    /// The same in few letters.
+    pub short: String,
+}
+
 /// What panels see.
 pub struct Facts<'a> {
     /// Shapes, classes, defaults.
@@ -52,7 +79,7 @@ pub struct Facts<'a> {
     /// Beside it: the baseline's, or one's own image itself.
     pub other: Option<ShownPicture<'a>>,
     /// Many pictures in place of these.
-    pub tiles: Option<&'a Tiles>,
+    pub tiles: Option<ShownTiles<'a>>,
     /// The same picture under the pinned threshold, where nothing else is beside it.
     pub pinned_grid: Option<ShownPicture<'a>>,
     /// The chosen class.

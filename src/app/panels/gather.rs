@@ -2,14 +2,16 @@
 
 use std::borrow::Cow;
 
-use crate::app::panels::facts::{Facts, ShownPicture};
+use crate::app::panels::facts::{Facts, ShownPicture, ShownTile, ShownTiles};
 use crate::app::state::app::App;
 use crate::app::state::figures::{Cost, Figures};
 use crate::app::state::picture::{Picture, Source};
 use crate::app::state::starting::Slot;
+use crate::app::state::tiles::Tiles;
 use crate::app::work::decoder;
 use crate::controls::Controls;
 use crate::patching::Patches;
+use crate::run::many::Many;
 use crate::run::prompt;
 
 impl App {
@@ -25,7 +27,7 @@ impl App {
             settings: &self.chosen.settings,
             playback: &self.playback,
             pinned_grid: if other.is_none() { self.pinned_grid() } else { None },
-            tiles: self.playback.tiles.as_ref(),
+            tiles: self.playback.tiles.as_ref().map(|tiles| self.side_by_side(tiles)),
             main,
             other,
             class: &self.chosen.class,
@@ -38,7 +40,8 @@ impl App {
             fetching: self.model.progress(),
             fetching_baseline: self.model.baseline.as_ref().and_then(|(_, progress)| progress.get()),
             finished: picture.is_some_and(|p| p.is_done() && decoder::finished(p).is_some()),
-            linkable: picture.is_some_and(|p| matches!(p.source, Source::Run | Source::Recorded)),
+            linkable: self.playback.tiles.is_some()
+                || picture.is_some_and(|p| matches!(p.source, Source::Run | Source::Recorded)),
             own: self.own.image.as_ref(),
             keep: &self.own.keep,
             looking: self.analyst.is_looking(),
@@ -74,6 +77,26 @@ impl App {
         ShownPicture { slot, picture, patches, drawn, figures, title }
     }
 
+    fn side_by_side<'a>(&'a self, tiles: &'a Tiles) -> ShownTiles<'a> {
+        let tile = |(n, picture): (usize, &'a Picture)| {
+            let (own, set) = (picture.last_controls(), tiles.many.controls(n, &self.chosen.controls));
+            let patches = if picture.is_done() && differ(own, &set) {
+                Cow::Owned(picture.patches_under(&set.rule(picture.grid)))
+            } else {
+                Cow::Borrowed(&picture.patches)
+            };
+            let (threshold, count, tokens) = (set.threshold, patches.count(), picture.tokens.len());
+            let name = match tiles.many {
+                Many::Wall(_) => format!("seed {}", picture.request.seed),
+                Many::Strip(_) => format!("\u{03B8} {threshold:.2}"),
+            };
+            let title = format!("{name}: {count} {} for {tokens}", if count == 1 { "patch" } else { "patches" });
+            ShownTile { picture, patches, threshold, title, short: format!("{name}: {count}") }
+        };
+        let pictures = tiles.pictures.iter().enumerate().map(tile).collect();
+        ShownTiles { many: tiles.many, pictures, difference: tiles.difference, time: tiles.time() }
+    }
+
     fn title(&self, slot: Slot, picture: &Picture, figures: &Figures) -> String {
         let name = || prompt::caption(&picture.request.class, &self.model.config);
         let name = match &picture.source {
@@ -102,11 +125,18 @@ impl App {
         Cow::Borrowed(merged.unwrap_or(&picture.patches))
     }
 
-    /// Whether the finished picture was drawn under other controls than those now set.
+    /// Whether the finished picture, or one of many, was drawn under other controls than those now set.
     pub(in crate::app) fn moved(&self) -> bool {
-        self.playback.main.as_ref().is_some_and(|p| {
-            let (a, b) = (p.last_controls(), &self.chosen.controls);
-            p.is_done() && (a.threshold, a.p_max, a.mode) != (b.threshold, b.p_max, b.mode)
-        })
+        if let Some(tiles) = &self.playback.tiles {
+            let set = |n| tiles.many.controls(n, &self.chosen.controls);
+            let mut pictures = tiles.pictures.iter().enumerate();
+            return pictures.any(|(n, picture)| picture.is_done() && differ(picture.last_controls(), &set(n)));
+        }
+        self.playback.main.as_ref().is_some_and(|p| p.is_done() && differ(p.last_controls(), &self.chosen.controls))
     }
+}
+
+/// Whether two sets of controls cut patches by different rules.
+fn differ(a: &Controls, b: &Controls) -> bool {
+    (a.threshold, a.p_max, a.mode) != (b.threshold, b.p_max, b.mode)
 }

@@ -88,7 +88,9 @@ fn narrow(ui: &mut Ui, f: &Facts<'_>, picker: &mut Picker, seen: &mut Seen) {
     egui::Panel::top("top").show(ui, |ui| top(ui, f, &mut seen.actions));
     egui::CentralPanel::default().show(ui, |ui| {
         ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
-            let side = ui.available_width().min(ui.ctx().content_rect().height() * 0.55);
+            // Many pictures scroll; of one all is seen at once.
+            let tall = ui.ctx().content_rect().height() * if f.tiles.is_some() { 0.75 } else { 0.55 };
+            let side = if f.tiles.is_some() { tall } else { ui.available_width().min(tall) };
             canvases(ui, egui::vec2(ui.available_width(), side), f, seen);
             time(ui, 0.0, f, seen);
             controls_panel(ui, f, picker, seen);
@@ -170,7 +172,7 @@ fn controls_panel(ui: &mut Ui, f: &Facts<'_>, picker: &mut Picker, seen: &mut Se
 }
 
 fn facts_panel(ui: &mut Ui, f: &Facts<'_>, seen: &mut Seen) {
-    if let Some(tiles) = f.tiles {
+    if let Some(tiles) = &f.tiles {
         seen.part(ui, Place::Figures, |ui, out| tiled::figures(ui, tiles, out));
         return;
     }
@@ -197,8 +199,9 @@ fn time(ui: &mut Ui, plot: f32, f: &Facts<'_>, seen: &mut Seen) {
 
 /// The picture; and beside it the baseline's, or the same one under the pinned threshold.
 fn canvases(ui: &mut Ui, room: egui::Vec2, f: &Facts<'_>, seen: &mut Seen) {
-    if let Some(tiles) = f.tiles {
-        let rect = tiled::show(ui, room, f, tiles, &mut seen.actions);
+    if let Some(tiles) = &f.tiles {
+        let scrolls = ui.ctx().content_rect().width() < NARROW;
+        let rect = tiled::show(ui, room, scrolls, f, tiles, &mut seen.actions);
         seen.places.push((Place::Canvas, rect));
         return;
     }

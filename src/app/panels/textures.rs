@@ -101,13 +101,14 @@ impl Textures {
     }
 
     /// Uploads what tiles show, where that has changed. `middle`: how each differs from this finished picture is shown instead of
-    /// what it is.
+    /// what it is, but for itself.
     pub fn update_tiles(&mut self, ctx: &egui::Context, tiles: &[Picture], heat: bool, middle: Option<&Picture>) {
         self.tiles_shown.resize_with(tiles.len(), Shown::default);
         for (shown, picture) in self.tiles_shown.iter_mut().zip(tiles) {
             let drawn = picture.tokens.len();
             shown.update(ctx, picture, drawn, heat, (self.side, self.vocab), self.looks.as_ref());
-            let difference = middle.and_then(|middle| picture.difference(middle));
+            let difference =
+                middle.filter(|middle| middle.id != picture.id).and_then(|middle| picture.difference(middle));
             shown.difference = match (difference, shown.difference.take()) {
                 (None, _) => None,
                 // Both are finished: what they differ in does not change any more.

@@ -4,24 +4,34 @@ use eframe::egui::{self, Rect, Ui, vec2};
 
 use crate::app::input::action::Action;
 use crate::app::panels::canvas::{self, Look};
-use crate::app::panels::facts::Facts;
+use crate::app::panels::facts::{Facts, ShownTiles};
 use crate::app::panels::theme;
-use crate::app::state::picture::Picture;
-use crate::app::state::tiles::Tiles;
 use crate::checkpoint::config::Generator;
 use crate::run::many::Many;
 
 /// Between two pictures, and room for a line of text under each.
 const GAP: f32 = 10.0;
 const TEXT: f32 = 18.0;
+/// Pictures narrower than this have room for less text.
+const SHORT: f32 = 150.0;
 
-/// Shows them as large as they fit; a click makes one the picture. Where they are.
-pub fn show(ui: &mut Ui, room: egui::Vec2, f: &Facts<'_>, tiles: &Tiles, out: &mut Vec<Action>) -> Rect {
+/// Shows them as large as they fit, in the middle of the room or (`scrolls`) at its top; a click makes one the picture. Where
+/// they are.
+pub fn show(
+    ui: &mut Ui,
+    room: egui::Vec2,
+    scrolls: bool,
+    f: &Facts<'_>,
+    tiles: &ShownTiles<'_>,
+    out: &mut Vec<Action>,
+) -> Rect {
     let count = tiles.pictures.len();
     let (columns, side) = fitting(room, count);
     let rows = count.div_ceil(columns);
     let (width, height) = (columns as f32 * (side + GAP) - GAP, rows as f32 * (side + TEXT + GAP) - GAP);
-    ui.add_space(((room.y - height) / 2.0).max(0.0));
+    if !scrolls {
+        ui.add_space(((room.y - height) / 2.0).max(0.0));
+    }
     let mut place = Rect::NOTHING;
     for row in 0..rows {
         ui.horizontal_top(|ui| {
@@ -46,14 +56,15 @@ fn fitting(room: egui::Vec2, count: usize) -> (usize, f32) {
     (best, side(best).max(24.0))
 }
 
-fn tile(ui: &mut Ui, side: f32, f: &Facts<'_>, tiles: &Tiles, n: usize, out: &mut Vec<Action>) -> Rect {
-    let picture = &tiles.pictures[n];
+fn tile(ui: &mut Ui, side: f32, f: &Facts<'_>, tiles: &ShownTiles<'_>, n: usize, out: &mut Vec<Action>) -> Rect {
+    let shown = &tiles.pictures[n];
+    let picture = shown.picture;
     let differs = tiles.difference && n != tiles.many.asked();
     let look = Look {
         drawn: picture.tokens.len(),
         grid: f.settings.grid && picture.request.generator == Generator::Dpar && !differs,
         heat: f.settings.heat && !differs,
-        patches: &picture.patches,
+        patches: &shown.patches,
         longest: picture.request.controls.p_max as usize,
         selected: None,
         attention: None,
@@ -62,33 +73,23 @@ fn tile(ui: &mut Ui, side: f32, f: &Facts<'_>, tiles: &Tiles, n: usize, out: &mu
         running: !picture.is_done(),
     };
     let (image, heat) = f.textures.tile_shown(n);
-    let name = said(tiles.many, picture);
-    let shown = ui.vertical(|ui| {
+    let drawn = ui.vertical(|ui| {
         ui.set_width(side);
-        let (response, _) = canvas::show(ui, side, picture, image, heat, &look, &name);
-        ui.add(egui::Label::new(theme::small(&name)).truncate());
+        let (response, _) = canvas::show(ui, side, picture, image, heat, &look, &shown.title);
+        let text = if side < SHORT { &shown.short } else { &shown.title };
+        ui.add(egui::Label::new(theme::small(text)).truncate());
         response
     });
     let response =
-        shown.inner.on_hover_text("Make this one the picture").on_hover_cursor(egui::CursorIcon::PointingHand);
+        drawn.inner.on_hover_text("Make this one the picture").on_hover_cursor(egui::CursorIcon::PointingHand);
     if response.clicked() {
         out.push(Action::Tile(n));
     }
-    shown.response.rect
-}
-
-/// What tells a picture from the others, and what it has come to.
-pub fn said(many: Many, picture: &Picture) -> String {
-    let (patches, tokens) = (picture.patches.count(), picture.tokens.len());
-    let own = match many {
-        Many::Wall(_) => format!("seed {}", picture.request.seed),
-        Many::Strip(_) => format!("\u{03B8} {:.2}", picture.request.controls.threshold),
-    };
-    format!("{own}: {patches} {} for {tokens}", if patches == 1 { "patch" } else { "patches" })
+    drawn.response.rect
 }
 
 /// The figures of all of them.
-pub fn figures(ui: &mut Ui, tiles: &Tiles, out: &mut Vec<Action>) {
+pub fn figures(ui: &mut Ui, tiles: &ShownTiles<'_>, out: &mut Vec<Action>) {
     let title = match tiles.many {
         Many::Wall(count) => format!("Wall of {count}"),
         Many::Strip(span) => format!("One seed, thresholds {span} nats apart"),
@@ -110,20 +111,19 @@ pub fn figures(ui: &mut Ui, tiles: &Tiles, out: &mut Vec<Action>) {
             ui.label(theme::small(name));
         }
         ui.end_row();
-        for picture in &tiles.pictures {
+        for shown in &tiles.pictures {
             ui.label(match tiles.many {
-                Many::Wall(_) => picture.request.seed.to_string(),
-                Many::Strip(_) => format!("{:.2}", picture.request.controls.threshold),
+                Many::Wall(_) => shown.picture.request.seed.to_string(),
+                Many::Strip(_) => format!("{:.2}", shown.threshold),
             });
-            ui.label(picture.patches.count().to_string());
-            ui.label(format!("{:.2}", picture.patches.average_length()));
+            ui.label(shown.patches.count().to_string());
+            ui.label(format!("{:.2}", shown.patches.average_length()));
             ui.end_row();
         }
     });
-    let finished = tiles.pictures.iter().filter_map(|picture| picture.statistics.as_ref());
-    let (tokens, seconds) = finished.fold((0, 0.0), |all, s| (all.0 + s.tokens, all.1 + s.elapsed.as_secs_f64()));
-    if tokens > 0 {
-        ui.label(theme::small(&format!("{:.2} ms a token of one picture", 1000.0 * seconds / tokens as f64)));
+    if let (Some(ms), by) = tiles.time {
+        let name = by.map_or("time", |by| by.name());
+        ui.label(theme::small(format!("{name}: {ms:.2} ms a token of one picture")));
     }
 }
 

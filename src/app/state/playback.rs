@@ -154,22 +154,19 @@ impl Playback {
 
     /// Holds.
     pub fn pause(&mut self) {
-        match &mut self.tiles {
-            Some(tiles) => tiles.pause(true),
-            None => self.turns.pause(),
-        }
+        self.hold(true);
     }
 
     /// Goes on.
     pub fn resume(&mut self) {
-        match &mut self.tiles {
-            Some(tiles) => tiles.pause(false),
-            None => self.turns.resume(),
-        }
+        self.hold(false);
     }
 
     /// Goes on for one token, of a recorded run too.
     pub fn step_token(&mut self) {
+        if let Some(tiles) = &mut self.tiles {
+            return tiles.step_token();
+        }
         let drawn = self.main.as_ref().map_or(0, |p| p.tokens.len());
         self.turns.step_token(&self.standings());
         self.wind(|main| main.tokens.len() > drawn);
@@ -177,6 +174,9 @@ impl Playback {
 
     /// Goes on until the next patch begins, of a recorded run too.
     pub fn step_patch(&mut self) {
+        if let Some(tiles) = &mut self.tiles {
+            return tiles.step_patch();
+        }
         let patches = self.main.as_ref().map_or(0, |p| p.patches.count());
         self.turns.step_patch(&self.standings());
         self.wind(|main| main.patches.count() > patches);
@@ -235,6 +235,7 @@ impl Playback {
             }
             self.waiting.push(run);
         }
+        self.tiles.as_mut().map_or(Ok(()), |tiles| tiles.set_controls(controls))?;
         self.runs.iter_mut().try_for_each(|run| run.session.set_controls_from(run.from, controls.clone()))
     }
 

@@ -3,8 +3,11 @@
 use std::time::Duration;
 
 use crate::app::state::picture::{Picture, Source};
+use crate::app::state::starting::{Slot, Starting};
 use crate::app::work::loaded_model::{LoadedModel, Wake};
 use crate::checkpoint::config::{Generator, ModelConfig};
+use crate::controls::Controls;
+use crate::engine::gpu::TimedBy;
 use crate::error::Result;
 use crate::run::many::Many;
 use crate::run::request::Request;
@@ -22,11 +25,26 @@ pub struct Tiles {
     /// Whether the finished pictures of a strip show how they differ from the middle one.
     pub difference: bool,
     /// What is to be drawn as soon as the engine is built.
-    waiting: Option<Vec<Request>>,
+    waiting: Option<Vec<Starting>>,
     run: Option<Session>,
-    paused: bool,
+    /// Tokens that each had before its run began.
+    from: Vec<usize>,
+    hold: Hold,
     /// Tokens that a limited speed lets them have by now, and when that was reckoned (seconds).
     allowed: (f64, f64),
+}
+
+/// Whether the run goes on, and until what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Hold {
+    /// To its end.
+    Not,
+    /// Not at all.
+    Here,
+    /// Until each has so many tokens.
+    Tokens(usize),
+    /// Until the picture that was asked for has more patches than these.
+    Patches(usize),
 }
 
 impl std::fmt::Debug for Tiles {
@@ -38,34 +56,36 @@ impl std::fmt::Debug for Tiles {
 impl Tiles {
     /// Pictures of what is asked for, none drawn yet.
     pub fn new(many: Many, asked: &Request, config: &ModelConfig, now: f64) -> Self {
-        let requests = many.requests(asked);
-        let picture = |request: &Request| Picture::new(Source::Run, request.clone(), config);
-        let pictures = requests.iter().map(picture).collect();
-        let (waiting, allowed) = (Some(requests), (0.0, now));
-        Self { many, pictures, difference: false, waiting, run: None, paused: false, allowed }
+        let waiting = many.requests(asked).into_iter().map(|request| Starting::new(Slot::Main, request)).collect();
+        let mut tiles = Self::waiting(many, waiting, config);
+        tiles.allowed = (0.0, now);
+        tiles
+    }
+
+    fn waiting(many: Many, waiting: Vec<Starting>, config: &ModelConfig) -> Self {
+        let pictures = waiting.iter().map(|run| Picture::new(Source::Run, run.asked.clone(), config)).collect();
+        let from = waiting.iter().map(|run| run.from).collect();
+        let (waiting, allowed) = (Some(waiting), (0.0, 0.0));
+        Self { many, pictures, difference: false, waiting, run: None, from, hold: Hold::Not, allowed }
     }
 
     /// The same after a lost device: what was drawn is given.
     pub fn again(&self, config: &ModelConfig) -> Self {
         let rest = |picture: &Picture| {
+            let asked = picture.request.clone();
             let mut forced: Vec<Option<u32>> = picture.tokens.iter().map(|token| Some(token.id)).collect();
-            forced.extend(picture.request.forced.iter().skip(forced.len()));
-            Request { forced, ..picture.request.clone() }
+            forced.extend(asked.forced.iter().skip(forced.len()));
+            let request = Request { forced, ..asked.clone() };
+            Starting { request, from: picture.tokens.len(), ..Starting::new(Slot::Main, asked) }
         };
-        let again = |before: &Picture| {
-            let mut picture = Picture::new(Source::Run, before.request.clone(), config);
+        let mut again = match &self.waiting {
+            Some(waiting) => Self::waiting(self.many, waiting.clone(), config),
+            None => Self::waiting(self.many, self.pictures.iter().map(rest).collect(), config),
+        };
+        for (picture, before) in again.pictures.iter_mut().zip(&self.pictures) {
             picture.frames = before.frames.clone();
-            picture
-        };
-        Self {
-            many: self.many,
-            pictures: self.pictures.iter().map(again).collect(),
-            difference: self.difference,
-            waiting: Some(self.pictures.iter().map(rest).collect()),
-            run: None,
-            paused: self.paused,
-            allowed: (0.0, 0.0),
         }
+        Self { difference: self.difference, hold: self.hold, ..again }
     }
 
     /// Whether something is being drawn or waited for, held or not.
@@ -75,12 +95,12 @@ impl Tiles {
 
     /// Whether frames are wanted as fast as they come.
     pub fn is_moving(&self) -> bool {
-        self.is_busy() && !self.paused
+        self.is_busy() && !self.is_paused()
     }
 
     /// Whether they are held.
     pub fn is_paused(&self) -> bool {
-        self.paused
+        self.hold == Hold::Here
     }
 
     /// Whether all pictures are there.
@@ -90,12 +110,37 @@ impl Tiles {
 
     /// Holds, or goes on.
     pub fn pause(&mut self, on: bool) {
-        self.paused = on;
+        self.hold = if on { Hold::Here } else { Hold::Not };
+    }
+
+    /// Goes on for one token of each, then holds.
+    pub fn step_token(&mut self) {
+        let drawn = self.pictures.iter().filter(|picture| !picture.is_done()).map(|picture| picture.tokens.len());
+        self.hold = Hold::Tokens(drawn.max().unwrap_or(0) + 1);
+    }
+
+    /// Goes on until the next patch of the picture that was asked for begins, then holds.
+    pub fn step_patch(&mut self) {
+        self.hold = Hold::Patches(self.pictures[self.many.asked()].patches.count());
+    }
+
+    /// Passes moved controls on, to each picture its own; from the next submit on they count.
+    ///
+    /// # Errors
+    /// As [`Session::set_controls`].
+    pub fn set_controls(&mut self, asked: &Controls) -> Result<()> {
+        for (n, starting) in self.waiting.iter_mut().flatten().enumerate() {
+            starting.set_controls(&self.many.controls(n, asked));
+            self.pictures[n].request = starting.asked.clone();
+        }
+        let Some(run) = &mut self.run else { return Ok(()) };
+        let mut from = self.from.iter().enumerate();
+        from.try_for_each(|(n, from)| run.set_controls_of(n, *from, self.many.controls(n, asked)))
     }
 
     /// Ends the run with what is drawn.
     pub fn stop(&mut self) {
-        self.paused = false;
+        self.hold = Hold::Not;
         if let Some(run) = &mut self.run {
             run.stop();
         } else if self.waiting.take().is_some() {
@@ -110,9 +155,15 @@ impl Tiles {
         }
     }
 
-    /// Milliseconds a token of one picture so far.
-    pub fn ms_per_token(&self) -> Option<f64> {
-        self.run.as_ref().and_then(Session::ms_per_token)
+    /// Milliseconds a token of one picture so far, and what that was measured by.
+    pub fn time(&self) -> (Option<f64>, Option<TimedBy>) {
+        if let Some(run) = &self.run {
+            return (run.ms_per_token(), run.timed_by());
+        }
+        let all = || self.pictures.iter().filter_map(|picture| picture.statistics.as_ref());
+        let (tokens, seconds) = all().fold((0, 0.0), |sum, s| (sum.0 + s.tokens, sum.1 + s.elapsed.as_secs_f64()));
+        let ms = (tokens > 0 && seconds > 0.0).then(|| 1000.0 * seconds / tokens as f64);
+        (ms, all().find_map(|s| s.timed_by))
     }
 
     /// Moves everything on. `now` in seconds; `speed` in tokens a second of each picture, 0 for no limit.
@@ -130,21 +181,23 @@ impl Tiles {
         let generator = self.pictures.first().map_or(Generator::Dpar, |picture| picture.request.generator);
         if self.waiting.is_some()
             && let Some(engine) = model.take(generator, self.pictures.len(), wake)
-            && let Some(requests) = self.waiting.take()
+            && let Some(waiting) = self.waiting.take()
         {
+            let requests = waiting.into_iter().map(|run| run.request).collect();
             self.run = Some(Session::several(engine, &model.files.config, requests)?);
             self.allowed = (0.0, now);
         }
+        if self.run.is_some() {
+            self.reckon(now, speed);
+        }
+        let drawn = self.drawn();
         let Some(run) = &mut self.run else { return Ok(()) };
-        let (allowed, since) = self.allowed;
-        let more = if self.paused { 0.0 } else { (now - since).clamp(0.0, 0.25) * f64::from(speed) };
-        self.allowed = (allowed + more, now);
-        if self.paused {
-            run.pause();
-        } else if speed > 0.0 {
-            run.run_to(self.allowed.0 as usize);
-        } else {
-            run.resume();
+        match self.hold {
+            Hold::Here => run.pause(),
+            Hold::Tokens(wanted) => run.run_to(wanted),
+            Hold::Patches(_) => run.run_to(drawn + 1),
+            Hold::Not if speed > 0.0 => run.run_to(self.allowed.0 as usize),
+            Hold::Not => run.resume(),
         }
         run.set_budget(frame.clamp(BUDGET[0], BUDGET[1]));
         for (n, event) in run.step()? {
@@ -159,6 +212,26 @@ impl Tiles {
             model.give(generator, run.into_engine());
         }
         Ok(())
+    }
+
+    /// Tokens that all pictures have that are not done.
+    fn drawn(&self) -> usize {
+        self.pictures.iter().filter(|picture| !picture.is_done()).map(|picture| picture.tokens.len()).min().unwrap_or(0)
+    }
+
+    /// Holds where what was to be drawn before is there; says how far a limited speed lets it go.
+    fn reckon(&mut self, now: f64, speed: f32) {
+        let reached = match self.hold {
+            Hold::Not | Hold::Here => false,
+            Hold::Tokens(wanted) => self.drawn() >= wanted,
+            Hold::Patches(before) => self.pictures[self.many.asked()].patches.count() > before,
+        };
+        if reached {
+            self.hold = Hold::Here;
+        }
+        let (allowed, since) = self.allowed;
+        let more = if self.is_paused() { 0.0 } else { (now - since).clamp(0.0, 0.25) * f64::from(speed) };
+        self.allowed = (allowed + more, now);
     }
 }
 

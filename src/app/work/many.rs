@@ -24,7 +24,9 @@ impl App {
         if matches!(many, Many::Strip(_)) && asked.generator == Generator::Baseline {
             return Err(Error::Request("the fixed-length baseline has no threshold to make a strip of".into()));
         }
-        asked.check(&self.model.config)?;
+        for request in many.requests(&asked) {
+            request.check(&self.model.config)?;
+        }
         let tiles = Tiles::new(many, &asked, &self.model.config, self.clock.now());
         self.own.image = None;
         let model = self.model.ready_mut().ok_or_else(not_there)?;
@@ -40,7 +42,9 @@ impl App {
             ..Request::new(&self.model.config, Generator::Dpar, self.chosen.class.clone(), self.chosen.settings.seed)
         };
         let generator = if self.model.config.dpar.is_some() { Generator::Dpar } else { Generator::Baseline };
-        match self.playback.main.as_ref().filter(|picture| picture.source == Source::Run) {
+        let tiles = self.playback.tiles.as_ref();
+        let shown = tiles.map(|tiles| &tiles.pictures[tiles.many.asked()]).or(self.playback.main.as_ref());
+        match shown.filter(|picture| picture.source == Source::Run) {
             Some(picture) if picture.request.class == chosen.class && picture.request.seed == chosen.seed => {
                 Request { controls: chosen.controls, schedule: Vec::new(), ..picture.request.clone() }
             }
@@ -57,11 +61,11 @@ impl App {
             let most = tiles.pictures.len() - 1;
             return Err(Error::Request(format!("there is no picture {n}: they go from 0 to {most}")));
         };
-        let request = picture.request.clone();
+        let (request, many) = (picture.request.clone(), tiles.many);
         let model = self.model.ready_mut().ok_or_else(not_there)?;
         self.playback.take_tile(model, n);
         self.chosen.adopt(&request, &self.model.config);
-        self.chosen.controls = request.controls;
+        self.chosen.controls = many.controls(n, &self.chosen.controls);
         self.ui.look_at_all();
         Ok(())
     }

@@ -19,6 +19,15 @@ impl Playback {
         self.main.iter_mut().chain(&mut self.other).chain(tiles)
     }
 
+    /// Holds all that goes on, or lets it go on.
+    pub(super) fn hold(&mut self, on: bool) {
+        match &mut self.tiles {
+            Some(tiles) => tiles.pause(on),
+            None if on => self.turns.pause(),
+            None => self.turns.resume(),
+        }
+    }
+
     /// Draws many pictures in place of the one that the app is about.
     pub fn start_many(&mut self, model: &mut LoadedModel, tiles: Tiles) {
         self.clear(Some(model));
