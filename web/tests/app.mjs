@@ -168,6 +168,38 @@ async function own_image({ lab, folder, root, note }) {
   }
 }
 
+/** A first link to a strip, a wall, and one of its pictures taken: each is what it is alone (on the CPU, which is faster here). */
+async function many({ lab, folder, note }) {
+  const site = await serve(folder);
+  try {
+    const visit = await lab.page("both");
+    await visit.open(`${site.url}?cpu#class=owl&seed=3&view=grid,strip&span=0.5`);
+    const strip = await visit.untilState("the strip", (s) => s.phase === "done" && s.tiles?.every((said) => said.endsWith("for 256")), 240_000);
+    equal([strip.view.strip, strip.tiles.length], ["0.5", 5], "what the link asks for");
+    await visit.command("difference", "on");
+    await visit.page.waitForTimeout(3000);
+    await visit.shot("strip");
+    const start = Date.now();
+    await visit.command("wall", 4);
+    const wall = await visit.untilState("the wall", (s) => s.view.wall === "4" && s.phase === "done", 240_000);
+    equal(wall.tiles.map((said) => said.split(":")[0]), ["seed 3", "seed 4", "seed 5", "seed 6"], "seeds");
+    const took = seconds(start);
+    await visit.page.waitForTimeout(3000);
+    await visit.shot("wall");
+    await visit.command("tile", 2);
+    const taken = await visit.untilState("one of them", (s) => s.source === "run" && s.phase === "done" && s.seed === 5);
+    await visit.command("redraw");
+    await visit.untilState("it alone", (s) => s.phase === "running", 20_000);
+    const alone = await visit.untilState("it alone", (s) => s.phase === "done" && s.ids !== null, 120_000);
+    equal(alone.ids, taken.ids, "the taken picture drawn alone");
+    check(wall.tiles[2].includes(` ${alone.patches} `), `${alone.patches} patches, as under it on the wall: ${wall.tiles[2]}`);
+    note(`four pictures after ${took} s, ${taken.ms_per_token.toFixed(1)} ms a token of one; alone ${alone.ms_per_token.toFixed(1)}`);
+    await visit.clean(site.url);
+  } finally {
+    await site.close();
+  }
+}
+
 /** What waits for the baseline's weights is drawn when they are there: a first link to a comparison, and Generate where one is remembered. */
 async function waits({ lab, folder, note }) {
   const site = await serve(folder);
@@ -210,7 +242,7 @@ async function keyboard({ lab, folder, note }) {
       unlabelled: [...document.querySelectorAll("#mirror dd")].filter((dd) => dd.previousElementSibling.textContent === dd.dataset.key).map((dd) => dd.dataset.key),
       bare: [...document.querySelectorAll("#mirror label")].filter((label) => label.textContent.trim() === "").length,
     }));
-    check(panel.commands >= 56, `every command has a control: ${panel.commands}`);
+    check(panel.commands >= 60, `every command has a control: ${panel.commands}`);
     equal([panel.unlabelled, panel.bare], [[], 0], "figures and controls without words");
     const control = (command) => visit.page.locator(`#mirror [data-command="${command}"]`);
     await control("threshold").focus();
@@ -335,4 +367,4 @@ export async function ask(visit, manifest, reference) {
 }
 
 // In this order: the slider moves the threshold of the shared picture.
-export const tests = { opens, recorded, generates, exports: exports_, link, slider, own_image, waits, keyboard, device_lost, phone };
+export const tests = { opens, recorded, generates, exports: exports_, link, slider, own_image, many, waits, keyboard, device_lost, phone };
