@@ -1,9 +1,15 @@
 // Attention of one query over cached positions [first, last], one workgroup a head, lane and picture:
 // out = softmax(q . k / sqrt(d)) v. Positions come in tiles with a running maximum (as in FlashAttention), so any
 // number of them fits in workgroup memory. Serves causal self-attention and the patch encoder's cross-attention.
+//
+// A row of a head is `width` vec4s. `width` neighbouring threads take one each, of keys and of values alike, so that they read
+// what lies side by side; WG / width such sets share the positions, four at a time. Few threads (software adapters, where
+// barriers cost more than scattered loads) take whole keys instead.
 
 override WG: u32 = 64u; // 32 (the widest head in vec4s) to 256
-const TILE = 1024u;
+const ROOM = 512u;      // partial scores of a tile
+const MOST = 128u;      // fours of positions of a tile at most
+const FAN = 16u;
 const LOWEST = -3.0e38;
 
 struct Params {
@@ -27,12 +33,18 @@ struct Params {
 @group(0) @binding(6) var<storage, read_write> out: array<vec4<f32>>; // (picture, lane, q_stride)
 
 var<workgroup> query: array<vec4<f32>, 32>;
-var<workgroup> score: array<vec4<f32>, 256>; // four positions each
-var<workgroup> most: array<f32, 256>;        // a value a thread
+var<workgroup> parted: array<vec4<f32>, ROOM>; // (four positions, width): what each column adds to their scores
+var<workgroup> score: array<vec4<f32>, MOST>;  // four positions each
+var<workgroup> most: array<f32, FAN>;
 var<workgroup> mixed: array<vec4<f32>, 256>;
 var<workgroup> mass: array<f32, 256>;
 
 fn largest(v: vec4<f32>) -> f32 { return max(max(v.x, v.y), max(v.z, v.w)); }
+
+// The scores of the `j`th four positions of a tile, those past its end too low to count.
+fn within(s: vec4<f32>, j: u32, here: u32) -> vec4<f32> {
+    return select(vec4(LOWEST), s, vec4(4u * j) + vec4(0u, 1u, 2u, 3u) < vec4(here));
+}
 
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) t: u32) {
@@ -45,49 +57,67 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let count = state[own + params.last] + 1u - first;
     let stride = params.stride / 4u;
     let base = lane * (params.lane / 4u) + first * stride + offset;
-    let scale = inverseSqrt(f32(params.head));
-    for (var c = t; c < width; c += WG) { query[c] = q[lane * params.q_stride / 4u + offset + c] * scale; }
+    for (var c = t; c < width; c += WG) {
+        query[c] = q[lane * params.q_stride / 4u + offset + c] * inverseSqrt(f32(params.head));
+    }
     workgroupBarrier();
 
-    // In the value step a thread takes one vec4 of columns, and the positions are shared by `parts` such sets.
     let parts = WG / width;
-    let part = t / width;
+    let part = t / width; // from `parts` on a thread has no column
     let values = base + params.v_offset / 4u + t % width;
+    // Threads that share a key, and what is this thread's of it.
+    let sharers = select(1u, width, WG > 64u);
+    let groups = WG / sharers;
+    let member = t / sharers;
+    let tile = min(ROOM / sharers, MOST); // in fours of positions
     var best = LOWEST;
     var total = 0.0;
     var acc = vec4(0.0);
-    for (var start = 0u; start < count; start += TILE) {
-        let here = min(TILE, count - start);
-        if start > 0u { workgroupBarrier(); } // score and most are written again
-        var top = LOWEST;
+    for (var start = 0u; start < count; start += 4u * tile) {
+        let here = min(4u * tile, count - start);
+        let fours = (here + 3u) / 4u;
+        if start > 0u { workgroupBarrier(); } // all of the workgroup's memory is written again
         // Four positions at a time share every load of the query.
-        for (var j = t; 4u * j < here; j += WG) {
-            let row = base + (start + 4u * j) * stride;
-            let more = min(vec3(1u, 2u, 3u), vec3(here - 1u - 4u * j)) * stride; // past the end: repeat the last
-            var s = vec4(0.0);
-            for (var c = 0u; c < width; c++) {
-                let p = query[c];
-                s += vec4(
-                    dot(p, k_cache[row + c]),
-                    dot(p, k_cache[row + more.x + c]),
-                    dot(p, k_cache[row + more.y + c]),
-                    dot(p, k_cache[row + more.z + c]),
-                );
+        if member < groups {
+            for (var j = member; j < fours; j += groups) {
+                let row = base + (start + 4u * j) * stride;
+                let more = min(vec3(1u, 2u, 3u), vec3(here - 1u - 4u * j)) * stride; // past the end: repeat the last
+                var s = vec4(0.0);
+                for (var c = t % sharers; c < width; c += sharers) {
+                    let p = query[c];
+                    s += vec4(
+                        dot(p, k_cache[row + c]),
+                        dot(p, k_cache[row + more.x + c]),
+                        dot(p, k_cache[row + more.y + c]),
+                        dot(p, k_cache[row + more.z + c]),
+                    );
+                }
+                if WG > 64u { parted[j * width + t % width] = s; } else { score[j] = within(s, j, here); }
             }
-            s = select(vec4(LOWEST), s, vec4(4u * j) + vec4(0u, 1u, 2u, 3u) < vec4(here));
-            score[j] = s;
-            top = max(top, largest(s));
         }
-        most[t] = top;
+        workgroupBarrier();
+        if WG > 64u {
+            for (var j = t; j < fours; j += WG) {
+                var s = vec4(0.0);
+                for (var c = 0u; c < width; c++) { s += parted[j * width + c]; }
+                score[j] = within(s, j, here);
+            }
+            workgroupBarrier();
+        }
+        if t < FAN {
+            var top = LOWEST;
+            for (var j = t; j < fours; j += FAN) { top = max(top, largest(score[j])); }
+            most[t] = top;
+        }
         workgroupBarrier();
         var now = best;
-        for (var k = 0u; k < WG; k++) { now = max(now, most[k]); }
+        for (var k = 0u; k < FAN; k++) { now = max(now, most[k]); }
         let shrink = exp(best - now);
         best = now;
         total *= shrink;
         acc *= shrink;
         if part < parts {
-            for (var j = part; 4u * j < here; j += parts) {
+            for (var j = part; j < fours; j += parts) {
                 let row = values + (start + 4u * j) * stride;
                 let more = min(vec3(1u, 2u, 3u), vec3(here - 1u - 4u * j)) * stride;
                 let p = exp(score[j] - now); // 0 past the end

@@ -27,7 +27,7 @@ fn backends() -> Vec<Backend> {
 fn result(merger: &mut Merger) -> Merged {
     let begun = Instant::now();
     loop {
-        if let Some(merged) = merger.poll().unwrap() {
+        if let Some(merged) = merger.poll().unwrap().pop() {
             return merged;
         }
         assert!(merger.is_busy(), "nothing under way");
@@ -47,18 +47,21 @@ fn expected(rule: PatchRule, entropies: &[f32]) -> Merged {
             reason
         })
         .collect();
-    let patches = rule.patches(entropies);
-    let ids = patches.ids().into_iter().map(|id| id as u32).collect();
-    Merged { rule, reasons, ids, count: patches.count() }
+    Merged { rule, line: 0, reasons, took: Duration::ZERO }
+}
+
+/// Without the time that it took.
+fn timeless(merged: Merged) -> Merged {
+    Merged { took: Duration::ZERO, ..merged }
 }
 
 fn agrees(merger: &mut Merger, rule: PatchRule, entropies: &[f32]) {
     merger.set_entropies(entropies).unwrap();
-    merger.request(rule);
-    let (got, expected) = (result(merger), expected(rule, entropies));
+    merger.request(0, rule);
+    let (got, expected) = (timeless(result(merger)), expected(rule, entropies));
     assert_eq!(got, expected);
     assert_eq!(got.patches(), rule.patches(entropies));
-    assert!(!merger.is_busy() && merger.poll().unwrap().is_none());
+    assert!(!merger.is_busy() && merger.poll().unwrap().is_empty());
 }
 
 /// Sizes around workgroups, P_max from none to beyond the image, thresholds that often are an entropy exactly.
@@ -93,13 +96,13 @@ fn no_tokens_are_no_patches_and_too_many_are_refused() {
     for backend in backends() {
         let mut merger = block_on(Merger::new(&backend)).unwrap();
         let rule = PatchRule { mode: Mode::Entropy, threshold: 1.0, max_patch_length: 4, grid: 8 };
-        merger.request(rule);
-        assert_eq!(result(&mut merger).count, 0);
+        merger.request(0, rule);
+        assert_eq!(result(&mut merger).reasons, []);
         agrees(&mut merger, rule, &[2.0; 64]);
         let e = merger.set_entropies(&vec![0.0; MAX_TOKENS + 1]).unwrap_err();
         assert!(e.is_bad_input() && e.to_string().contains("4097 tokens"), "{e}");
-        merger.request(rule);
-        assert_eq!(result(&mut merger).count, 64, "the image before stays");
+        merger.request(0, rule);
+        assert_eq!(result(&mut merger).patches().count(), 64, "the image before stays");
     }
 }
 
@@ -111,20 +114,31 @@ fn the_newest_request_wins_and_another_image_ends_the_old_ones() {
         merger.set_entropies(&entropies).unwrap();
         let rule = |threshold: f32| PatchRule { mode: Mode::Entropy, threshold, max_patch_length: 0, grid: 32 };
         for step in 0..100 {
-            merger.request(rule(step as f32 / 10.0));
+            merger.request(0, rule(step as f32 / 10.0));
         }
         let mut last = result(&mut merger);
         while merger.is_busy() {
             last = result(&mut merger);
         }
-        assert_eq!(last, expected(rule(9.9), &entropies));
+        assert_eq!(timeless(last), expected(rule(9.9), &entropies));
 
-        merger.request(rule(1.0));
+        // Two lines: each has its newest, whichever has been moved how often.
+        merger.request(1, rule(3.0));
+        for step in 0..20 {
+            merger.request(0, rule(step as f32));
+        }
+        let mut newest = [None, None];
+        while merger.is_busy() {
+            merger.poll().unwrap().into_iter().for_each(|merged| newest[merged.line] = Some(merged.rule));
+        }
+        assert_eq!(newest, [Some(rule(19.0)), Some(rule(3.0))]);
+
+        merger.request(0, rule(1.0));
         merger.set_entropies(&entropies[..10]).unwrap();
         assert!(!merger.is_busy());
-        merger.request(rule(2.0));
-        assert_eq!(result(&mut merger), expected(rule(2.0), &entropies[..10]));
-        assert!(merger.poll().unwrap().is_none());
+        merger.request(0, rule(2.0));
+        assert_eq!(timeless(result(&mut merger)), expected(rule(2.0), &entropies[..10]));
+        assert!(merger.poll().unwrap().is_empty());
     }
 }
 
@@ -137,12 +151,12 @@ fn a_lost_device_is_an_error() {
     let mut merger = block_on(Merger::new(&backend)).unwrap();
     merger.set_entropies(&[1.0; 16]).unwrap();
     backend.gpu().unwrap().destroy();
-    merger.request(PatchRule { mode: Mode::Entropy, threshold: 1.0, max_patch_length: 4, grid: 4 });
+    merger.request(0, PatchRule { mode: Mode::Entropy, threshold: 1.0, max_patch_length: 4, grid: 4 });
     let begun = Instant::now();
     let e = loop {
         match merger.poll() {
             Err(e) => break e,
-            Ok(found) => assert!(found.is_none() && begun.elapsed() < Duration::from_secs(20)),
+            Ok(found) => assert!(found.is_empty() && begun.elapsed() < Duration::from_secs(20)),
         }
     };
     assert!(matches!(e, dpar::Error::DeviceLost(_)) && backend.lost().is_some(), "{e}");

@@ -24,6 +24,7 @@ pub const MAX_TOKENS: usize = 64;
 pub struct GpuExecutor {
     device: wgpu::Device,
     queue: wgpu::Queue,
+    tier: Tier,
     program: Program,
     buffers: Vec<wgpu::Buffer>,
     controls: wgpu::Buffer,
@@ -146,7 +147,25 @@ impl GpuExecutor {
         let ring = (0..RING).map(|_| RingSlot::new(device, queue, program.pictures)).collect();
         let (device, queue) = (device.clone(), queue.clone());
         let (next_submit, next_arrival, last, chunk) = (0, 0, None, None);
-        Ok(Self { device, queue, program, buffers, controls, steps, ring, next_submit, next_arrival, last, chunk })
+        Ok(Self {
+            device,
+            queue,
+            tier,
+            program,
+            buffers,
+            controls,
+            steps,
+            ring,
+            next_submit,
+            next_arrival,
+            last,
+            chunk,
+        })
+    }
+
+    /// How its kernels are shaped.
+    pub fn tier(&self) -> Tier {
+        self.tier
     }
 
     /// The program it runs (without weights).

@@ -2,10 +2,14 @@
 //!
 //! The entropies of an image do not depend on the patch rule, so moving the threshold needs no model: one dispatch, one
 //! workgroup, whatever the size of the image. A [`Merger`] keeps the entropies on the device; [`Merger::request`] asks
-//! for the patches under a rule and [`Merger::poll`] picks them up when they are there. Neither waits for a GPU. Where
-//! requests come faster than results the newest wins: those in between are never computed, or never shown.
+//! for the patches under a rule and [`Merger::poll`] picks them up when they are there. Neither waits for a GPU. There are a
+//! few lines of requests, side by side (a threshold that is moved, and one that stays): where requests of a line come faster
+//! than results the newest wins, and those in between are never computed, or never shown.
 
 use std::collections::VecDeque;
+use std::time::Duration;
+
+use web_time::Instant;
 
 use crate::engine::backend::Backend;
 use crate::engine::ops::merge;
@@ -19,6 +23,9 @@ use crate::patching::{PatchRule, Patches, StartReason};
 /// Most tokens of an image, T.
 pub const MAX_TOKENS: usize = 4096;
 
+/// Lines of requests.
+pub const LINES: usize = 2;
+
 /// Requests on their way at most: one being computed and one behind it, so that the device does not run dry.
 const RING: usize = 2;
 
@@ -27,35 +34,41 @@ const RING: usize = 2;
 pub struct Merged {
     /// The rule.
     pub rule: PatchRule,
+    /// The line that it was asked on.
+    pub line: usize,
     /// Why token i starts a patch; `None` where it continues one. (T)
     pub reasons: Vec<Option<StartReason>>,
-    /// The patch that holds token i. (T)
-    pub ids: Vec<u32>,
-    /// Number of patches, M.
-    pub count: usize,
+    /// From the request to the moment when the result had arrived: on a GPU when its callback ran, not when somebody looked.
+    pub took: Duration,
 }
 
 impl Merged {
-    /// From rows of (reason code, patch): one per token, then (0, M).
-    fn of(rule: PatchRule, rows: &[[u32; 2]]) -> Self {
-        let (count, rows) = rows.split_last().map_or((0, rows), |(last, rows)| (last[1] as usize, rows));
-        Self {
-            rule,
-            reasons: rows.iter().map(|r| StartReason::from_code(r[0])).collect(),
-            ids: rows.iter().map(|r| r[1]).collect(),
-            count,
-        }
-    }
-
     /// The same as [`PatchRule::patches`] gives.
     pub fn patches(&self) -> Patches {
         Patches::from_starts(self.reasons.iter().map(Option::is_some).collect(), self.rule.grid)
     }
 }
 
+/// What is asked for, where, and when that was.
+#[derive(Clone, Copy)]
+struct Asked {
+    line: usize,
+    rule: PatchRule,
+    at: Instant,
+}
+
+impl Asked {
+    /// `codes`: a reason a token.
+    fn merged(self, codes: &[u32], arrived: Instant) -> Merged {
+        let reasons = codes.iter().map(|code| StartReason::from_code(*code)).collect();
+        let took = arrived.saturating_duration_since(self.at);
+        Merged { rule: self.rule, line: self.line, reasons, took }
+    }
+}
+
 /// A request under way on a GPU.
 struct MergeJob {
-    rule: PatchRule,
+    asked: Asked,
     slot: Readback,
     image: usize,
 }
@@ -69,7 +82,7 @@ pub struct Merger {
     tokens: usize,
     /// Counts the images: results of an earlier one are dropped.
     image: usize,
-    wanted: Option<PatchRule>,
+    wanted: [Option<Asked>; LINES],
     jobs: VecDeque<MergeJob>,
     free: Vec<Readback>,
 }
@@ -89,19 +102,19 @@ impl Merger {
         let mut b = Builder::new(1);
         let state = b.state();
         let entropies = b.zeros("entropies", MAX_TOKENS);
-        let merged = b.zeros("merged", 2 * (MAX_TOKENS + 1));
+        let merged = b.zeros("merged", MAX_TOKENS);
         merge::step(&mut b, Section::EntropyModel, merge::Args { state, entropies, merged });
         let program = Program::loose(b);
         let (engine, free) = match backend.gpu() {
             Some(gpu) => {
                 let executor = GpuExecutor::new(&gpu.device, &gpu.queue, Tier::of(&gpu.info), program).await?;
-                let slots = (0..RING).map(|_| Readback::new(&gpu.device, 2 * (MAX_TOKENS + 1))).collect();
+                let slots = (0..RING).map(|_| Readback::new(&gpu.device, MAX_TOKENS)).collect();
                 (Engine::Gpu(Box::new(executor)), slots)
             }
             None => (Engine::Cpu(Box::new(CpuExecutor::new(program))), Vec::new()),
         };
         let jobs = VecDeque::new();
-        Ok(Self { engine, state, entropies, merged, tokens: 0, image: 0, wanted: None, jobs, free })
+        Ok(Self { engine, state, entropies, merged, tokens: 0, image: 0, wanted: [None; LINES], jobs, free })
     }
 
     /// Takes the entropies of another image, (T) nats in raster order. What was asked of the one before is dropped.
@@ -119,62 +132,64 @@ impl Merger {
         self.engine.write(self.state, word::TOKENS as usize, &[tokens as u32]);
         self.tokens = tokens;
         self.image += 1;
-        self.wanted = None;
+        self.wanted = [None; LINES];
         Ok(())
     }
 
-    /// Asks for the patches under `rule`, in place of whatever was asked for and is not under way. Returns at once.
+    /// Asks for the patches under `rule`, in place of whatever was asked for on this line (below [`LINES`]) and is not under
+    /// way. Returns at once.
     ///
     /// The rule is taken as it is: [`crate::controls::Controls::check`] refuses those that make no sense.
-    pub fn request(&mut self, rule: PatchRule) {
-        self.wanted = Some(rule);
+    pub fn request(&mut self, line: usize, rule: PatchRule) {
+        self.wanted[line] = Some(Asked { line, rule, at: Instant::now() });
         self.submit();
     }
 
     /// Whether a result is still to come.
     pub fn is_busy(&self) -> bool {
-        self.wanted.is_some() || self.jobs.iter().any(|job| job.image == self.image)
+        self.wanted.iter().any(Option::is_some) || self.jobs.iter().any(|job| job.image == self.image)
     }
 
-    /// The newest result that has arrived since the last call, if any. Does not wait.
+    /// What has arrived since the last call, of each line the newest. Does not wait.
     ///
     /// # Errors
     /// [`Error::DeviceLost`].
-    pub fn poll(&mut self) -> Result<Option<Merged>> {
-        let mut newest = None;
+    pub fn poll(&mut self) -> Result<Vec<Merged>> {
+        let mut newest = [const { None }; LINES];
         if let Engine::Cpu(cpu) = &mut self.engine {
-            if let Some(rule) = self.wanted.take() {
-                cpu.set_controls(0, &ControlsUniform::of_rule(&rule));
+            for asked in self.wanted.iter_mut().filter_map(Option::take) {
+                cpu.set_controls(0, &ControlsUniform::of_rule(&asked.rule));
                 cpu.run_steps(0..1, 1);
-                let words = cpu.read(self.merged);
-                newest = Some(Merged::of(rule, bytemuck::cast_slice(&words[..2 * (self.tokens + 1)])));
+                newest[asked.line] = Some(asked.merged(&cpu.read(self.merged)[..self.tokens], Instant::now()));
             }
-            return Ok(newest);
         }
         while let (Engine::Gpu(gpu), Some(job)) = (&self.engine, self.jobs.front_mut()) {
-            let rows = job.slot.poll::<[u32; 2]>(gpu.device(), false);
+            let codes = job.slot.poll::<u32>(gpu.device(), false);
             if !job.slot.is_free() {
-                rows?; // a device that cannot even be polled
+                codes?; // a device that cannot even be polled
                 break;
             }
             let Some(job) = self.jobs.pop_front() else { break };
+            let arrived = job.slot.arrived_at().unwrap_or_else(Instant::now);
             self.free.push(job.slot);
-            if let (Some(rows), true) = (rows?, job.image == self.image) {
-                newest = Some(Merged::of(job.rule, &rows));
+            if let (Some(codes), true) = (codes?, job.image == self.image) {
+                newest[job.asked.line] = Some(job.asked.merged(&codes[..self.tokens], arrived));
             }
         }
         self.submit();
-        Ok(newest)
+        Ok(newest.into_iter().flatten().collect())
     }
 
-    /// Sends off what is wanted, if there is room.
+    /// Sends off what is wanted, if there is room: what has waited longest first.
     fn submit(&mut self) {
         let Engine::Gpu(gpu) = &mut self.engine else { return };
-        let Some(rule) = self.wanted else { return };
-        let Some(mut slot) = self.free.pop() else { return };
-        gpu.set_controls(0, &ControlsUniform::of_rule(&rule));
-        gpu.run_into(0..1, self.merged, 2 * (self.tokens + 1), &mut slot);
-        self.jobs.push_back(MergeJob { rule, slot, image: self.image });
-        self.wanted = None;
+        while let Some(asked) = self.wanted.iter().flatten().min_by_key(|asked| asked.at).copied() {
+            let Some(mut slot) = self.free.pop() else { return };
+            self.wanted[asked.line] = None;
+            gpu.set_controls(0, &ControlsUniform::of_rule(&asked.rule));
+            // An image of no tokens has a word, too: nothing cannot be read back.
+            gpu.run_into(0..1, self.merged, self.tokens.max(1), &mut slot);
+            self.jobs.push_back(MergeJob { asked, slot, image: self.image });
+        }
     }
 }

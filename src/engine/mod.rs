@@ -21,6 +21,7 @@ pub(crate) mod readback;
 pub mod room;
 pub mod rope;
 pub mod selfcheck;
+mod stages;
 pub mod state;
 mod stopwatch;
 pub mod weights;

@@ -10,7 +10,7 @@ use super::weights::{Chunk, Precision, padded};
 use crate::mix::Mix;
 
 /// A buffer of the program, by index.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct BufferId(pub(crate) usize);
 
 /// A vector in a table of rows: the buffer, and the state word that names the row. A row of the table holds one for every picture.

@@ -9,6 +9,7 @@ use crate::app::state::picture::{Picture, Source};
 use crate::app::state::starting::Slot;
 use crate::app::state::tiles::Tiles;
 use crate::app::work::decoder;
+use crate::app::work::regrid::GridLine;
 use crate::controls::Controls;
 use crate::patching::Patches;
 use crate::run::many::Many;
@@ -112,16 +113,16 @@ impl App {
     fn pinned_grid(&self) -> Option<ShownPicture<'_>> {
         let picture = self.playback.main.as_ref().filter(|p| p.is_done())?;
         let threshold = self.chosen.pinned?;
-        let rule = Controls { threshold, ..self.chosen.controls.clone() }.rule(picture.grid);
-        let mut shown = self.shown(Slot::Main, picture, Cow::Owned(picture.patches_under(&rule)));
+        let patches = self.analyst.regrid.grid(picture, GridLine::Pinned).unwrap_or(&picture.patches);
+        let mut shown = self.shown(Slot::Main, picture, Cow::Borrowed(patches));
         shown.title = format!("pinned at {threshold:.2} nats: {} patches", shown.patches.count());
         Some(shown)
     }
 
-    /// The patches to show for a picture: those of the moved threshold where its tokens are all there, else its own. The
-    /// merge kernel finds them; until it has, the grid stays as it was.
+    /// The patches to show for a picture: those of the moved threshold where its tokens are all there, else its own.
+    /// Where the merge kernel finds them the grid stays as it was until it has.
     pub(in crate::app) fn patches<'a>(&'a self, picture: &'a Picture) -> Cow<'a, Patches> {
-        let merged = if self.moved() { self.analyst.merged(picture) } else { None };
+        let merged = if self.moved() { self.analyst.regrid.grid(picture, GridLine::Moved) } else { None };
         Cow::Borrowed(merged.unwrap_or(&picture.patches))
     }
 

@@ -9,7 +9,9 @@ use crate::app::input::action::Action;
 use crate::app::input::arrive::Arrival;
 use crate::app::state::app::App;
 use crate::app::state::model_slot::ModelState;
+use crate::app::state::picture::Picture;
 use crate::checkpoint::config::Generator;
+use crate::controls::Controls;
 use crate::error::{Error, Result};
 use crate::platform::finished;
 
@@ -91,10 +93,13 @@ impl App {
         if !(self.playback.is_live() && self.launch.kept.was_lost()) {
             self.analyst.begin(&self.machine.backend, &self.machine.wake);
         }
-        let rule = self.moved().then(|| self.chosen.controls.rule(self.model.config.grid()));
         let picture = self.playback.main.as_ref();
+        let rule =
+            |threshold, picture: &Picture| Controls { threshold, ..self.chosen.controls.clone() }.rule(picture.grid);
+        let moved = picture.filter(|_| self.moved()).map(|p| rule(self.chosen.controls.threshold, p));
+        let pinned = picture.and_then(|p| Some(rule(self.chosen.pinned?, p)));
         let finished = picture.filter(|p| p.is_done() && p.entropies().len() == p.tokens.len());
-        self.jobs.thinking = self.analyst.merge(finished, rule)?;
+        self.jobs.thinking = self.analyst.regrid.follow(finished, [moved, pinned])?;
         self.analyst.row = match self.attention() {
             Err(e) if !matches!(e, Error::DeviceLost(_)) => {
                 // Pictures go on without it.

@@ -3,31 +3,23 @@
 use std::sync::Arc;
 
 use image::DynamicImage;
-use web_time::Instant;
 
 use crate::analysis::{Analyzer, Crop, PictureRead, read_picture, square};
 use crate::app::input::action::Brought;
 use crate::app::state::own::Own;
-use crate::app::state::picture::Picture;
 use crate::app::work::attending::Attending;
 use crate::app::work::loaded_model::{LoadedModel, Wake};
+use crate::app::work::regrid::Regrid;
 use crate::engine::backend::Backend;
-use crate::engine::merger::Merger;
 use crate::engine::selfcheck::{SelfCheck, selfcheck};
 use crate::error::{Error, Result};
-use crate::patching::{PatchRule, Patches};
 use crate::platform::{Task, finished};
 
 /// Everything that is thought about beside the frame.
 #[derive(Default)]
 pub struct Analyst {
-    merger: Option<Merger>,
-    opening: Option<Task<Result<Merger>>>,
-    image: Option<u64>,
-    asked: Option<(PatchRule, Instant)>,
-    merged: Option<(u64, Patches)>,
-    /// Milliseconds from the slider's event to the new grid, the last time.
-    pub regrid_ms: Option<f64>,
+    /// Grids under other rules.
+    pub regrid: Regrid,
     own: Option<Task<Result<Own>>>,
     analyzer: Option<Arc<Analyzer>>,
     /// What patches attend to.
@@ -72,8 +64,7 @@ impl Analyst {
         if !std::mem::take(&mut self.waits) {
             return;
         }
-        let (to, wake2) = (backend.clone(), wake.clone());
-        self.opening = Some(Task::spawn(move || wake2(), async move || Merger::new(&to).await));
+        self.regrid.begin(backend, wake);
         if backend.gpu().is_some() {
             let (on, wake) = (backend.clone(), wake.clone());
             let check = async move || match on.gpu() {
@@ -93,40 +84,6 @@ impl Analyst {
             Ok(check) => Some((false, check.verdict())),
             Err(e) => Some((false, e.to_string())),
         }
-    }
-
-    /// Keeps the grid of a finished picture in step with the rule. Returns whether an answer is on its way.
-    ///
-    /// # Errors
-    /// As [`Merger::poll`].
-    pub fn merge(&mut self, picture: Option<&Picture>, rule: Option<PatchRule>) -> Result<bool> {
-        if let Some(opened) = finished(&mut self.opening) {
-            self.merger = Some(opened?);
-        }
-        let Some(merger) = &mut self.merger else { return Ok(false) };
-        if let (Some(picture), Some(rule)) = (picture, rule) {
-            if self.image != Some(picture.id) {
-                merger.set_entropies(&picture.entropies())?;
-                (self.image, self.asked, self.merged) = (Some(picture.id), None, None);
-            }
-            if self.asked.is_none_or(|(asked, _)| asked != rule) {
-                merger.request(rule);
-                self.asked = Some((rule, Instant::now()));
-            }
-        }
-        if let (Some(merged), Some(image)) = (merger.poll()?, self.image) {
-            if let Some((asked, at)) = self.asked.filter(|(asked, _)| *asked == merged.rule) {
-                self.regrid_ms = Some(at.elapsed().as_secs_f64() * 1000.0);
-                let _ = asked;
-            }
-            self.merged = Some((image, merged.patches()));
-        }
-        Ok(merger.is_busy())
-    }
-
-    /// The newest grid that the merge kernel has found for a picture.
-    pub fn merged(&self, picture: &Picture) -> Option<&Patches> {
-        self.merged.as_ref().filter(|(id, _)| *id == picture.id).map(|(_, patches)| patches)
     }
 
     /// Starts to look at an image, in whatever form it has come.

@@ -187,7 +187,7 @@ impl Bench {
                 }
                 let Some(merger) = merger else { return Ok(Wish::Wait) };
                 let times = if *tokens == 256 { &mut f.regrid_256_ms } else { &mut f.regrid_4096_ms };
-                if merger.poll()?.is_some()
+                if !merger.poll()?.is_empty()
                     && let Some(at) = asked.take()
                 {
                     times.push(at.elapsed().as_secs_f64() * 1000.0);
@@ -200,7 +200,7 @@ impl Bench {
                     let threshold = 2.0 + 0.2 * times.len() as f32;
                     let grid = tokens.isqrt() as u32;
                     let mode = Mode::EntropyRowBoundary;
-                    merger.request(PatchRule { mode, threshold, max_patch_length: 4, grid });
+                    merger.request(0, PatchRule { mode, threshold, max_patch_length: 4, grid });
                     *asked = Some(Instant::now());
                 }
                 Ok(Wish::Wait)

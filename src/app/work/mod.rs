@@ -10,5 +10,6 @@ pub mod loaded_model;
 mod loading;
 mod many;
 mod measuring;
+pub mod regrid;
 mod reopening;
 mod share;

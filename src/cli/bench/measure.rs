@@ -43,6 +43,8 @@ pub struct OpTime {
     pub name: &'static str,
     /// Microseconds a dispatch (for all pictures), many in a row.
     pub us: f64,
+    /// [`dpar::engine::program::Step::serial_run`].
+    pub serial_run: u32,
 }
 
 /// The name of the patch transformer's part where no patch starts.
@@ -106,9 +108,30 @@ pub fn op_times(engine: &mut Engine) -> Result<Vec<OpTime>> {
             }
             Ok(())
         })?;
-        found.push(OpTime { name, us: ms * 1000.0 });
+        let Engine::Gpu(gpu) = &*engine else { continue };
+        let serial_run = if name == "empty" { 1 } else { gpu.program().steps[n].serial_run(gpu.tier()) };
+        found.push(OpTime { name, us: ms * 1000.0, serial_run });
     }
     Ok(found)
+}
+
+/// Microseconds of the CPU for a dispatch: recording a token's and handing them over. `None` on the CPU.
+pub fn encode_time(engine: &mut Engine) -> Result<Option<f64>> {
+    let (steps, pictures) = (engine.program().steps.len(), engine.program().pictures);
+    let mut least = None;
+    for _ in 0..20 {
+        // Nothing is wanted of the GPU: all gates are closed.
+        let state = engine.program().ports.state;
+        engine.write(state, 0, &[0; STATE_WORDS].repeat(pictures));
+        let Engine::Gpu(gpu) = engine else { return Ok(None) };
+        gpu.wait()?;
+        let begun = Instant::now();
+        gpu.run_steps(0..steps, 4);
+        let us = begun.elapsed().as_secs_f64() * 1e6 / (4 * steps) as f64;
+        gpu.wait()?;
+        least = Some(least.map_or(us, |least: f64| least.min(us)));
+    }
+    Ok(least)
 }
 
 /// The state of the middle of an image, where a patch closes and another starts.
@@ -229,8 +252,8 @@ pub fn merge_time(backend: &Backend, side: u32) -> Result<f64> {
     for n in 0..220u16 {
         let threshold = 2.0 + f32::from(n % 50) / 10.0;
         let begun = Instant::now();
-        merger.request(PatchRule { mode: Mode::EntropyRowBoundary, threshold, max_patch_length: 4, grid: side });
-        while merger.poll()?.is_none() {
+        merger.request(0, PatchRule { mode: Mode::EntropyRowBoundary, threshold, max_patch_length: 4, grid: side });
+        while merger.poll()?.is_empty() {
             std::thread::yield_now();
         }
         if n >= 20 {

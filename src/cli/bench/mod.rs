@@ -24,7 +24,7 @@ use super::json::to_json;
 use super::output;
 use burn_loop::BurnLoop;
 use measure::{SectionTime, floor, median, section_times};
-use report::{BenchReport, Merge, Peer, Timed};
+use report::{BenchReport, Merge, Peer, Timed, Together};
 
 /// Options of `dpar bench`.
 #[derive(Debug, clap::Args)]
@@ -85,6 +85,9 @@ impl From<ShapeName> for PaperShape {
     }
 }
 
+/// Pictures at once, where one at a time is measured.
+const TOGETHER: usize = 16;
+
 /// One picture and the parts timed right after it.
 struct Round {
     statistics: Statistics,
@@ -142,7 +145,12 @@ pub fn run(args: &BenchArgs) -> Result<()> {
         generators = next;
     }
     let mut report = BenchReport {
+        version: env!("CARGO_PKG_VERSION"),
+        system: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
         adapter: backend.name(),
+        driver: backend.gpu().map(|gpu| format!("{} {}", gpu.info.driver, gpu.info.driver_info).trim().to_owned()),
+        threads: backend.gpu().is_none().then(|| backend.threads()),
+        model_hash: args.shape.is_none().then(|| files.hash.clone()),
         model: files.source.clone(),
         tokens: limit,
         pictures: args.pictures,
@@ -152,6 +160,7 @@ pub fn run(args: &BenchArgs) -> Result<()> {
         speedups: Vec::new(),
         arithmetic_bound: None,
         weights_bound: None,
+        together: None,
         peer: None,
         merges: merges(&backend)?,
         copy_gb_per_s: backend.gpu().map(measure::copy_speed).transpose()?,
@@ -167,6 +176,7 @@ pub fn run(args: &BenchArgs) -> Result<()> {
         let mut timed = timed(&backend, engine.program(), &runs)?;
         if backend.gpu().is_some() {
             timed.ops = measure::op_times(&mut engine)?;
+            timed.encode_us_per_dispatch = measure::encode_time(&mut engine)?;
         }
         match generator {
             Generator::Dpar => report.dpar = Some(timed),
@@ -177,6 +187,12 @@ pub fn run(args: &BenchArgs) -> Result<()> {
         report.speedup = Some(b.ms_per_token / d.ms_per_token);
         report.arithmetic_bound = Some(b.multiply_adds_per_token / d.multiply_adds_per_token);
         report.weights_bound = Some(b.weight_mb_per_token / d.weight_mb_per_token);
+    }
+    // A software adapter takes minutes for them: --pictures says it, where it is wanted.
+    let software = backend.gpu().is_some_and(|gpu| gpu.is_software());
+    if args.pictures == 1 && args.shape.is_none() && !software {
+        note(&format!("{TOGETHER} at once"));
+        report.together = Some(together(&backend, &files, limit)?);
     }
     if let (Some(d), true) = (&report.dpar, args.peer_tokens > 0 && args.shape.is_none()) {
         note("the plain burn loop");
@@ -253,6 +269,8 @@ fn timed(backend: &Backend, program: &Program, runs: &[Round]) -> Result<Timed> 
         average_patch_length: if patches > 0 { tokens as f32 / patches as f32 } else { 1.0 },
         dispatches_per_token: dispatches,
         dispatches_that_work_per_token: working,
+        stages_per_token: program.stages(),
+        encode_us_per_dispatch: None,
         submits_per_token: runs.iter().map(|r| r.submits).sum::<f64>() / runs.len() as f64,
         floor: backend.gpu().map(|gpu| floor(gpu, dispatches, ms_per_token)).transpose()?,
         multiply_adds_per_token: arithmetic::multiply_adds(program, share),
@@ -262,6 +280,38 @@ fn timed(backend: &Backend, program: &Program, runs: &[Round]) -> Result<Timed> 
         sections: medians(runs),
         ops: Vec::new(),
     })
+}
+
+/// A batch of each generator.
+fn together(backend: &Backend, files: &ModelFiles, tokens: usize) -> Result<Together> {
+    let mut found = Together {
+        pictures: TOGETHER,
+        dpar: None,
+        baseline: None,
+        speedup: None,
+        average_patch_length: 1.0,
+        arithmetic_bound: None,
+    };
+    let mut work = [None, None];
+    let generators = [(Generator::Dpar, files.dpar.is_some()), (Generator::Baseline, files.baseline.is_some())];
+    for (n, (generator, _)) in generators.into_iter().enumerate().filter(|(_, (_, there))| *there) {
+        let engine = pollster::block_on(backend.engine_for(files, generator, 2, TOGETHER))?;
+        let (engine, ..) = picture(engine, &files.config, generator, 0, tokens.min(16))?;
+        let (engine, statistics, ..) = picture(engine, &files.config, generator, 1, tokens)?;
+        let share = if generator == Generator::Dpar {
+            found.average_patch_length = statistics.tokens as f32 / statistics.patches.max(1) as f32;
+            1.0 / f64::from(found.average_patch_length)
+        } else {
+            1.0
+        };
+        work[n] = Some(arithmetic::multiply_adds(engine.program(), share));
+        let to = if generator == Generator::Dpar { &mut found.dpar } else { &mut found.baseline };
+        *to = Some(statistics.ms_per_token());
+    }
+    let ratio = |pair: [Option<f64>; 2]| Some(pair[1]? / pair[0]?);
+    found.speedup = ratio([found.dpar, found.baseline]);
+    found.arithmetic_bound = ratio(work);
+    Ok(found)
 }
 
 /// Every section's median over the rounds.

@@ -7,8 +7,17 @@ use super::measure::{Floor, OpTime, SectionTime};
 /// Everything measured.
 #[derive(Debug, Serialize)]
 pub struct BenchReport {
+    /// Of this program, and what it runs on: what must be known of figures that somebody sends.
+    pub version: &'static str,
+    pub system: String,
     pub adapter: String,
+    /// What the driver says of itself; `null` on the CPU.
+    pub driver: Option<String>,
+    /// Of the CPU twins.
+    pub threads: Option<usize>,
     pub model: String,
+    /// [`dpar::checkpoint::ModelFiles::hash`]; `null` for random weights.
+    pub model_hash: Option<String>,
     pub tokens: usize,
     /// Drawn at once; all times are of one of them.
     pub pictures: usize,
@@ -21,6 +30,8 @@ pub struct BenchReport {
     /// What it would be if time went by multiply-adds, or by bytes of weights read, for the patch lengths drawn.
     pub arithmetic_bound: Option<f64>,
     pub weights_bound: Option<f64>,
+    /// The same with many pictures at once.
+    pub together: Option<Together>,
     pub peer: Option<Peer>,
     pub merges: Vec<Merge>,
     pub copy_gb_per_s: Option<f64>,
@@ -38,7 +49,11 @@ pub struct Timed {
     pub average_patch_length: f32,
     pub dispatches_per_token: usize,
     pub dispatches_that_work_per_token: f64,
+    /// Dispatches that wait for each other.
+    pub stages_per_token: usize,
     pub submits_per_token: f64,
+    /// On a GPU: microseconds of the CPU to record and hand over a dispatch.
+    pub encode_us_per_dispatch: Option<f64>,
     pub floor: Option<Floor>,
     pub multiply_adds_per_token: f64,
     pub weight_mb_per_token: f64,
@@ -47,6 +62,19 @@ pub struct Timed {
     pub sections: Vec<SectionTime>,
     /// On a GPU: each op by itself.
     pub ops: Vec<OpTime>,
+}
+
+/// Many pictures at once.
+#[derive(Debug, Serialize)]
+pub struct Together {
+    pub pictures: usize,
+    /// Milliseconds a token of one picture.
+    pub dpar: Option<f64>,
+    pub baseline: Option<f64>,
+    pub speedup: Option<f64>,
+    pub average_patch_length: f32,
+    /// What `speedup` would be if time went by multiply-adds, for these patch lengths.
+    pub arithmetic_bound: Option<f64>,
 }
 
 /// The same loop in plain burn operations.

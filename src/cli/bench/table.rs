@@ -21,7 +21,11 @@ pub fn table(r: &BenchReport) -> String {
     row("average patch length", &|t| format!("{:.2}", t.average_patch_length));
     row("dispatches a token", &|t| t.dispatches_per_token.to_string());
     row("  of which do work, on average", &|t| format!("{:.1}", t.dispatches_that_work_per_token));
+    row("  that wait for each other", &|t| t.stages_per_token.to_string());
     row("submits a token", &|t| format!("{:.3}", t.submits_per_token));
+    row("recording a dispatch, us of the CPU", &|t| {
+        t.encode_us_per_dispatch.map_or("-".into(), |us| format!("{us:.2}"))
+    });
     row("empty dispatches, ms a token", &|t| t.floor.as_ref().map_or("-".into(), |f| format!("{:.3}", f.ms_per_token)));
     row("  token time / that floor", &|t| t.floor.as_ref().map_or("-".into(), |f| format!("{:.1}", f.times_floor)));
     row("multiply-adds a token, million", &|t| format!("{:.2}", t.multiply_adds_per_token / 1e6));
@@ -47,6 +51,14 @@ pub fn table(r: &BenchReport) -> String {
         let find =
             |t: &Timed| t.ops.iter().find(|op| op.name == name).map_or("-".to_owned(), |op| format!("{:.1}", op.us));
         row(&format!("  {name} by itself, us a dispatch"), &find);
+        let serial =
+            |t: &Timed| t.ops.iter().find(|op| op.name == name).map_or("-".to_owned(), |op| op.serial_run.to_string());
+        row("    its longest serial run", &serial);
+    }
+    if let Some(t) = &r.together {
+        let cell = |ms: Option<f64>| ms.map_or("-".to_owned(), |ms| format!("{ms:.3}"));
+        let name = format!("{} at once, ms a token of one", t.pictures);
+        lines.push(format!("{name:<44}{:>12}{:>12}", cell(t.dpar), cell(t.baseline)));
     }
     let show = |value: Option<f64>| value.map_or("-".to_owned(), |v| format!("{v:.2}"));
     for (name, value) in [
@@ -55,6 +67,8 @@ pub fn table(r: &BenchReport) -> String {
         ("  highest of the pairs", r.speedups.last().copied()),
         ("  by multiply-adds alone", r.arithmetic_bound),
         ("  by weights read alone", r.weights_bound),
+        ("baseline time / DPAR time, many at once", r.together.as_ref().and_then(|t| t.speedup)),
+        ("  by multiply-adds alone", r.together.as_ref().and_then(|t| t.arithmetic_bound)),
         ("plain burn loop, ms a token", r.peer.as_ref().map(|p| p.ms_per_token)),
         ("plain burn loop time / DPAR time", r.peer.as_ref().map(|p| p.speedup)),
         ("device copy, GB/s", r.copy_gb_per_s),
