@@ -1,7 +1,7 @@
 //! Wall and strip: many pictures in place of one, each what it is alone; one of them becomes the picture.
 
-use dpar::app::Action;
 use dpar::app::state::tiles::Tiles;
+use dpar::app::{Action, Kept};
 use dpar::checkpoint::ModelFiles;
 use dpar::checkpoint::config::Generator;
 use dpar::run::many::Many;
@@ -9,6 +9,7 @@ use dpar::run::request::Request;
 use eframe::egui::Key;
 use std::path::Path;
 
+use super::truth::{lost_and_opened_again, window};
 use super::{Bench, TINY, act, library, moved, painted, tiny, until};
 
 fn files() -> ModelFiles {
@@ -197,6 +198,51 @@ fn a_threshold_moved_counts_for_all_at_once_and_then_shows_what_it_would_merge()
     // The taken one has its own threshold.
     act(&mut app, Action::Tile(4));
     assert_eq!(app.state().controls().threshold, 1.0);
+}
+
+#[test]
+fn a_lost_device_loses_none_of_them() {
+    let files = files();
+    let kept = Kept::default();
+    let mut app = window(&kept);
+    until(&mut app, "the model is there", |s| s.model.is_some());
+    act(&mut app, Action::Speed(60.0));
+    for action in [Action::Class(1.into()), Action::Seed(8), Action::Many(Some(Many::Wall(4)))] {
+        act(&mut app, action);
+    }
+    let drawn = |app: &Bench| app.state().playback().tiles.as_ref().map_or(0, |tiles| tiles.pictures[1].tokens.len());
+    while drawn(&app) < 6 {
+        app.step();
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
+    let change = moved(&app, |controls| controls.threshold += 0.5);
+    act(&mut app, change);
+    while drawn(&app) < 12 {
+        app.step();
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
+    let (before, had) = (ids(tiles(&app)), drawn(&app));
+    let mut app = lost_and_opened_again(app, &kept);
+    // Before the model is there a control is moved again: it counts from the first token that was not there.
+    let change = moved(&app, |controls| controls.threshold -= 0.75);
+    act(&mut app, change);
+    act(&mut app, Action::Speed(0.0));
+    until(&mut app, "the wall is drawn to its end", |s| s.phase == "done" && s.view.wall == "4");
+    let after = ids(tiles(&app));
+    for (n, picture) in tiles(&app).pictures.iter().enumerate() {
+        assert_eq!(after[n][..before[n].len()], before[n][..], "picture {n}");
+        assert!(picture.request.schedule.last().is_some_and(|(at, _)| *at >= had), "{:?}", picture.request.schedule);
+        assert_eq!(
+            after[n],
+            library(&files, picture.request.clone()),
+            "picture {n} under {:?}",
+            picture.request.schedule
+        );
+    }
+    // Finished ones are there at once.
+    let app = lost_and_opened_again(app, &kept);
+    assert_eq!(ids(tiles(&app)), after);
+    assert!(tiles(&app).is_done() && !tiles(&app).is_busy());
 }
 
 #[test]

@@ -17,7 +17,8 @@ fn pick(app: &mut Bench) {
     let name = app.state().state().class;
     app.get_by_label(&name).click();
     app.run_steps(3);
-    assert!(app.query_by_label(SEARCH).is_some(), "the list is open");
+    let text = painted(app);
+    assert!(app.query_by_label(SEARCH).is_some(), "the list is open: {text}");
 }
 
 fn write(app: &mut Bench, text: &str) {
@@ -185,11 +186,12 @@ fn by_mouse_one_on_another_is_a_mix() {
 fn a_finger_scrolls_and_taps_on_a_narrow_screen() {
     let settings = Settings { toured: true, ..Settings::default() };
     let mut app = open(Launch::default(), settings, [390.0, 844.0]);
-    until(&mut app, "the model is there", |s| s.model.is_some());
+    // The recording too: with it everything moves down.
+    until(&mut app, "model and recording are there", |s| s.model.is_some() && s.tokens > 0);
     app.state_mut().act(Action::Class(0.into()));
     app.run_steps(2);
-    touch(&app, egui::TouchPhase::Start, egui::pos2(388.0, 838.0)); // now it is known to have a touch screen
-    touch(&app, egui::TouchPhase::End, egui::pos2(388.0, 838.0));
+    touch(&app, egui::TouchPhase::Start, egui::pos2(100.0, 12.0)); // now it is known to have a touch screen
+    touch(&app, egui::TouchPhase::End, egui::pos2(100.0, 12.0));
     app.step();
     assert!(app.state().state().tiles.is_none(), "it touched nothing");
     pick(&mut app);

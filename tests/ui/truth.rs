@@ -76,13 +76,13 @@ fn a_link_taken_on_the_way_says_what_was_changed_so_far() {
 }
 
 /// A window with the small model; what it leaves is for the next.
-fn window(kept: &Kept) -> Bench {
+pub fn window(kept: &Kept) -> Bench {
     let launch = Launch { model: Some(TINY.into()), kept: kept.clone(), ..Launch::default() };
     open(launch, Settings::default(), [1280.0, 860.0])
 }
 
 /// The device is lost, the window closes, the next one is opened; its model is not there yet.
-fn lost_and_opened_again(mut app: Bench, kept: &Kept) -> Bench {
+pub fn lost_and_opened_again(mut app: Bench, kept: &Kept) -> Bench {
     kept.lose_device();
     let start = Instant::now();
     while kept.take_reopen() != Some(Reopen::Lost) {

@@ -202,8 +202,10 @@ pub fn view(ui: &mut Ui, f: &Facts<'_>, out: &mut Vec<Action>) {
     ui.horizontal_wrapped(|ui| {
         ui.label("at once");
         let shown = f.tiles.as_ref().map(|tiles| tiles.many);
+        let strip = |many| matches!(many, Some(Many::Strip(_)));
         let mut offer = |ui: &mut Ui, name: &str, about: &str, many: Option<Many>| {
-            if ui.add_enabled(f.ready, egui::Button::selectable(shown == many, name)).on_hover_text(about).clicked() {
+            let on = shown == many || strip(shown) && strip(many);
+            if ui.add_enabled(f.ready, egui::Button::selectable(on, name)).on_hover_text(about).clicked() {
                 out.push(Action::Many(many));
             }
         };

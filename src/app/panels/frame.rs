@@ -1,6 +1,7 @@
 //! One frame: what has come is taken in, panels show the facts and push actions, actions are carried out.
 
 use eframe::egui::{self, Ui};
+use web_time::Instant;
 
 use crate::app::input::action::{Action, Brought};
 use crate::app::input::lookup::pressed;
@@ -13,6 +14,7 @@ use crate::app::state::starting::Slot;
 impl App {
     /// Between frames, also while the window is hidden.
     pub fn tick(&mut self, ctx: &egui::Context) {
+        let begun = Instant::now();
         for (name, value) in crate::platform::take_commands() {
             match self.command(&name, &value) {
                 Ok(Some(action)) => self.act(action),
@@ -26,7 +28,7 @@ impl App {
         self.measure(ctx);
         self.advance(ctx);
         self.settle(ctx);
-        let flashing = self.playback.main.as_ref().is_some_and(|p| canvas::is_flashing(p, self.clock.now()));
+        let flashing = self.playback.pictures().any(|p| canvas::is_flashing(p, self.clock.now()));
         if self.playback.is_moving() || flashing || self.jobs.thinking {
             ctx.request_repaint();
         } else if self.ui.seek.is_some() || self.model.progress().is_some() {
@@ -35,6 +37,7 @@ impl App {
         if self.publish() {
             ctx.request_repaint_after(PUBLISH);
         }
+        self.clock.worked(begun);
     }
 
     /// The frame.
@@ -44,6 +47,7 @@ impl App {
             return;
         }
         self.clock.frame(self.playback.is_moving());
+        let begun = Instant::now();
         let ctx = ui.ctx().clone();
         if self.bench.blind {
             return;
@@ -68,6 +72,7 @@ impl App {
             ctx.request_repaint();
         }
         self.settle(&ctx);
+        self.clock.worked(begun);
         self.lose_device(true);
     }
 

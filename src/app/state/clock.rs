@@ -1,5 +1,7 @@
 //! What the app knows of time.
 
+use std::time::Duration;
+
 use web_time::Instant;
 
 /// When the app was opened, and how long its frames take.
@@ -13,13 +15,25 @@ pub struct Clock {
     pub longest_ms: f64,
     /// The last frame.
     pub frame_ms: f64,
+    /// The longest of our own work for a frame while something moved: what is computed and laid out, not what is painted.
+    pub longest_work_ms: f64,
+    work: Duration,
     /// From opening to the first token that the model drew.
     pub first_token_ms: Option<f64>,
 }
 
 impl Default for Clock {
     fn default() -> Self {
-        Self { opened: Instant::now(), last: None, frames: 0, longest_ms: 0.0, frame_ms: 0.0, first_token_ms: None }
+        Self {
+            opened: Instant::now(),
+            last: None,
+            frames: 0,
+            longest_ms: 0.0,
+            frame_ms: 0.0,
+            longest_work_ms: 0.0,
+            work: Duration::ZERO,
+            first_token_ms: None,
+        }
     }
 }
 
@@ -35,8 +49,15 @@ impl Clock {
         self.frame_ms = self.last.map_or(0.0, |last| (now - last).as_secs_f64() * 1000.0);
         if moving {
             self.longest_ms = self.longest_ms.max(self.frame_ms);
+            self.longest_work_ms = self.longest_work_ms.max(self.work.as_secs_f64() * 1000.0);
         }
+        self.work = Duration::ZERO;
         self.last = Some(now);
         self.frames += 1;
+    }
+
+    /// Some of our own work for a frame, which has begun at this time.
+    pub fn worked(&mut self, since: Instant) {
+        self.work += since.elapsed();
     }
 }

@@ -7,14 +7,16 @@ use crate::app::state::starting::{Slot, Starting};
 use crate::app::work::loaded_model::{LoadedModel, Wake};
 use crate::checkpoint::config::{Generator, ModelConfig};
 use crate::controls::Controls;
+use crate::engine::Engine;
 use crate::engine::gpu::TimedBy;
 use crate::error::Result;
 use crate::run::many::Many;
 use crate::run::request::Request;
 use crate::run::{Session, Statistics};
 
-/// How long a submit, or the CPU twins, may keep a frame.
-const BUDGET: [Duration; 2] = [Duration::from_millis(12), Duration::from_millis(48)];
+/// How long a submit, or the CPU twins, may keep a frame: as long as a fast one takes; at most so long on a GPU, and on the CPU.
+const LEAST: Duration = Duration::from_millis(12);
+const MOST: [Duration; 2] = [Duration::from_millis(48), Duration::from_millis(80)];
 
 /// Pictures side by side, and the run that fills them.
 pub struct Tiles {
@@ -27,6 +29,7 @@ pub struct Tiles {
     /// What is to be drawn as soon as the engine is built.
     waiting: Option<Vec<Starting>>,
     run: Option<Session>,
+    most: Duration,
     /// Tokens that each had before its run began.
     from: Vec<usize>,
     hold: Hold,
@@ -66,11 +69,16 @@ impl Tiles {
         let pictures = waiting.iter().map(|run| Picture::new(Source::Run, run.asked.clone(), config)).collect();
         let from = waiting.iter().map(|run| run.from).collect();
         let (waiting, allowed) = (Some(waiting), (0.0, 0.0));
-        Self { many, pictures, difference: false, waiting, run: None, from, hold: Hold::Not, allowed }
+        let most = MOST[0];
+        Self { many, pictures, difference: false, waiting, run: None, most, from, hold: Hold::Not, allowed }
     }
 
-    /// The same after a lost device: what was drawn is given.
+    /// The same after a lost device: what was drawn is given, and what is finished stays.
     pub fn again(&self, config: &ModelConfig) -> Self {
+        if !self.is_busy() {
+            let done = Self::waiting(self.many, Vec::new(), config);
+            return Self { pictures: self.pictures.clone(), difference: self.difference, waiting: None, ..done };
+        }
         let rest = |picture: &Picture| {
             let asked = picture.request.clone();
             let mut forced: Vec<Option<u32>> = picture.tokens.iter().map(|token| Some(token.id)).collect();
@@ -184,6 +192,7 @@ impl Tiles {
             && let Some(waiting) = self.waiting.take()
         {
             let requests = waiting.into_iter().map(|run| run.request).collect();
+            self.most = MOST[usize::from(matches!(engine, Engine::Cpu(_)))];
             self.run = Some(Session::several(engine, &model.files.config, requests)?);
             self.allowed = (0.0, now);
         }
@@ -199,7 +208,7 @@ impl Tiles {
             Hold::Not if speed > 0.0 => run.run_to(self.allowed.0 as usize),
             Hold::Not => run.resume(),
         }
-        run.set_budget(frame.clamp(BUDGET[0], BUDGET[1]));
+        run.set_budget(frame.clamp(LEAST, self.most));
         for (n, event) in run.step()? {
             self.pictures[n].accept(event, now);
         }

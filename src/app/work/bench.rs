@@ -35,6 +35,8 @@ pub struct BenchFigures {
     pub frames_per_second: Option<f64>,
     /// Longest frame while drawing.
     pub longest_frame_ms: Option<f64>,
+    /// Of our own work for a frame since the app was opened: computed and laid out, painting left out.
+    pub longest_work_ms: Option<f64>,
     /// Milliseconds a token with the view, a picture each.
     pub token_ms: Vec<f64>,
     /// Milliseconds a token with an empty window, a picture each.
@@ -68,6 +70,8 @@ pub struct Sight {
     pub frames: u64,
     /// Milliseconds since the frame before.
     pub frame_ms: f64,
+    /// The longest of our own work for a frame so far.
+    pub longest_work_ms: f64,
     /// Whether the model is ready.
     pub ready: bool,
     /// Whether tokens of a recorded run are there.
@@ -160,6 +164,7 @@ impl Bench {
                 }
                 if let (Some((from, frames)), true) = (*since, sight.live && !*blind) {
                     f.longest_frame_ms = Some(f.longest_frame_ms.unwrap_or(0.0).max(sight.frame_ms));
+                    f.longest_work_ms = Some(sight.longest_work_ms);
                     if sight.now_ms > from {
                         f.frames_per_second = Some(1000.0 * (sight.frames - frames) as f64 / (sight.now_ms - from));
                     }
@@ -246,6 +251,7 @@ impl BenchFigures {
             ("open to a finished picture", ms(self.finished_ms)),
             ("frames a second while drawing", rate),
             ("longest frame while drawing", ms(self.longest_frame_ms)),
+            ("  of it our own work, at most", ms(self.longest_work_ms)),
             ("a token, with the view", fine(&self.token_ms)),
             ("a token, with an empty window", fine(&self.token_ms_blind)),
             ("what the view costs", share),

@@ -22,6 +22,7 @@ impl App {
             now_ms: 1000.0 * self.clock.now(),
             frames: self.clock.frames,
             frame_ms: self.clock.frame_ms,
+            longest_work_ms: self.clock.longest_work_ms,
             ready: self.model.ready().is_some()
                 && (self.analyst.selfcheck.is_some() || self.machine.backend.gpu().is_none()),
             recorded: main.is_some_and(|p| p.source == Source::Recorded && !p.tokens.is_empty()),

@@ -50,10 +50,7 @@ impl App {
             early: self.model.early,
             main: self.playback.main.clone(),
             other: self.playback.other.clone(),
-            tiles: match left.as_ref() {
-                Some(left) => left.tiles.as_ref().map(|tiles| tiles.again(&self.model.config)),
-                None => self.playback.tiles.as_ref().map(|tiles| tiles.again(&self.model.config)),
-            },
+            tiles: self.playback.tiles.as_ref().map(|tiles| tiles.again(&self.model.config)),
             files: self.model.ready().map(|model| model.files.clone()).or(left.and_then(|left| left.files)),
             notice,
             runs,
@@ -83,13 +80,15 @@ impl App {
 
     /// Shows the pictures of the window before this one, while the model is loaded again.
     pub(in crate::app) fn take_over(&mut self) {
-        let Some(carried) = self.launch.kept.take() else { return };
+        let Some(mut carried) = self.launch.kept.take() else { return };
         self.chosen = carried.chosen.clone();
         (self.playback.main, self.playback.other) = (carried.main.clone(), carried.other.clone());
         if let Some(files) = &carried.files {
             // Classes have the meaning that they had.
             self.model.config = Arc::new(files.config.clone());
         }
+        // They wait for the model by themselves.
+        self.playback.tiles = carried.tiles.take();
         self.model.early = carried.early;
         self.model.carried = Some(carried);
     }
@@ -112,11 +111,7 @@ impl App {
             self.ui.say(notice);
         }
         let Some(model) = self.model.ready_mut() else { return };
-        if let Some(tiles) = carried.tiles {
-            self.playback.start_many(model, tiles);
-            return;
-        }
-        if runs.is_empty() {
+        if runs.is_empty() || self.playback.tiles.is_some() {
             return;
         }
         self.playback.start(model, runs);
