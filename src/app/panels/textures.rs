@@ -107,16 +107,16 @@ impl Textures {
         for (shown, picture) in self.tiles_shown.iter_mut().zip(tiles) {
             let drawn = picture.tokens.len();
             shown.update(ctx, picture, drawn, heat, (self.side, self.vocab), self.looks.as_ref());
-            let difference =
-                middle.filter(|middle| middle.id != picture.id).and_then(|middle| picture.difference(middle));
-            shown.difference = match (difference, shown.difference.take()) {
+            let middle = middle.filter(|middle| middle.id != picture.id);
+            let key = (picture.id, drawn, 0);
+            shown.difference = match (middle, shown.difference.take()) {
                 (None, _) => None,
                 // Both are finished: what they differ in does not change any more.
-                (Some(_), Some(before)) if before.0 == (picture.id, drawn, 0) => Some(before),
-                (Some(image), _) => {
+                (Some(_), Some(before)) if before.0 == key => Some(before),
+                (Some(middle), _) => picture.difference(middle).map(|image| {
                     let texture = ctx.load_texture("difference", image, TextureOptions::LINEAR);
-                    Some(((picture.id, drawn, 0), texture))
-                }
+                    (key, texture)
+                }),
             };
         }
     }

@@ -42,7 +42,10 @@ impl App {
         let sum = whole.then(|| link::sum(picture.tokens.iter().map(|token| token.id)));
         let link =
             Link { view: Some(view), sum, token: self.ui.seek, ..Link::of(&picture.request, hash, &self.model.config) };
-        Some(tiles.map_or(link.clone(), |tiles| link.with_many(tiles.many)))
+        Some(match tiles {
+            Some(tiles) => link.with_many(tiles.many),
+            None => link,
+        })
     }
 
     /// How many tokens of the shown picture were kept of a person's own image.
