@@ -15,7 +15,7 @@ use image::RgbImage;
 use pollster::block_on;
 
 fn analyzer(f: &Fixture, device: &Device) -> (Analyzer, Tokenizer) {
-    let tokenizer = Tokenizer::load(&f.files.config.vq, &f.files.vq, device).unwrap();
+    let tokenizer = Tokenizer::load(&f.files, device).unwrap();
     (Analyzer::new(&f.files, tokenizer.clone(), device).unwrap(), tokenizer)
 }
 

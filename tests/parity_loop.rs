@@ -128,6 +128,7 @@ fn given_tokens_with_chunked_weights() {
     assert!(build(&f.files, Generator::Dpar, layout).unwrap().steps.len() > whole, "nothing was split");
     forced_parity("tiny", None, layout, Tier::SOFTWARE, 1);
     if let Some(gpu) = common::gpu() {
+        let layout = Layout { precision: Precision::F16, ..layout }; // row after row
         forced_parity("tiny", Some(gpu), layout, Tier::SOFTWARE, 1);
     }
 }

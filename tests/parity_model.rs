@@ -79,7 +79,7 @@ fn check_logits(name: &str, f: &Fixture, device: &Device) {
 }
 
 fn check_tokenizer(name: &str, f: &Fixture, device: &Device) {
-    let tokenizer = Tokenizer::load(&f.files.config.vq, &f.files.vq, device).unwrap();
+    let tokenizer = Tokenizer::load(&f.files, device).unwrap();
     if f.has("image") {
         let image = TensorData::new(f.f32("image"), f.shape("image"));
         let codes = block_on(tokenizer.encode(Tensor::<4>::from_data(image, device))).unwrap();

@@ -253,9 +253,7 @@ fn tensors_move_to_another_device_when_one_dies() {
     let Some(gpu) = common::gpu() else { return };
     let open = || pollster::block_on(dpar::engine::device::Gpu::open()).unwrap();
     let files = ModelFiles::load_dir(&repository("tests/fixtures/tiny")).unwrap();
-    let load = |gpu: &dpar::engine::device::Gpu| {
-        Tokenizer::load(&files.config.vq, &files.vq, &gpu.burn_device().unwrap()).unwrap()
-    };
+    let load = |gpu: &dpar::engine::device::Gpu| Tokenizer::load(&files, &gpu.burn_device().unwrap()).unwrap();
     let decode = |tokenizer: &Tokenizer| pollster::block_on(tokenizer.decode_image(&[5; 64], 8));
     let (first, second) = (open(), open());
     assert_ne!(first.burn_device().unwrap(), second.burn_device().unwrap());

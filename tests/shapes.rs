@@ -3,8 +3,10 @@
 
 mod common;
 
+use dpar::checkpoint::ModelFiles;
 use dpar::checkpoint::config::Generator;
 use dpar::checkpoint::random::random_model;
+use dpar::checkpoint::stored::WeightFormat;
 use dpar::engine::weights::Precision;
 use dpar::engine::{ControlsUniform, CpuExecutor, GpuExecutor, Layout, Record, Tier, build};
 use dpar::run::request::Request;
@@ -39,7 +41,10 @@ fn config(s: &Sizes) -> Value {
 
 /// The first tokens on both executors: all but float noise must agree.
 fn agree(s: &Sizes, layout: Layout) {
-    let files = random_model("a random model", &config(s)).unwrap();
+    agree_of(random_model("a random model", &config(s)).unwrap(), s, layout);
+}
+
+fn agree_of(files: ModelFiles, s: &Sizes, layout: Layout) {
     let (count, class) = (8, s.classes - 1);
     for generator in [Generator::Dpar, Generator::Baseline] {
         let request = Request::new(&files.config, generator, class, 3);
@@ -96,6 +101,10 @@ fn odd_widths_and_any_layer_split() {
     let sizes = Sizes { dim: 240, heads: 5, layers: (2, 4, 1), grid: 5, vocab: 51, classes: 1000, ch_mult: &[1, 2, 2] };
     agree(&sizes, Layout::GPU);
     agree(&sizes, Layout { precision: Precision::F32, ..Layout::GPU });
+    for (_, format) in WeightFormat::NAMES {
+        let files = random_model("a random model", &config(&sizes)).unwrap();
+        agree_of(files.kept(Some(format)), &sizes, Layout::GPU);
+    }
 }
 
 #[test]
@@ -105,7 +114,7 @@ fn tokenizers_of_every_downsampling_come_back_to_their_size() {
         let sizes = Sizes { dim: 64, heads: 4, layers: (1, 1, 1), grid: 4, vocab: 32, classes: 1, ch_mult };
         let files = random_model("a random model", &config(&sizes)).unwrap();
         let device = burn::tensor::Device::flex();
-        let tokenizer = dpar::model::Tokenizer::load(&files.config.vq, &files.vq, &device).unwrap();
+        let tokenizer = dpar::model::Tokenizer::load(&files, &device).unwrap();
         let picture = pollster::block_on(tokenizer.decode_image(&[7; 16], 4)).unwrap();
         assert_eq!((picture.width(), picture.height()), (4 * f, 4 * f));
         let side = 4 * f as usize;

@@ -2,7 +2,7 @@
 
     python fixtures.py --model DIR --tokens tokens.npz --out tests/fixtures/v1/expected.safetensors
 
-From the *f16* weights in f32. expected.safetensors, for `--count` pictures (the last one under the null class):
+From the exported weights, widened to f32. expected.safetensors, for `--count` pictures (the last one under the null class):
     tokens, classes, entropies, starts, dpar_logits, baseline_logits, decoded; image, image_codes (one picture)
     mix_weights f32 (1,3), mix_classes i64 (1,3), mix_dpar_logits, mix_baseline_logits f32 (1,T,V): picture 0's tokens and starts
     under the weighted mean of three class rows

@@ -1,5 +1,5 @@
-"""How fast PyTorch draws (eager, with caches, f32 on the CPU): the peer of `dpar bench --device cpu`. One line of JSON a measurement,
-DPAR and baseline in turn; milliseconds a token of one picture.
+"""How fast PyTorch draws (eager, with caches, f32 on the CPU): the peer of `dpar bench --device cpu`. One line of JSON
+a measurement, DPAR and baseline in turn; milliseconds a token of one picture.
 
     python speed.py ../assets/model --pictures 1 16 --threads 1 2 --rounds 3
 """

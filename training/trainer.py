@@ -15,10 +15,9 @@ from statistics import median
 
 import torch
 import torch.distributed as dist
-from safetensors.torch import load_file
 
 import precision
-from weights import load_run
+from weights import load_run, read_tensors
 
 
 class World:
@@ -212,7 +211,7 @@ def initial(path):
     """Weights to start from -> state dict: a .safetensors file widened to f32, or the mean weights of a run."""
     path = Path(path)
     if path.suffix == ".safetensors" and path.exists():
-        return {k: v.float() for k, v in load_file(path).items()}
+        return read_tensors(path)
     if (path / "last.pt").exists():
         state = torch.load(path / "last.pt", map_location="cpu", weights_only=False)
         # Rows of the class table as they are exported, without the parts that this run's names share.

@@ -29,12 +29,22 @@ def load_run(path, device="cpu", raw=False):
     return model.to(device).eval(), state
 
 
+def read_tensors(path):
+    """The tensors of a model folder's file in f32; int8 matrices times the scales of their rows (NAME.scale). vq.safetensors may
+    have its encoder beside it, in vq_encoder.safetensors, which a page fetches later."""
+    path = Path(path)
+    encoder = path.with_name(f"{path.stem}_encoder.safetensors")
+    stored = load_file(path) | (load_file(encoder) if encoder.exists() else {})
+    scales = {k: stored.pop(f"{k}.scale") for k, v in list(stored.items()) if v.dtype == torch.int8}
+    return {k: v.float() * scales[k][:, None] if k in scales else v.float() for k, v in stored.items()}
+
+
 def load_exported(folder, name, device="cpu"):
-    """A model of a folder as the app ships it, f16 weights widened to f32."""
+    """A model of a folder as the app ships it, in f32."""
     folder = Path(folder)
     config = json.loads((folder / "config.json").read_text())
     model = from_config(name, config[name])
-    tensors = {k: v.float() for k, v in load_file(folder / f"{name}.safetensors").items()}
+    tensors = read_tensors(folder / f"{name}.safetensors")
     missing, extra = model.load_state_dict(tensors, strict=False)
     if extra or set(missing) - {"quantize.usage"}:
         raise SystemExit(f"{folder}/{name}.safetensors does not fit its config: missing {missing}, unknown {extra}")

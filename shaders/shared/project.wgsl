@@ -10,7 +10,7 @@ override WG: u32 = 64u;      // at most 128
 override LANES: u32 = 1u;
 override TOGETHER: u32 = 1u; // pictures a thread serves: up to four vectors, LANES * TOGETHER
 override SPLIT: u32 = 1u;    // at most 64
-override F16: bool = true;   // weights are f16 pairs in u32; else f32 bits
+override BYTES: u32 = 2u;    // of a weight: 4 (f32), 2 (f16 pairs in u32) or 1 (int8, behind all rows a scale for each)
 override NORM: bool = true;  // RMSNorm in front
 
 @group(0) @binding(2) var<storage, read> state: array<u32>;
@@ -32,10 +32,15 @@ fn row_dot(row: u32, blocks: u32, block: u32, c: Columns) -> vec4<f32> {
     let at = row * blocks + block;
     var a: vec4<f32>;
     var b: vec4<f32>;
-    if F16 {
+    if BYTES == 2u {
         let w = weights[at];
         a = vec4(unpack2x16float(w.x), unpack2x16float(w.y));
         b = vec4(unpack2x16float(w.z), unpack2x16float(w.w));
+    } else if BYTES == 1u {
+        let two = weights[at / 2u]; // 16 weights, of two blocks
+        let w = select(two.zw, two.xy, at % 2u == 0u);
+        a = vec4<f32>(unpack4xI8(w.x));
+        b = vec4<f32>(unpack4xI8(w.y));
     } else {
         a = bitcast<vec4<f32>>(weights[2u * at]);
         b = bitcast<vec4<f32>>(weights[2u * at + 1u]);
@@ -136,10 +141,10 @@ fn project(t: u32, group: vec3<u32>, gate: u32, units: u32, blocks: u32, cols: u
         if SPLIT == 1u {
             if !open { continue; }
             let scale = norm(square, n, cols, eps);
-            if unit < units { finish(picture, unit, y0 * scale); }
-            if unit + 1u < units { finish(picture, unit + 1u, y1 * scale); }
-            if unit + 2u < units { finish(picture, unit + 2u, y2 * scale); }
-            if unit + 3u < units { finish(picture, unit + 3u, y3 * scale); }
+            if unit < units { finish(picture, unit, y0 * scale * scales(unit, units, blocks)); }
+            if unit + 1u < units { finish(picture, unit + 1u, y1 * scale * scales(unit + 1u, units, blocks)); }
+            if unit + 2u < units { finish(picture, unit + 2u, y2 * scale * scales(unit + 2u, units, blocks)); }
+            if unit + 3u < units { finish(picture, unit + 3u, y3 * scale * scales(unit + 3u, units, blocks)); }
             continue;
         }
         if n > 0u { workgroupBarrier(); } // the picture before has been added up
@@ -156,9 +161,16 @@ fn project(t: u32, group: vec3<u32>, gate: u32, units: u32, blocks: u32, cols: u
                 y += parts[4u * k + member];
                 total += squares[k];
             }
-            finish(picture, unit + member, y * norm(total, n, cols, eps));
+            finish(picture, unit + member, y * norm(total, n, cols, eps) * scales(unit + member, units, blocks));
         }
     }
+}
+
+// What the two rows of a unit are multiplied with, as `unit_of` has them.
+fn scales(unit: u32, units: u32, blocks: u32) -> vec4<f32> {
+    if BYTES != 1u { return vec4(1.0); }
+    let two_units = bitcast<vec4<f32>>(weights[units * blocks + unit / 2u]);
+    return select(two_units.zwzw, two_units.xyxy, unit % 2u == 0u);
 }
 
 // Two rows for the lanes of the `n`th picture: lane 0 row 0, lane 0 row 1, lane 1 row 0, lane 1 row 1.

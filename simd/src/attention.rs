@@ -3,7 +3,7 @@
 use pulp::{Arch, Simd, WithSimd};
 
 use crate::exponential::all;
-use crate::product::tile;
+use crate::product::dots;
 
 /// Rows of keys or values of one head in a cache.
 #[derive(Clone, Copy, Debug)]
@@ -50,11 +50,10 @@ impl WithSimd for Attend<'_> {
         let whole = fours.len() * ROWS;
         for (n, four) in fours.iter_mut().enumerate() {
             let j = n * ROWS;
-            let y = tile(simd, [k.row(j, d), k.row(j + 1, d), k.row(j + 2, d), k.row(j + 3, d)], [query]);
-            *four = [y[0][0], y[1][0], y[2][0], y[3][0]];
+            *four = dots(simd, [k.row(j, d), k.row(j + 1, d), k.row(j + 2, d), k.row(j + 3, d)], query);
         }
         for (n, score) in rest.iter_mut().enumerate() {
-            [[*score]] = tile(simd, [k.row(whole + n, d)], [query]);
+            [*score] = dots(simd, [k.row(whole + n, d)], query);
         }
         let top = scaled(&mut weights, 1.0 / (d as f32).sqrt());
         let total = all(&mut weights, top);

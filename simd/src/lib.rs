@@ -7,12 +7,14 @@
 mod attention;
 mod exponential;
 mod product;
+mod shifted;
 
 use pulp::{Arch, Simd, WithSimd};
 
 pub use attention::{Cache, attend};
 pub use exponential::{exps, swiglu};
-pub use product::{SHIFT, Weights, product, shifted, unshifted};
+pub use product::{Numbers, RUN, Weights, in_runs, product, row_of_runs};
+pub use shifted::{SHIFT, shifted, unshifted};
 
 /// The instruction set that is used here, as people call it.
 pub fn instructions() -> &'static str {
@@ -42,7 +44,7 @@ pub fn dot(a: &[f32], b: &[f32]) -> f32 {
 
         #[inline(always)]
         fn with_simd<S: Simd>(self, simd: S) -> f32 {
-            let [[sum]] = product::tile(simd, [self.0], [self.1]);
+            let [sum] = product::dots(simd, [self.0], self.1);
             sum
         }
     }

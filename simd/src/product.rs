@@ -6,51 +6,44 @@ use half::f16;
 use half::slice::HalfFloatSliceExt;
 use pulp::{Arch, Simd, WithSimd};
 
-/// A packed matrix, row after row.
+use crate::shifted::widen;
+
+/// A packed matrix.
 #[derive(Clone, Copy, Debug)]
 pub enum Weights<'a> {
+    /// Row after row, as GPUs read it; here it is for tests.
+    Rows(Numbers<'a>),
+    /// Run after run of [`RUN`] rows, and of a run the first numbers of all its rows, then all second ones: (rows / RUN, width, RUN).
+    /// A vector holds numbers of as many rows, so that no sum has to be taken across its lanes in the end.
+    Runs(Numbers<'a>),
+}
+
+/// The numbers of a matrix.
+#[derive(Clone, Copy, Debug)]
+pub enum Numbers<'a> {
     /// As they are.
     F32(&'a [f32]),
     /// IEEE half precision.
     F16(&'a [f16]),
-    /// The same values with another exponent ([`shifted`]): half the bytes of f32, and floats again after three integer
-    /// operations. What they are multiplied with is multiplied by [`SHIFT`] first.
+    /// The same values with another exponent ([`crate::shifted()`]): half the bytes of f32, and floats again after three integer
+    /// operations. What they are multiplied with is multiplied by [`crate::SHIFT`] first.
     Shifted(&'a [u16]),
+    /// Each is to be multiplied by the scale of its row, which is done to the sums.
+    Int8 {
+        /// In the matrix' order.
+        values: &'a [i8],
+        /// One a row.
+        scales: &'a [f32],
+    },
 }
 
-/// 2^102: what [`Weights::Shifted`] is short of.
-pub const SHIFT: f32 = f32::from_bits((127 + 102) << 23);
+/// Rows that lie side by side in [`Weights::Runs`].
+pub const RUN: usize = 32;
 
-/// Exponents of shifted halves count from 2^-25; those of f16 from 2^-15.
-const BIAS: u32 = 25;
-
-/// A half whose exponent field, moved to where f32 has it, is a normal number's also for f16's subnormal ones; or nothing for what
-/// it cannot hold exactly: 128 and more, and values that are no f16.
+/// `y[v][row] = W[row] . x[v]` for some rows of W, into `out` (vectors, rows).
 ///
-/// The bits are f16's with 10 more in the exponent: 2^-24 (the smallest f16) has the field 1, 64 the field 31.
-pub fn shifted(value: f32) -> Option<u16> {
-    if f16::from_f32(value).to_f32() != value || value.abs() >= 128.0 {
-        return None;
-    }
-    if value == 0.0 {
-        return Some(0);
-    }
-    let bits = value.to_bits();
-    let exponent = (bits >> 23 & 0xff) - (127 - BIAS);
-    Some((bits >> 16 & 0x8000 | exponent << 10 | bits >> 13 & 0x3ff) as u16)
-}
-
-/// What [`shifted`] has been given.
-pub fn unshifted(halves: &[u16]) -> Vec<f32> {
-    let mut values = vec![0.0; halves.len()];
-    widen(halves, &mut values);
-    values.iter_mut().for_each(|value| *value *= SHIFT);
-    values
-}
-
-/// `y[row][v] = W[row] . x[v]` for some rows of W, into `out` (rows, vectors).
-///
-/// `xs` holds vectors of `width` values, as long as a row. For [`Weights::Shifted`] they have been multiplied by [`SHIFT`].
+/// `xs` holds vectors of `width` values, as long as a row. For [`Numbers::Shifted`] they have been multiplied by [`crate::SHIFT`].
+/// In runs `rows` begins with a run; what fills up the last one is not computed.
 pub fn product(weights: Weights<'_>, width: usize, rows: Range<usize>, xs: &[f32], out: &mut [f32]) {
     Arch::new().dispatch(Product { weights, width, rows, xs, out });
 }
@@ -63,191 +56,290 @@ struct Product<'a> {
     out: &'a mut [f32],
 }
 
-/// Rows that are multiplied at once.
-const ROWS: usize = 4;
-
-/// Up to so many vectors, halves are decoded where they are multiplied; for more, once and before.
-const FEW: usize = 2;
-
 impl WithSimd for Product<'_> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let Product { weights, width, rows, xs, out } = self;
-        let vectors = xs.len() / width;
-        let mut decoded = vec![0.0; if matches!(weights, Weights::F32(_)) { 0 } else { ROWS * width }];
-        let end = rows.end;
-        for (n, first) in rows.step_by(ROWS).enumerate() {
-            let count = ROWS.min(end - first);
-            let values = first * width..(first + count) * width;
-            let out = &mut out[n * ROWS * vectors..][..count * vectors];
-            let some: &[f32] = match weights {
-                Weights::F32(all) => &all[values],
-                Weights::F16(all) => {
-                    let to = &mut decoded[..values.len()];
-                    all[values].convert_to_f32_slice(to);
-                    to
-                }
-                Weights::Shifted(all) if vectors <= FEW => {
-                    tiles(simd, Halves(&all[values]), width, xs, out);
-                    continue;
-                }
-                Weights::Shifted(all) => {
-                    let to = &mut decoded[..values.len()];
-                    widen(&all[values], to);
-                    to
-                }
-            };
-            tiles(simd, Floats(some), width, xs, out);
+        let part = Part { width, rows, xs, out };
+        match weights {
+            Weights::Rows(numbers) => by_rows(simd, numbers, part),
+            Weights::Runs(Numbers::F32(all)) => by_runs(simd, all, None, part),
+            Weights::Runs(Numbers::Shifted(all)) => by_runs(simd, all, None, part),
+            Weights::Runs(Numbers::Int8 { values, scales }) => by_runs(simd, values, Some(scales), part),
+            Weights::Runs(Numbers::F16(all)) => {
+                let mut floats = vec![0.0; all.len()];
+                all.convert_to_f32_slice(&mut floats);
+                by_runs(simd, &floats, None, part);
+            }
         }
     }
 }
 
-/// Floats of shifted halves, each 2^-102 of what is meant.
-#[inline(always)]
-fn widen(from: &[u16], to: &mut [f32]) {
-    for (from, to) in from.iter().zip(to) {
-        // The sign stays at the top, exponent and fraction come to where f32 has them.
-        *to = f32::from_bits((i32::from(*from as i16) << 13) as u32 & 0x8fff_e000);
+/// What is to be computed.
+struct Part<'a> {
+    width: usize,
+    rows: Range<usize>,
+    xs: &'a [f32],
+    out: &'a mut [f32],
+}
+
+impl<'a> Part<'a> {
+    fn vectors(&self) -> usize {
+        self.xs.len() / self.width
+    }
+
+    /// A vector.
+    #[inline(always)]
+    fn x(&self, v: usize) -> &'a [f32] {
+        &self.xs[v * self.width..][..self.width]
+    }
+
+    /// Takes the sums of vector `v` and as many rows from `row` on, counted from the first one here, as there are.
+    #[inline(always)]
+    fn put(&mut self, v: usize, row: usize, sums: &[f32], scales: Option<&[f32]>) {
+        let count = self.rows.len();
+        let there = sums.len().min(count - row);
+        let to = &mut self.out[v * count + row..][..there];
+        match scales {
+            Some(scales) => {
+                for ((to, sum), scale) in to.iter_mut().zip(sums).zip(&scales[self.rows.start + row..]) {
+                    *to = sum * scale;
+                }
+            }
+            None => to.copy_from_slice(&sums[..there]),
+        }
     }
 }
 
-/// Values that come in vectors, and those at the end that do not fill one.
-trait Values<S: Simd>: Copy {
-    fn part(self, from: usize, to: usize) -> Self;
-    /// The `n`th vector.
-    fn vector(self, n: usize) -> S::f32s;
-    fn rest(self) -> impl Iterator<Item = f32>;
+/// A number of a run.
+trait Number: Copy {
+    fn widen(from: &[Self], to: &mut [f32]);
 }
 
-#[derive(Clone, Copy)]
-struct Floats<'a>(&'a [f32]);
-
-impl<S: Simd> Values<S> for Floats<'_> {
+impl Number for f32 {
     #[inline(always)]
-    fn part(self, from: usize, to: usize) -> Self {
-        Self(&self.0[from..to])
-    }
-
-    #[inline(always)]
-    fn vector(self, n: usize) -> S::f32s {
-        S::as_simd_f32s(self.0).0[n]
-    }
-
-    #[inline(always)]
-    fn rest(self) -> impl Iterator<Item = f32> {
-        S::as_simd_f32s(self.0).1.iter().copied()
+    fn widen(from: &[Self], to: &mut [f32]) {
+        for (from, to) in from.iter().zip(to) {
+            *to = *from;
+        }
     }
 }
 
-#[derive(Clone, Copy)]
-struct Halves<'a>(&'a [u16]);
+impl Number for u16 {
+    #[inline(always)]
+    fn widen(from: &[Self], to: &mut [f32]) {
+        widen(from, to);
+    }
+}
+
+impl Number for i8 {
+    #[inline(always)]
+    fn widen(from: &[Self], to: &mut [f32]) {
+        for (from, to) in from.iter().zip(to) {
+            *to = f32::from(*from);
+        }
+    }
+}
 
 /// More lanes than any instruction set here has.
 const LANES: usize = 16;
 
-impl<S: Simd> Values<S> for Halves<'_> {
-    #[inline(always)]
-    fn part(self, from: usize, to: usize) -> Self {
-        Self(&self.0[from..to])
-    }
-
-    #[inline(always)]
-    fn vector(self, n: usize) -> S::f32s {
-        let mut floats = [0.0; LANES];
-        widen(&self.0[n * S::F32_LANES..][..S::F32_LANES], &mut floats);
-        S::as_simd_f32s(&floats[..S::F32_LANES]).0[0]
-    }
-
-    #[inline(always)]
-    fn rest(self) -> impl Iterator<Item = f32> {
-        let whole = self.0.len() / S::F32_LANES * S::F32_LANES;
-        self.0[whole..].iter().map(|half| {
-            let mut float = [0.0];
-            widen(&[*half], &mut float);
-            float[0]
-        })
-    }
+/// The first numbers as a vector.
+#[inline(always)]
+fn vector<S: Simd, T: Number>(numbers: &[T]) -> S::f32s {
+    let mut floats = [0.0; LANES];
+    T::widen(numbers, &mut floats[..S::F32_LANES]);
+    S::as_simd_f32s(&floats[..S::F32_LANES]).0[0]
 }
 
-/// Up to four rows times all vectors, into `out` (rows, vectors).
+/// Vectors that a run is multiplied with at once.
+const FEW: usize = 3;
+
+/// For more vectors than these, runs are decoded first: AVX2 gains a quarter from it, AVX-512 nothing.
+const MANY: usize = 6;
+
 #[inline(always)]
-fn tiles<S: Simd>(simd: S, rows: impl Values<S>, width: usize, xs: &[f32], out: &mut [f32]) {
-    let vectors = xs.len() / width;
-    let row = |r: usize| rows.part(r * width, (r + 1) * width);
-    if out.len() == ROWS * vectors {
-        across(simd, std::array::from_fn::<_, ROWS, _>(row), xs, out);
-    } else {
-        for (r, out) in out.chunks_exact_mut(vectors).enumerate() {
-            across(simd, [row(r)], xs, out);
+fn by_runs<S: Simd, T: Number>(simd: S, all: &[T], scales: Option<&[f32]>, mut part: Part<'_>) {
+    let (width, vectors) = (part.width, part.vectors());
+    let (first, count) = (part.rows.start / RUN, part.rows.len().div_ceil(RUN));
+    let columns = all.as_chunks::<RUN>().0;
+    let run = |n: usize| &columns[(first + n) * width..][..width];
+    // So many sums at once that the processor need not wait for one, and no more than it can hold: 8 to 12.
+    let together = match (S::F32_LANES, vectors) {
+        (16, 1) => 4,
+        (16, _) | (8, 1) => 2,
+        _ => 1,
+    };
+    // For many vectors, runs are decoded once and before.
+    let decode = vectors > MANY && S::F32_LANES < 16;
+    let mut decoded = vec![[0.0; RUN]; if decode { width } else { 0 }];
+    let mut n = 0;
+    while n < count {
+        if decode {
+            for (from, to) in run(n).iter().zip(&mut decoded) {
+                let (to, _) = S::as_mut_simd_f32s(to);
+                for (to, from) in to.iter_mut().zip(from.chunks_exact(S::F32_LANES)) {
+                    *to = vector::<S, T>(from);
+                }
+            }
+            some_runs(simd, [&decoded[..]], n * RUN, scales, &mut part);
+            n += 1;
+            continue;
         }
+        let together = if count - n < together { 1 } else { together };
+        match together {
+            4 => some_runs(simd, [run(n), run(n + 1), run(n + 2), run(n + 3)], n * RUN, scales, &mut part),
+            2 => some_runs(simd, [run(n), run(n + 1)], n * RUN, scales, &mut part),
+            _ => some_runs(simd, [run(n)], n * RUN, scales, &mut part),
+        }
+        n += together;
     }
 }
 
+/// Runs from row `row` on times all vectors.
 #[inline(always)]
-fn across<S: Simd, const R: usize>(simd: S, rows: [impl Values<S>; R], xs: &[f32], out: &mut [f32]) {
-    let vectors = out.len() / R;
-    let width = xs.len() / vectors;
-    let x = |v: usize| &xs[v * width..][..width];
-    let mut v = 0;
-    while v + 3 <= vectors {
-        put(multiplied(simd, rows, [x(v), x(v + 1), x(v + 2)]), v, vectors, out);
-        v += 3;
-    }
-    match vectors - v {
-        2 => put(multiplied(simd, rows, [x(v), x(v + 1)]), v, vectors, out),
-        1 => put(multiplied(simd, rows, [x(v)]), v, vectors, out),
-        _ => {}
-    }
-}
-
-#[inline(always)]
-fn put<const R: usize, const V: usize>(y: [[f32; V]; R], v: usize, vectors: usize, out: &mut [f32]) {
-    for (r, y) in y.iter().enumerate() {
-        out[r * vectors + v..][..V].copy_from_slice(y);
-    }
-}
-
-/// Each row times each vector.
-#[inline(always)]
-pub fn tile<S: Simd, const R: usize, const V: usize>(simd: S, rows: [&[f32]; R], xs: [&[f32]; V]) -> [[f32; V]; R] {
-    multiplied(simd, rows.map(Floats), xs)
-}
-
-#[inline(always)]
-fn multiplied<S: Simd, const R: usize, const V: usize>(
+fn some_runs<S: Simd, T: Number, const P: usize>(
     simd: S,
-    rows: [impl Values<S>; R],
+    runs: [&[[T; RUN]]; P],
+    row: usize,
+    scales: Option<&[f32]>,
+    part: &mut Part<'_>,
+) {
+    let (mut v, vectors) = (0, part.vectors());
+    while v < vectors {
+        // Four are better taken two by two.
+        let take = if vectors - v == 4 { 2 } else { FEW.min(vectors - v) };
+        let (several, at) = (P == 1 || S::F32_LANES == 16 && P == 2, At { v, row, scales });
+        match take {
+            3 if several => some_vectors(simd, runs, [part.x(v), part.x(v + 1), part.x(v + 2)], at, part),
+            2 if several => some_vectors(simd, runs, [part.x(v), part.x(v + 1)], at, part),
+            _ => some_vectors(simd, runs, [part.x(v)], at, part),
+        }
+        v += take;
+    }
+}
+
+/// Where some sums go.
+#[derive(Clone, Copy)]
+struct At<'a> {
+    /// The first vector.
+    v: usize,
+    /// The first row, counted from the first one of the part.
+    row: usize,
+    scales: Option<&'a [f32]>,
+}
+
+#[inline(always)]
+fn some_vectors<S: Simd, T: Number, const P: usize, const V: usize>(
+    simd: S,
+    runs: [&[[T; RUN]]; P],
     xs: [&[f32]; V],
-) -> [[f32; V]; R] {
-    let width = xs[0].len();
-    let blocks = width / S::F32_LANES;
-    // Loops and not `map`: what it calls is not always inlined, and then compiled for no instruction set.
-    let mut whole = rows;
-    for row in &mut whole {
-        *row = row.part(0, blocks * S::F32_LANES);
-    }
-    let mut vectors: [&[S::f32s]; V] = [&[]; V];
-    for (vector, x) in vectors.iter_mut().zip(xs) {
-        *vector = &S::as_simd_f32s(x).0[..blocks];
-    }
-    let mut sums = [[simd.splat_f32s(0.0); V]; R];
-    for block in 0..blocks {
-        for r in 0..R {
-            let weight = whole[r].vector(block);
-            for v in 0..V {
-                sums[r][v] = simd.mul_add_e_f32s(weight, vectors[v][block], sums[r][v]);
+    at: At<'_>,
+    part: &mut Part<'_>,
+) {
+    match S::F32_LANES {
+        16 => put(part, at, 0, &tile::<S, T, P, V, 2>(simd, runs, 0, xs)),
+        8 => put(part, at, 0, &tile::<S, T, P, V, 4>(simd, runs, 0, xs)),
+        4 if V == 1 => put(part, at, 0, &tile::<S, T, P, V, 8>(simd, runs, 0, xs)),
+        lanes => {
+            for from in (0..RUN).step_by(4 * lanes) {
+                put(part, at, from, &tile::<S, T, P, V, 4>(simd, runs, from, xs));
             }
         }
     }
-    let mut y = [[0.0; V]; R];
-    for r in 0..R {
-        for v in 0..V {
-            y[r][v] = sum::<S>(sums[r][v]);
-            for (weight, x) in rows[r].rest().zip(S::as_simd_f32s(xs[v]).1) {
-                y[r][v] += weight * x;
+}
+
+/// Writes sums of a tile down; `from` is the first row of each run.
+#[inline(always)]
+fn put<F: pulp::bytemuck::Pod, const P: usize, const V: usize, const N: usize>(
+    part: &mut Part<'_>,
+    at: At<'_>,
+    from: usize,
+    sums: &[[[F; N]; V]; P],
+) {
+    for (p, sums) in sums.iter().enumerate() {
+        let row = at.row + p * RUN + from;
+        if row < part.rows.len() {
+            for (n, sums) in sums.iter().enumerate() {
+                part.put(at.v + n, row, pulp::bytemuck::cast_slice(sums), at.scales);
             }
+        }
+    }
+}
+
+/// N vectors of rows of P runs, from row `from` of each on, times V vectors. Every sum is taken in the order of the columns.
+#[inline(always)]
+fn tile<S: Simd, T: Number, const P: usize, const V: usize, const N: usize>(
+    simd: S,
+    runs: [&[[T; RUN]]; P],
+    from: usize,
+    xs: [&[f32]; V],
+) -> [[[S::f32s; N]; V]; P] {
+    let mut sums = [[[simd.splat_f32s(0.0); N]; V]; P];
+    for (column, first) in runs[0].iter().enumerate() {
+        // All are of one length. Nothing here can panic: a way out of the loop would have every sum written down at each turn.
+        let mut x = [simd.splat_f32s(0.0); V];
+        for v in 0..V {
+            x[v] = simd.splat_f32s(xs[v].get(column).copied().unwrap_or_default());
+        }
+        for p in 0..P {
+            let numbers = if p == 0 { first } else { runs[p].get(column).unwrap_or(first) };
+            let vectors = numbers.split_at_checked(from).unwrap_or_default().1.chunks_exact(S::F32_LANES);
+            for (n, numbers) in vectors.take(N).enumerate() {
+                let weights = vector::<S, T>(numbers);
+                for v in 0..V {
+                    sums[p][v][n] = simd.mul_add_e_f32s(weights, x[v], sums[p][v][n]);
+                }
+            }
+        }
+    }
+    sums
+}
+
+/// Each row by itself.
+#[inline(always)]
+fn by_rows<S: Simd>(simd: S, numbers: Numbers<'_>, mut part: Part<'_>) {
+    let mut decoded = vec![0.0; part.width];
+    for (n, row) in part.rows.clone().enumerate() {
+        let at = row * part.width..(row + 1) * part.width;
+        let mut scales = None;
+        match numbers {
+            Numbers::F32(all) => decoded.copy_from_slice(&all[at]),
+            Numbers::F16(all) => all[at].convert_to_f32_slice(&mut decoded),
+            Numbers::Shifted(all) => widen(&all[at], &mut decoded),
+            Numbers::Int8 { values, scales: of } => {
+                i8::widen(&values[at], &mut decoded);
+                scales = Some(of);
+            }
+        }
+        for v in 0..part.vectors() {
+            let [sum] = dots(simd, [&decoded], part.x(v));
+            part.put(v, n, &[sum], scales);
+        }
+    }
+}
+
+/// Dot products of some vectors with one.
+#[inline(always)]
+pub fn dots<S: Simd, const R: usize>(simd: S, rows: [&[f32]; R], x: &[f32]) -> [f32; R] {
+    let (blocks, rest) = S::as_simd_f32s(x);
+    let mut vectors: [&[S::f32s]; R] = [&[]; R];
+    for (vector, row) in vectors.iter_mut().zip(rows) {
+        *vector = &S::as_simd_f32s(row).0[..blocks.len()];
+    }
+    let mut sums = [simd.splat_f32s(0.0); R];
+    for (n, x) in blocks.iter().enumerate() {
+        for r in 0..R {
+            sums[r] = simd.mul_add_e_f32s(vectors[r][n], *x, sums[r]);
+        }
+    }
+    let mut y = [0.0; R];
+    for r in 0..R {
+        y[r] = sum::<S>(sums[r]);
+        for (value, x) in S::as_simd_f32s(rows[r]).1.iter().zip(rest) {
+            y[r] += value * x;
         }
     }
     y
@@ -271,9 +363,29 @@ fn sum<S: Simd>(lanes: S::f32s) -> f32 {
     (four[0] + four[2]) + (four[1] + four[3])
 }
 
+/// Rows of `width` numbers in runs, the last one filled up with zeros.
+pub fn in_runs<T: Copy + Default>(rows: &[T], width: usize) -> Vec<T> {
+    let count = rows.len() / width;
+    let mut runs = vec![T::default(); count.next_multiple_of(RUN) * width];
+    for (n, row) in rows.chunks_exact(width).enumerate() {
+        let run = &mut runs[n / RUN * RUN * width..][..RUN * width];
+        for (column, value) in row.iter().enumerate() {
+            run[column * RUN + n % RUN] = *value;
+        }
+    }
+    runs
+}
+
+/// Row `row` of what [`in_runs`] has made.
+pub fn row_of_runs<T: Copy>(runs: &[T], width: usize, row: usize) -> Vec<T> {
+    let run = &runs[row / RUN * RUN * width..][..RUN * width];
+    run.iter().skip(row % RUN).step_by(RUN).copied().collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{SHIFT, shifted};
 
     fn numbers(count: usize, seed: u32) -> Vec<f32> {
         let next = |state: &mut u32| {
@@ -284,51 +396,76 @@ mod tests {
     }
 
     #[test]
-    fn every_half_below_128_is_held_exactly() {
-        for bits in 0..=u16::MAX {
-            let value = f16::from_bits(bits).to_f32();
-            let Some(held) = shifted(value) else {
-                assert!(value.is_nan() || value.abs() >= 128.0, "{value}");
-                continue;
-            };
-            let mut back = [0.0];
-            widen(&[held], &mut back);
-            assert_eq!(back[0] * SHIFT, value, "{bits:#x}");
-            assert!(back[0] == 0.0 || back[0].is_normal(), "{value}: {}", back[0]);
-        }
-        assert_eq!((shifted(0.1), shifted(128.0), shifted(f32::NAN), shifted(1e-9)), (None, None, None, None));
-    }
-
-    #[test]
-    fn products_are_sums_of_products_in_every_shape() {
+    fn products_are_sums_of_products_in_every_shape_and_order() {
         for (width, count, vectors) in
-            [(8, 4, 1), (192, 9, 2), (200, 6, 3), (64, 1, 5), (56, 11, 32), (192, 17, 22), (20, 8, 9)]
+            [(8, 4, 1), (192, 96, 1), (192, 70, 2), (200, 6, 3), (64, 1, 5), (56, 33, 32), (192, 32, 22), (20, 65, 4)]
         {
             let weights: Vec<f32> = numbers(count * width, 1).into_iter().map(|w| f16::from_f32(w).to_f32()).collect();
             let xs = numbers(vectors * width, 2);
             let halves: Vec<f16> = weights.iter().map(|w| f16::from_f32(*w)).collect();
             let moved: Vec<u16> = weights.iter().map(|w| shifted(*w).unwrap()).collect();
             let scaled: Vec<f32> = xs.iter().map(|x| x * SHIFT).collect();
-            let mut found = vec![vec![f32::NAN; count * vectors]; 3];
-            product(Weights::F32(&weights), width, 0..count, &xs, &mut found[0]);
-            product(Weights::F16(&halves), width, 0..count, &xs, &mut found[1]);
-            product(Weights::Shifted(&moved), width, 0..count, &scaled, &mut found[2]);
-            assert_eq!(found[0], found[1]);
-            assert_eq!(found[0], found[2], "a power of two changes no sum");
-            for (row, w) in weights.chunks_exact(width).enumerate() {
-                for (v, x) in xs.chunks_exact(width).enumerate() {
-                    let exact: f64 = w.iter().zip(x).map(|(w, x)| f64::from(*w) * f64::from(*x)).sum();
-                    assert!((f64::from(found[0][row * vectors + v]) - exact).abs() < 1e-5);
+            let bytes: Vec<i8> = numbers(count * width, 3).into_iter().map(|w| (w * 127.0).round() as i8).collect();
+            let scales: Vec<f32> = numbers(count, 4).into_iter().map(|scale| scale / 127.0).collect();
+            let floats: Vec<f32> =
+                bytes.chunks(width).zip(&scales).flat_map(|(w, s)| w.iter().map(move |w| f32::from(*w) * s)).collect();
+            let [run_floats, run_moved] = [in_runs(&weights, width), unshifted_runs(&moved, width)];
+            let (run_halves, run_shifted, run_bytes) =
+                (in_runs(&halves, width), in_runs(&moved, width), in_runs(&bytes, width));
+            assert_eq!(run_floats, run_moved);
+            let int8 = |values| Numbers::Int8 { values, scales: &scales };
+            let cases = [
+                (Weights::Rows(Numbers::F32(&weights)), Weights::Runs(Numbers::F32(&run_floats)), &weights, &xs),
+                (Weights::Rows(Numbers::F16(&halves)), Weights::Runs(Numbers::F16(&run_halves)), &weights, &xs),
+                (
+                    Weights::Rows(Numbers::Shifted(&moved)),
+                    Weights::Runs(Numbers::Shifted(&run_shifted)),
+                    &weights,
+                    &scaled,
+                ),
+                (Weights::Rows(int8(&bytes)), Weights::Runs(int8(&run_bytes)), &floats, &xs),
+            ];
+            let mut plain: [Option<Vec<f32>>; 2] = [None, None];
+            for (case, (rows, runs, exact, inputs)) in cases.into_iter().enumerate() {
+                for (order, weights) in [rows, runs].into_iter().enumerate() {
+                    let mut found = vec![f32::NAN; count * vectors];
+                    product(weights, width, 0..count, inputs, &mut found);
+                    for (row, w) in exact.chunks_exact(width).enumerate() {
+                        for (v, x) in xs.chunks_exact(width).enumerate() {
+                            let exact: f64 = w.iter().zip(x).map(|(w, x)| f64::from(*w) * f64::from(*x)).sum();
+                            assert!((f64::from(found[v * count + row]) - exact).abs() < 2e-5, "{case}, {order}");
+                        }
+                    }
+                    // Whatever comes together: each vector by itself and each run by itself, to the bit.
+                    for (v, x) in inputs.chunks_exact(width).enumerate() {
+                        for first in (0..count).step_by(RUN) {
+                            let rows = first..(first + RUN).min(count);
+                            let mut some = vec![0.0; rows.len()];
+                            product(weights, width, rows.clone(), x, &mut some);
+                            assert_eq!(some, found[v * count..][rows]);
+                        }
+                    }
+                    // A power of two changes no sum, nor does a format that holds the same numbers.
+                    if case < 3 {
+                        assert_eq!(plain[order].get_or_insert_with(|| found.clone()), &found);
+                    }
                 }
             }
-            // Whatever comes together: each row and each vector by itself, to the bit.
-            for row in 0..count {
-                for (v, x) in xs.chunks_exact(width).enumerate() {
-                    let mut one = [0.0];
-                    product(Weights::F32(&weights), width, row..row + 1, x, &mut one);
-                    assert_eq!(one[0], found[0][row * vectors + v]);
-                }
-            }
+        }
+    }
+
+    /// Runs of shifted halves as floats.
+    fn unshifted_runs(moved: &[u16], width: usize) -> Vec<f32> {
+        in_runs(&crate::unshifted(moved), width)
+    }
+
+    #[test]
+    fn rows_come_out_of_runs_as_they_went_in() {
+        let rows: Vec<u16> = (0..37 * 5).collect();
+        let runs = in_runs(&rows, 5);
+        assert_eq!((runs.len(), runs[37]), (64 * 5, 5 * 5 + 1));
+        for (n, row) in rows.chunks(5).enumerate() {
+            assert_eq!(row_of_runs(&runs, 5, n), row);
         }
     }
 }

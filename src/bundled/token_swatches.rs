@@ -129,7 +129,7 @@ mod tests {
     fn every_code_looks_like_the_middle_of_itself() {
         let files =
             ModelFiles::load_dir(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tiny"))).unwrap();
-        let tokenizer = Tokenizer::load(&files.config.vq, &files.vq, &Device::flex()).unwrap();
+        let tokenizer = Tokenizer::load(&files, &Device::flex()).unwrap();
         let looks = block_on(TokenSwatches::compute(&tokenizer, &files.config)).unwrap();
         let side = files.config.vq.downsampling() as u32;
         for id in [0, 1, 37, 63] {

@@ -20,6 +20,11 @@ fn block_tensors(prefix: &str, c: &TransformerConfig, out: &mut Vec<TensorSpec>)
     }
 }
 
+/// Whether a tensor is a matrix that a layer multiplies with: what int8 is for. Embeddings are looked up, norms are vectors.
+pub fn is_layer_matrix(name: &str, shape: &[usize]) -> bool {
+    shape.len() == 2 && !name.contains("embedding")
+}
+
 /// The tensors of a token model (entropy model, fixed-length baseline), in the public LlamaGen names.
 pub fn token_model_tensors(c: &TransformerConfig) -> Vec<TensorSpec> {
     let mut out = vec![
@@ -58,8 +63,16 @@ pub fn dpar_tensors(c: &TransformerConfig) -> Vec<TensorSpec> {
     out
 }
 
+/// A tensor by which a file with the tokenizer's encoder is known.
+pub const OF_THE_ENCODER: &str = "encoder.conv_in.weight";
+
 /// The tensors of the VQ tokenizer, in the names of LlamaGen's `VQModel`.
 pub fn vq_tensors(c: &VqConfig) -> Vec<TensorSpec> {
+    [vq_encoder_tensors(c), vq_decoder_tensors(c)].concat()
+}
+
+/// Those that only pictures need that come from outside: the way from a picture to vectors.
+pub fn vq_encoder_tensors(c: &VqConfig) -> Vec<TensorSpec> {
     let mut out = VqSpecs(Vec::new());
     let top = c.ch * c.ch_mult[c.ch_mult.len() - 1];
     out.conv("encoder.conv_in", 3, c.ch, 3);
@@ -78,8 +91,16 @@ pub fn vq_tensors(c: &VqConfig) -> Vec<TensorSpec> {
         }
     }
     out.tail("encoder", top, c.z_channels);
+    out.conv("quant_conv", c.z_channels, c.codebook_embed_dim, 1);
+    out.0
+}
+
+/// The others: the codebook, and the way from codes to a picture.
+pub fn vq_decoder_tensors(c: &VqConfig) -> Vec<TensorSpec> {
+    let mut out = VqSpecs(Vec::new());
+    let top = c.ch * c.ch_mult[c.ch_mult.len() - 1];
     out.conv("decoder.conv_in", c.z_channels, top, 3);
-    width = top;
+    let mut width = top;
     for (i, mult) in c.ch_mult.iter().rev().enumerate() {
         for j in 0..=c.num_res_blocks {
             out.res(&format!("decoder.conv_blocks.{i}.res.{j}"), width, c.ch * mult);
@@ -95,7 +116,6 @@ pub fn vq_tensors(c: &VqConfig) -> Vec<TensorSpec> {
     out.norm("decoder.norm_out", width);
     out.conv("decoder.conv_out", width, 3, 3);
     out.mid("decoder", top);
-    out.conv("quant_conv", c.z_channels, c.codebook_embed_dim, 1);
     out.conv("post_quant_conv", c.codebook_embed_dim, c.z_channels, 1);
     out.0.push(("quantize.embedding.weight".to_owned(), vec![c.codebook_size, c.codebook_embed_dim]));
     out.0

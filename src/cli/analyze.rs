@@ -129,7 +129,7 @@ fn is_file_name(path: &Path) -> bool {
 }
 
 fn model(args: &AnalyzeArgs) -> Result<(ModelFiles, Controls)> {
-    let files = load_model(args.place.model.as_deref())?;
+    let files = load_model(&args.place)?;
     let mut controls = files.config.controls();
     args.patching.0.apply(&mut controls);
     controls.check()?;

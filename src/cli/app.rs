@@ -31,6 +31,7 @@ pub fn run(args: &AppArgs) -> Result<()> {
         device: args.place.device.into(),
         threads: args.place.threads.map(usize::from),
         model: args.place.model.as_ref().map(|dir| dir.display().to_string()),
+        weights: args.place.weights,
         bench: args.bench,
         ..Launch::default()
     };

@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
-use clap::builder::{PossibleValuesParser, RangedU64ValueParser};
+use clap::builder::{PossibleValuesParser, RangedU64ValueParser, TypedValueParser};
 use clap::{Arg, ArgGroup, ArgMatches, Args, Command, FromArgMatches, ValueEnum};
 use dpar::checkpoint::config::ModelConfig;
+use dpar::checkpoint::stored::WeightFormat;
 use dpar::controls::{CONTROLS, Control, ControlGroup, SomeControls};
 use dpar::engine::backend::DeviceChoice;
 use dpar::engine::state::MAX_PICTURES;
@@ -22,12 +23,23 @@ pub struct PlaceArgs {
     /// Model folder with config.json and its .safetensors files [default: the model built into this program]
     #[arg(long, value_name = "DIR")]
     pub model: Option<PathBuf>,
+    /// Keep the weights of all layers like that, which changes what is drawn a little [default: as they are stored]
+    #[arg(long, value_name = "FORMAT", value_parser = weight_formats())]
+    pub weights: Option<WeightFormat>,
     /// Where to run: a GPU if there is one, a GPU or an error, or the CPU
     #[arg(long, value_enum, default_value_t = Device::Auto)]
     pub device: Device,
     /// Threads of the CPU twins; how many there are changes no token [default: one a core, at most 8]
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub threads: Option<u16>,
+}
+
+/// The values of `--weights`.
+pub fn weight_formats() -> impl TypedValueParser<Value = WeightFormat> {
+    PossibleValuesParser::new(WeightFormat::NAMES.map(|(name, _)| name)).map(|said| {
+        // One of the names, or the parser would have refused it.
+        WeightFormat::NAMES.iter().find(|(name, _)| *name == said).map_or(WeightFormat::F32, |(_, format)| *format)
+    })
 }
 
 /// `--batch`, for people.

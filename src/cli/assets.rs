@@ -1,10 +1,10 @@
 //! `dpar record`, `looks` and `thumbnails`: the pictures that the app shows before it has computed any.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::Args;
+use dpar::Error;
 use dpar::bundled::recording::{self, Recorded, Recording};
 use dpar::bundled::thumbnails::{Pick, Picks, Thumbnails};
 use dpar::bundled::token_swatches::TokenSwatches;
@@ -12,11 +12,13 @@ use dpar::checkpoint::ModelFiles;
 use dpar::checkpoint::config::Generator;
 use dpar::run::prompt;
 use dpar::run::request::Request;
-use dpar::{Error, platform};
 use pollster::block_on;
 
 use super::args::{self, PlaceArgs, Seed, default_class};
-use super::files::{OutputFiles, check_outputs, check_png, free_name, input_name, is_stdout, output_name, read_input};
+use super::files::{
+    OutputFiles, check_folder, check_outputs, check_png, free_name, input_name, is_stdout, output_name, read_input,
+    write_folder,
+};
 use super::generate;
 use super::output::{Card, say};
 use super::studio::{Studio, load_model, open_backend, progress};
@@ -80,7 +82,7 @@ fn class_help() -> String {
 }
 
 fn studio(place: &PlaceArgs) -> Result<Studio> {
-    Ok(Studio::new(load_model(place.model.as_deref())?, open_backend(place)?)?)
+    Ok(Studio::new(load_model(place)?, open_backend(place)?)?)
 }
 
 /// Draws with both generators and writes the recording.
@@ -90,7 +92,7 @@ fn studio(place: &PlaceArgs) -> Result<Studio> {
 pub fn record(args: &RecordArgs) -> Result<()> {
     let unnamed = || free_name(Path::new("recording"), |name| vec![name.to_owned()]);
     let out = args.out.clone().unwrap_or_else(unnamed);
-    check_folder(&out)?;
+    check_folder(&out, "a recording", recording::FILES)?;
     let mut studio = studio(&args.place)?;
     let config = studio.files.config.clone();
     let class = generate::class(args.class.as_deref(), &config)?;
@@ -119,47 +121,6 @@ pub fn record(args: &RecordArgs) -> Result<()> {
     write_folder(&out, files)?;
     say(&card.text())?;
     Ok(())
-}
-
-/// Refuses a folder that a recording could not be written into, before it is drawn.
-fn check_folder(out: &Path) -> dpar::Result<()> {
-    if is_stdout(out) {
-        let problem = "a recording is a folder of several files: --out cannot be standard output";
-        return Err(Error::Request(problem.into()));
-    }
-    if out.exists() && !out.is_dir() {
-        return Err(Error::Output {
-            file: out.display().to_string(),
-            problem: "it is a file, a folder is needed".into(),
-        });
-    }
-    if out.is_dir() {
-        return recording::FILES.iter().try_for_each(|name| platform::check_writable(&out.join(name)));
-    }
-    // It is made in the end; what its first new folder stands in is there.
-    let made = out.ancestors().take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists()).last();
-    let fits = made.map_or(Ok(()), platform::check_writable);
-    fits.map_err(|e| match e {
-        Error::Output { problem, .. } => Error::Output { file: out.display().to_string(), problem },
-        other => other,
-    })
-}
-
-/// Writes all files into a folder, or none.
-fn write_folder(out: &Path, files: Vec<(&'static str, Vec<u8>)>) -> dpar::Result<()> {
-    let made = !out.exists();
-    let unwritable = |e: std::io::Error| Error::Output { file: out.display().to_string(), problem: e.to_string() };
-    fs::create_dir_all(out).map_err(unwritable)?;
-    let mut outputs = OutputFiles::default();
-    let written = files
-        .into_iter()
-        .try_for_each(|(name, bytes)| outputs.add(&out.join(name), bytes))
-        .and_then(|()| outputs.commit());
-    if made && written.is_err() {
-        // Only where it is empty; the first error is the one that counts.
-        let _ = fs::remove_dir(out);
-    }
-    written
 }
 
 /// Decodes every code of the codebook.

@@ -110,7 +110,7 @@ pub fn run(args: &EvalArgs) -> Result<()> {
     let outputs: Vec<&Path> = args.out.iter().map(PathBuf::as_path).collect();
     outputs.iter().try_for_each(|path| check_piped(path))?;
     check_outputs(&outputs, Some(&args.tokens), args.json)?;
-    let files = load_model(args.place.model.as_deref())?;
+    let files = load_model(&args.place)?;
     let bytes = read_input(&args.tokens)
         .map_err(|e| Error::Checkpoint { file: file.clone(), problem: format!("cannot be read ({e})") })?;
     let mut set = TokenSet::read(&file, &bytes, &files.config)?;

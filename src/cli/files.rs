@@ -116,6 +116,53 @@ pub fn check_outputs(outputs: &[&Path], input: Option<&Path>, json: bool) -> Res
     Ok(())
 }
 
+/// Refuses a folder that files of these names could not be written into, before the work is done; `what` they are together.
+///
+/// # Errors
+/// [`Error::Request`] for standard output, [`Error::Output`].
+pub fn check_folder<'a>(out: &Path, what: &str, names: impl IntoIterator<Item = &'a str>) -> Result<()> {
+    if is_stdout(out) {
+        let problem = format!("{what} is a folder of several files: --out cannot be standard output");
+        return Err(Error::Request(problem));
+    }
+    if out.exists() && !out.is_dir() {
+        return Err(Error::Output {
+            file: out.display().to_string(),
+            problem: "it is a file, a folder is needed".into(),
+        });
+    }
+    if out.is_dir() {
+        return names.into_iter().try_for_each(|name| platform::check_writable(&out.join(name)));
+    }
+    // It is made in the end; what its first new folder stands in is there.
+    let made = out.ancestors().take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists()).last();
+    let fits = made.map_or(Ok(()), platform::check_writable);
+    fits.map_err(|e| match e {
+        Error::Output { problem, .. } => Error::Output { file: out.display().to_string(), problem },
+        other => other,
+    })
+}
+
+/// Writes all files into a folder, or none.
+///
+/// # Errors
+/// [`Error::Output`].
+pub fn write_folder(out: &Path, files: impl IntoIterator<Item = (impl AsRef<Path>, Vec<u8>)>) -> Result<()> {
+    let made = !out.exists();
+    let unwritable = |e: io::Error| Error::Output { file: out.display().to_string(), problem: e.to_string() };
+    fs::create_dir_all(out).map_err(unwritable)?;
+    let mut outputs = OutputFiles::default();
+    let written = files
+        .into_iter()
+        .try_for_each(|(name, bytes)| outputs.add(&out.join(name.as_ref()), bytes))
+        .and_then(|()| outputs.commit());
+    if made && written.is_err() {
+        // Only where it is empty; the first error is the one that counts.
+        let _ = fs::remove_dir(out);
+    }
+    written
+}
+
 /// Refuses names of other picture formats. Devices and pipes may be called anything.
 ///
 /// # Errors

@@ -49,7 +49,7 @@ pub fn run(args: &GenerateArgs) -> Result<()> {
     check_words(args)?;
     check_overlay(args, args.baseline)?;
     let places = Places::of(args)?;
-    let files = load_model(args.place.model.as_deref())?;
+    let files = load_model(&args.place)?;
     check_scale(args, &files.config)?;
     let link = args.link.as_deref().map(read_link).transpose()?;
     let mut requests = requests(args, link.as_ref(), &files)?;
@@ -133,7 +133,7 @@ pub fn first_look() -> Result<()> {
         details: false,
         resume: false,
         json: false,
-        place: PlaceArgs { model: None, device: Device::Auto, threads: None },
+        place: PlaceArgs { model: None, weights: None, device: Device::Auto, threads: None },
     };
     run(&args)?;
     say("\nThat was `dpar generate` with its default settings; `dpar --help` lists what else there is.")?;

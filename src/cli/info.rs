@@ -15,7 +15,7 @@ use serde::Serialize;
 use super::json::to_json;
 use super::output::{Card, print};
 use super::report;
-use super::studio::load_model;
+use super::studio::read_model;
 
 /// Which model.
 #[derive(Debug, Args)]
@@ -72,7 +72,7 @@ struct AdapterInfo {
 /// # Errors
 /// As [`ModelFiles::load_dir`].
 pub fn run(args: &InfoArgs) -> Result<()> {
-    let files = load_model(args.model.as_deref())?;
+    let files = read_model(args.model.as_deref())?;
     let config = &files.config;
     let info = Info {
         source: &files.source,

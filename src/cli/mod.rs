@@ -8,6 +8,7 @@ mod app;
 mod args;
 mod assets;
 mod bench;
+mod convert;
 mod drawn;
 mod eval;
 mod files;
@@ -60,6 +61,8 @@ enum Command {
     Bench(bench::BenchArgs),
     /// Measure the models on held-out pictures, or draw many samples to be scored
     Eval(eval::EvalArgs),
+    /// Store a model's weights in another format
+    Convert(convert::ConvertArgs),
     /// Record a run for the app to play before it has a model
     Record(assets::RecordArgs),
     /// Draw what each code of the codebook looks like
@@ -96,6 +99,7 @@ fn run(cli: Cli) -> ExitCode {
         Some(Command::Replay(args)) => replay::run(&args),
         Some(Command::Bench(args)) => bench::run(&args),
         Some(Command::Eval(args)) => eval::run(&args),
+        Some(Command::Convert(args)) => convert::run(&args),
         Some(Command::Record(args)) => assets::record(&args),
         Some(Command::Looks(args)) => assets::looks(&args),
         Some(Command::Thumbnails(args)) => assets::thumbnails(&args),

@@ -41,7 +41,7 @@ pub fn run(args: &ReplayArgs) -> Result<()> {
     let file = input_name(&args.trace);
     let bad = |problem: String| Error::Trace { file: file.clone(), problem };
     let json = read_input(&args.trace).map_err(|e| bad(format!("cannot be read ({e})")))?;
-    let files = load_model(args.place.model.as_deref())?;
+    let files = load_model(&args.place)?;
     // First, because a trace of another model may also have classes or tokens that this one does not.
     let text = dpar::checkpoint::json::text(&json).map_err(bad)?;
     if let Ok(TraceHead { model }) = serde_json::from_slice(&text)

@@ -28,11 +28,19 @@ const BUDGET: Duration = Duration::from_millis(250);
 /// So many pictures at once where nobody says how many.
 const BATCH: usize = 16;
 
+/// Reads the model folder, or the model that is part of the program; its weights are kept as asked for.
+///
+/// # Errors
+/// As [`ModelFiles::load_dir`].
+pub fn load_model(place: &PlaceArgs) -> Result<ModelFiles> {
+    Ok(read_model(place.model.as_deref())?.kept(place.weights))
+}
+
 /// Reads the model folder, or the model that is part of the program.
 ///
 /// # Errors
 /// As [`ModelFiles::load_dir`].
-pub fn load_model(dir: Option<&Path>) -> Result<ModelFiles> {
+pub fn read_model(dir: Option<&Path>) -> Result<ModelFiles> {
     let files = dir.map_or_else(platform::embedded_model, ModelFiles::load_dir)?;
     files.notes.iter().for_each(|said| output::note(said));
     Ok(files)
@@ -98,7 +106,7 @@ impl Studio {
     /// # Errors
     /// As [`Backend::tensor_device`] and [`Tokenizer::load`].
     pub fn new(files: ModelFiles, backend: Backend) -> Result<Self> {
-        let tokenizer = Tokenizer::load(&files.config.vq, &files.vq, &backend.tensor_device()?)?;
+        let tokenizer = Tokenizer::load(&files, &backend.tensor_device()?)?;
         Ok(Self { files, backend, tokenizer, batch: None, engine: None })
     }
 
@@ -286,7 +294,7 @@ mod tests {
             return;
         }
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tiny");
-        let files = load_model(Some(Path::new(folder))).unwrap();
+        let files = read_model(Some(Path::new(folder))).unwrap();
         let request = Request::new(&files.config, Generator::Dpar, 0, 1);
         let mut studio = Studio::new(files, block_on(Backend::open(DeviceChoice::Gpu)).unwrap()).unwrap();
         studio.draw(request.clone(), &ProgressBar::hidden()).unwrap();

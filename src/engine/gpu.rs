@@ -12,7 +12,6 @@ use super::program::{BufferId, Program};
 use super::readback::Readback;
 use super::state::{ControlsUniform, RECORD_WORDS, Record};
 use super::stopwatch::Stopwatch;
-use super::weights::Precision;
 use crate::error::{Error, Result};
 
 /// Submits in flight at most; each has its slot of the readback ring.
@@ -115,7 +114,7 @@ impl GpuExecutor {
 
     /// Makes everything; what the device refuses is told to its error scopes.
     fn upload(device: &wgpu::Device, queue: &wgpu::Queue, tier: Tier, mut program: Program) -> Result<Self> {
-        if program.steps.iter().any(|step| step.flags.precision == Precision::Shifted) {
+        if program.steps.iter().any(|step| step.flags.precision.in_runs()) {
             return Err(Error::Internal("this program's weights are laid out for the CPU twins".into()));
         }
         let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC;

@@ -3,8 +3,9 @@
 use super::ops::{attend, embed, gate_up, linear, qkv};
 use super::program::{BufferId, Builder, MatrixRows, Norm, Row, Section};
 use super::state::word;
-use super::weights::{Layout, Precision, fits, pack, padded};
+use super::weights::{Layout, pack, padded};
 use crate::checkpoint::config::TransformerConfig;
+use crate::checkpoint::stored::StoredMatrix;
 use crate::checkpoint::{Checkpoint, ModelFiles};
 use crate::error::{Error, Result};
 
@@ -167,11 +168,9 @@ impl ProgramBuilder<'_> {
         self.project(s.scope, Projection { residual: Some(stream.input), ..projection });
 
         let norm = self.norm(model, &format!("{name}.ffn_norm.weight"))?;
-        let w1 = model.checkpoint.f32(&format!("{name}.feed_forward.w1.weight"))?;
-        let w3 = model.checkpoint.f32(&format!("{name}.feed_forward.w3.weight"))?;
-        let pairs = w1.chunks_exact(dim).zip(w3.chunks_exact(dim));
-        let both: Vec<f32> = pairs.flat_map(|(gate, up)| gate.iter().chain(up)).copied().collect();
-        let up = self.pack(format!("{name}.feed_forward.w1+w3"), &both, dim);
+        let w1 = model.checkpoint.stored(&format!("{name}.feed_forward.w1.weight"))?;
+        let w3 = model.checkpoint.stored(&format!("{name}.feed_forward.w3.weight"))?;
+        let up = self.pack(format!("{name}.feed_forward.w1+w3"), w1.interleaved(w3, dim), dim);
         for weights in up.chunks {
             let args = gate_up::Args {
                 state,
@@ -256,19 +255,15 @@ impl ProgramBuilder<'_> {
 
     /// One or several matrices of the same width, stacked by rows.
     pub(super) fn matrix(&mut self, model: Model<'_>, names: &[&str]) -> Result<Matrix> {
-        let mut values = Vec::new();
-        for name in names {
-            values.append(&mut model.checkpoint.f32(name)?);
-        }
         let cols = model.checkpoint.shape(names[0])?[1];
-        Ok(self.pack(names.join("+"), &values, cols))
+        let parts = names.iter().map(|name| model.checkpoint.stored(name)).collect::<Result<Vec<_>>>()?;
+        Ok(self.pack(names.join("+"), StoredMatrix::stacked(parts), cols))
     }
 
-    pub(super) fn pack(&mut self, name: String, values: &[f32], cols: usize) -> Matrix {
-        let wanted = self.layout.precision;
-        let precision = if fits(values, cols, wanted) { wanted } else { Precision::F32 };
-        let chunks = pack(values, cols, precision, self.layout.binding_limit);
+    fn pack(&mut self, name: String, matrix: StoredMatrix, cols: usize) -> Matrix {
+        let chunks = pack(matrix, cols, self.layout.precision, self.layout.binding_limit);
+        let rows = chunks.iter().map(|chunk| chunk.rows).sum();
         let chunks = chunks.into_iter().map(|chunk| self.b.weights(name.clone(), chunk)).collect();
-        Matrix { chunks, rows: values.len() / cols }
+        Matrix { chunks, rows }
     }
 }

@@ -50,8 +50,8 @@ pub enum Override {
     Split,
     /// Pictures that a thread serves.
     Together,
-    /// Weights are f16 pairs.
-    F16,
+    /// Bytes of a weight: 4 (f32), 2 (f16 pairs) or 1 (int8, a scale for each row).
+    Bytes,
     /// RMSNorm in front.
     Norm,
     /// A residual stream is added.

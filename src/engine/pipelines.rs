@@ -6,7 +6,6 @@ use std::collections::HashMap;
 use super::op::{Access, Flags, Op, Override, Shape};
 use super::program::{Program, Step, Work};
 use super::state::{ControlsUniform, MAX_PICTURES};
-use super::weights::Precision;
 
 /// How kernels are shaped for a kind of adapter; never a matter of results, only of speed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -145,7 +144,7 @@ pub fn constants(op: &Op, tier: Tier, flags: Flags, pictures: usize) -> Vec<(&'s
         Override::Lanes => ("LANES", f64::from(flags.lanes)),
         Override::Split => ("SPLIT", f64::from(tier.split)),
         Override::Together => ("TOGETHER", together(flags, pictures) as f64),
-        Override::F16 => ("F16", f64::from(u8::from(flags.precision == Precision::F16))),
+        Override::Bytes => ("BYTES", flags.precision.bytes() as f64),
         Override::Norm => ("NORM", f64::from(u8::from(flags.norm))),
         Override::Residual => ("RESIDUAL", f64::from(u8::from(flags.residual))),
         Override::Extra => ("EXTRA", f64::from(u8::from(flags.extra))),

@@ -1,9 +1,14 @@
 //! Packs checkpoint matrices for the engine: rows padded to 8 columns, as f16 pairs in u32 (read with
-//! `unpack2x16float`, which needs no device feature) or f32 bits, in chunks that fit a storage binding.
+//! `unpack2x16float`, which needs no device feature), f32 bits, or int8 with a scale for each row behind all rows; in chunks that
+//! fit a storage binding.
 
-use dpar_simd::shifted;
+use std::ops::Range;
+
+use dpar_simd::{RUN, in_runs, shifted};
 use half::f16;
 use half::slice::HalfFloatSliceExt;
+
+use crate::checkpoint::stored::{StoredMatrix, fits_f16};
 
 /// How to lay a model out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,7 +17,7 @@ pub struct Layout {
     pub lanes: u32,
     /// Pictures at once, 1 to [`super::state::MAX_PICTURES`].
     pub pictures: usize,
-    /// Storage of matrices (f32 is used where a matrix does not fit it).
+    /// How matrices of 16 bits a number are kept (in f32 where one does not fit it); F32 is for all.
     pub precision: Precision,
     /// Largest storage binding in bytes (WebGPU guarantees 128 MiB); larger matrices are split by rows.
     pub binding_limit: usize,
@@ -22,24 +27,53 @@ impl Layout {
     /// WebGPU's guaranteed `maxStorageBufferBindingSize`.
     pub const WEBGPU_BINDING: usize = 128 << 20;
 
-    /// One picture, two lanes (guidance), f16 weights, default limits.
+    /// One picture, two lanes (guidance), weights as they are stored, default limits.
     pub const GPU: Self =
         Self { lanes: 2, pictures: 1, precision: Precision::F16, binding_limit: Self::WEBGPU_BINDING };
     /// One picture, two lanes (guidance), halves where they are the checkpoint's own values: what the CPU twins read fastest.
     pub const CPU: Self =
-        Self { lanes: 2, pictures: 1, precision: Precision::Shifted, binding_limit: Self::WEBGPU_BINDING };
+        Self { lanes: 2, pictures: 1, precision: Precision::ShiftedRuns, binding_limit: Self::WEBGPU_BINDING };
 }
 
 /// How weights are kept on the device. Accumulation is in f32 either way.
+///
+/// GPUs read a matrix row by row; the CPU twins read it in runs of rows side by side ([`dpar_simd::Weights::Runs`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Precision {
-    /// Two f16 in a u32: half the memory traffic. Checkpoints stored as f16 keep their values.
-    F16,
     /// f32 bits.
     F32,
-    /// For the CPU twins: the values of f16 as [`dpar_simd::shifted`] has them, two in a u32. Never a rounded value: a matrix that
-    /// f16 does not hold exactly is kept as f32.
-    Shifted,
+    /// Two f16 in a u32: half the memory traffic. Checkpoints stored as f16 keep their values.
+    F16,
+    /// Four int8 in a u32; behind all rows (and one of zeros where they are odd in number) one f32 a row, its scale.
+    Int8,
+    /// In runs, f32 bits.
+    F32Runs,
+    /// In runs, the values of f16 as [`dpar_simd::shifted`] has them, two in a u32. Never a rounded value: a matrix that f16 does not
+    /// hold exactly is kept as f32.
+    ShiftedRuns,
+    /// In runs, four int8 in a u32; behind all runs one f32 a row, its scale.
+    Int8Runs,
+}
+
+impl Precision {
+    /// Bytes a number.
+    pub fn bytes(self) -> usize {
+        match self {
+            Self::F32 | Self::F32Runs => 4,
+            Self::F16 | Self::ShiftedRuns => 2,
+            Self::Int8 | Self::Int8Runs => 1,
+        }
+    }
+
+    /// Whether it is the twins' order.
+    pub fn in_runs(self) -> bool {
+        matches!(self, Self::F32Runs | Self::ShiftedRuns | Self::Int8Runs)
+    }
+
+    /// So many rows belong together: what is missing at the end is filled up with zeros.
+    pub fn rows(self) -> usize {
+        if self.in_runs() { RUN } else { 2 }
+    }
 }
 
 /// Rows are padded to this many columns: one 16-byte load of f16 pairs.
@@ -61,115 +95,143 @@ pub struct Chunk {
     pub cols: usize,
     /// How the words are to be read.
     pub precision: Precision,
-    /// The packed rows; an odd number of rows is followed by one of zeros, as rows are read in pairs.
+    /// The packed rows, filled up to whole pairs or runs ([`Precision::rows`]).
     pub words: Vec<u32>,
 }
 
-/// Packs `values` (rows, cols) so that no chunk exceeds `limit` bytes.
-pub fn pack(values: &[f32], cols: usize, precision: Precision, limit: usize) -> Vec<Chunk> {
-    let width = padded(cols);
-    let row_bytes = width * if precision == Precision::F32 { 4 } else { 2 };
-    let per_chunk = (limit / row_bytes / 2 * 2).max(2);
-    let total = values.len() / cols;
-    let mut chunks = Vec::new();
-    for row0 in (0..total).step_by(per_chunk) {
-        let rows = per_chunk.min(total - row0);
-        let mut plain = vec![0.0f32; rows.next_multiple_of(2) * width];
-        for (to, from) in plain.chunks_exact_mut(width).zip(values[row0 * cols..].chunks_exact(cols)).take(rows) {
+/// Packs a matrix, rows of `cols` numbers, so that no chunk exceeds `limit` bytes. `wanted` is for halves and says the order; what was
+/// stored in other formats stays in them, unless all is wanted in f32.
+pub fn pack(matrix: StoredMatrix, cols: usize, wanted: Precision, limit: usize) -> Vec<Chunk> {
+    let order = |rows, runs| if wanted.in_runs() { runs } else { rows };
+    match matrix {
+        StoredMatrix::Int8 { values, scales } if wanted != Precision::F32 => {
+            let precision = order(Precision::Int8, Precision::Int8Runs);
+            chunks(&values, cols, precision, size_of::<f32>(), limit, |plain, rows| {
+                let mut words: Vec<u32> = bytemuck::pod_collect_to_vec(&plain);
+                words.extend(scales[rows.clone()].iter().map(|scale| scale.to_bits()));
+                words.resize((plain.len() / 4 + rows.len()).next_multiple_of(4), 0);
+                words
+            })
+        }
+        StoredMatrix::Halves(values) if fits(&values, cols, wanted) => {
+            chunks(&values, cols, wanted, 0, limit, |plain, _| match wanted {
+                Precision::ShiftedRuns => {
+                    let mut words = vec![0u32; plain.len() / 2];
+                    for (to, value) in bytemuck::cast_slice_mut::<u32, u16>(&mut words).iter_mut().zip(&plain) {
+                        *to = shifted(*value).unwrap_or_default(); // `fits` has looked
+                    }
+                    words
+                }
+                _ => {
+                    let mut words = vec![0u32; plain.len() / 2];
+                    bytemuck::cast_slice_mut::<u32, f16>(&mut words).convert_from_f32_slice(&plain);
+                    words
+                }
+            })
+        }
+        other => {
+            let precision = order(Precision::F32, Precision::F32Runs);
+            chunks(&other.into_f32(), cols, precision, 0, limit, |plain, _| bytemuck::cast_vec(plain))
+        }
+    }
+}
+
+/// Cuts a matrix into chunks of whole runs (or pairs) of rows, `extra` bytes a row among what a chunk may have; `words` makes them of
+/// rows that are filled up, in order.
+fn chunks<T: Copy + Default>(
+    values: &[T],
+    cols: usize,
+    precision: Precision,
+    extra: usize,
+    limit: usize,
+    words: impl Fn(Vec<T>, Range<usize>) -> Vec<u32>,
+) -> Vec<Chunk> {
+    let (width, count, together) = (padded(cols), values.len() / cols, precision.rows());
+    let most = (limit / (width * precision.bytes() + extra) / together * together).max(together);
+    let chunk = |row0: usize| {
+        let range = row0..(row0 + most).min(count);
+        let mut plain = vec![T::default(); range.len().next_multiple_of(together) * width];
+        let rows = values[range.start * cols..range.end * cols].chunks_exact(cols);
+        for (to, from) in plain.chunks_exact_mut(width).zip(rows) {
             to[..cols].copy_from_slice(from);
         }
-        let words = match precision {
-            Precision::F32 => bytemuck::cast_vec(plain),
-            Precision::F16 => {
-                let mut words = vec![0u32; plain.len() / 2];
-                bytemuck::cast_slice_mut::<u32, f16>(&mut words).convert_from_f32_slice(&plain);
-                words
-            }
-            Precision::Shifted => {
-                let mut words = vec![0u32; plain.len() / 2];
-                for (to, value) in bytemuck::cast_slice_mut::<u32, u16>(&mut words).iter_mut().zip(&plain) {
-                    *to = shifted(*value).unwrap_or_default(); // `fits` has looked
-                }
-                words
-            }
-        };
-        chunks.push(Chunk { row0, rows, cols, precision, words });
-    }
-    chunks
+        let plain = if precision.in_runs() { in_runs(&plain, width) } else { plain };
+        Chunk { row0, rows: range.len(), cols, precision, words: words(plain, range) }
+    };
+    (0..count).step_by(most).map(chunk).collect()
 }
 
-/// Whether a matrix, rows of `cols` values, can be kept like that.
-pub fn fits(values: &[f32], cols: usize, precision: Precision) -> bool {
+/// Whether halves, rows of `cols` values, can be kept like that.
+fn fits(values: &[f32], cols: usize, precision: Precision) -> bool {
     match precision {
-        Precision::F32 => true,
         Precision::F16 => fits_f16(values, cols),
-        Precision::Shifted => values.iter().all(|value| shifted(*value).is_some()),
+        Precision::ShiftedRuns => values.iter().all(|value| shifted(*value).is_some()),
+        Precision::F32 | Precision::Int8 | Precision::F32Runs | Precision::Int8Runs => false,
     }
-}
-
-/// Whether a matrix, rows of `cols` values, keeps its meaning in f16. Each row is judged by itself, as each gives one
-/// number of the result: its largest value is within range (65504), and far enough above the smallest normal number
-/// (6e-5) that what f16 flushes or rounds coarsely is negligible beside it. Checkpoints in bf16 or f32 may hold either
-/// extreme; what was stored as f16 fits, however small.
-fn fits_f16(values: &[f32], cols: usize) -> bool {
-    values.chunks(cols.max(1)).all(|row| {
-        let largest = row.iter().fold(0.0f32, |m, v| m.max(v.abs()));
-        largest == 0.0
-            || (1.0 / 256.0..=65_504.0).contains(&largest)
-            || row.iter().all(|v| f16::from_f32(*v).to_f32() == *v)
-    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_f16_cannot_hold_stays_f32() {
-        assert!(fits_f16(&[0.0, 0.0], 2) && fits_f16(&[1e-9, -0.3], 2) && fits_f16(&[65_504.0], 1));
-        assert!(!fits_f16(&[1e-9, 3e-8], 2) && !fits_f16(&[1.0, -7e4], 2));
-    }
+    use crate::checkpoint::stored::WeightFormat;
+    use crate::engine::math::row;
 
     #[test]
     fn the_twins_keep_exact_halves_only() {
-        assert!(fits(&[0.0, 2f32.powi(-24), -127.9375, 0.5], 2, Precision::Shifted));
+        assert!(fits(&[0.0, 2f32.powi(-24), -127.9375, 0.5], 2, Precision::ShiftedRuns));
         for value in [0.1, 128.0, 1e-9, f32::NAN] {
-            assert!(!fits(&[1.0, value], 2, Precision::Shifted), "{value}");
+            assert!(!fits(&[1.0, value], 2, Precision::ShiftedRuns), "{value}");
         }
     }
 
     #[test]
-    fn rows_are_judged_one_by_one() {
-        // 7 rows of 1e-5, and one with an outlier: in f16 the 1e-5 would be subnormal, 0.3 % off (168 of 2^-24).
-        let mut values = vec![1e-5f32; 64];
-        values[63] = 1.0;
-        assert!((f16::from_f32(1e-5).to_f32() / 1e-5 - 1.0).abs() > 1e-3);
-        assert!(!fits_f16(&values, 8));
-        // As one row the 1e-5 are negligible beside the 1.0.
-        assert!(fits_f16(&values, 64));
-        // Empty rows, and small ones that f16 holds as they are, force nothing.
-        let mut values = vec![0.0; 24];
-        values[8..16].fill(f16::from_bits(3).to_f32());
-        values[20] = 0.5;
-        assert!(fits_f16(&values, 8));
+    fn what_was_stored_in_f32_or_int8_stays_so() {
+        let kept = |matrix: &StoredMatrix, wanted| pack(matrix.clone(), 4, wanted, 1 << 20)[0].precision;
+        let third = vec![1.0 / 3.0; 8];
+        let cases = [
+            (StoredMatrix::Floats(vec![0.5; 8]), [Precision::F32, Precision::F32Runs]),
+            (StoredMatrix::Halves(vec![0.5; 8]), [Precision::F16, Precision::ShiftedRuns]),
+            (StoredMatrix::Halves(third.clone()), [Precision::F16, Precision::F32Runs]), // bf16 that is no f16
+            (StoredMatrix::quantised(&third, 4), [Precision::Int8, Precision::Int8Runs]),
+        ];
+        for (matrix, expected) in cases {
+            assert_eq!(
+                [Precision::F16, Precision::ShiftedRuns].map(|wanted| kept(&matrix, wanted)),
+                expected,
+                "{matrix:?}"
+            );
+            assert_eq!(kept(&matrix, Precision::F32), Precision::F32);
+        }
     }
 
     #[test]
     fn chunks_cover_all_rows_within_the_limit() {
         let (rows, cols) = (51, 12);
         let values: Vec<f32> = (0..rows * cols).map(|v| v as f32 / 8.0).collect();
-        for precision in [Precision::F16, Precision::F32, Precision::Shifted] {
-            assert!(fits(&values, cols, precision));
+        let halves = StoredMatrix::Halves(values.clone());
+        let int8 = halves.clone().kept(cols, WeightFormat::Int8);
+        let cases = [
+            (&halves, Precision::F16, Precision::F16, 0),
+            (&halves, Precision::F32, Precision::F32, 0),
+            (&halves, Precision::ShiftedRuns, Precision::ShiftedRuns, 0),
+            (&int8, Precision::F16, Precision::Int8, 4),
+            (&int8, Precision::ShiftedRuns, Precision::Int8Runs, 4),
+        ];
+        for (matrix, wanted, precision, scale) in cases {
+            let (exact, bytes) = (matrix.clone().into_f32(), 16 * precision.bytes());
             for limit in [100, 1000, 1 << 20] {
-                let chunks = pack(&values, cols, precision, limit);
+                let chunks = pack(matrix.clone(), cols, wanted, limit);
                 assert_eq!(chunks.iter().map(|c| c.rows).sum::<usize>(), rows);
                 for c in &chunks {
-                    let bytes = if precision == Precision::F32 { 4 } else { 2 } * 16;
-                    assert_eq!(c.words.len() * 4, c.rows.next_multiple_of(2) * bytes);
-                    assert!(c.words.len() * 4 <= limit.max(2 * bytes));
-                    let row = crate::engine::math::row(&c.words, 16, precision, 0);
-                    assert_eq!(row[..cols], values[c.row0 * cols..][..cols]);
-                    assert_eq!(row[cols..], [0.0; 4]);
+                    assert_eq!(c.precision, precision);
+                    let rows = c.rows.next_multiple_of(precision.rows()) * bytes;
+                    assert_eq!(c.words.len() * 4, (rows + scale * c.rows).next_multiple_of(16));
+                    assert!(c.words.len() * 4 <= limit.max(precision.rows() * (bytes + scale)).next_multiple_of(16));
+                    for r in [0, c.rows - 1] {
+                        let found = row(&c.words, 16, precision, c.rows, r);
+                        assert_eq!(found[..cols], exact[(c.row0 + r) * cols..][..cols]);
+                        assert_eq!(found[cols..], [0.0; 4]);
+                    }
                 }
             }
         }

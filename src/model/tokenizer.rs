@@ -13,8 +13,8 @@ use image::RgbImage;
 use super::pixels::tensor_to_rgb8;
 use super::tensors::{indices, read_u32};
 use super::weights::Weights;
-use crate::checkpoint::Checkpoint;
 use crate::checkpoint::config::VqConfig;
+use crate::checkpoint::{Checkpoint, ModelFiles};
 use crate::error::{Error, Result};
 
 /// Most code scores held at once while encoding (64 MiB of f32).
@@ -24,34 +24,53 @@ const SCORES: usize = 1 << 24;
 #[derive(Clone, Debug)]
 pub struct Tokenizer {
     downsampling: usize,
-    encoder: ConvStack,
-    quant_conv: Conv,
+    encoder: Option<Encoder>,
     codebook: Tensor<2>, // (V, c), rows l2-normalised
     post_quant_conv: Conv,
     decoder: ConvStack,
 }
 
+/// From a picture to vectors that the codebook knows.
+#[derive(Clone, Debug)]
+struct Encoder {
+    stack: ConvStack,
+    quant_conv: Conv,
+}
+
 impl Tokenizer {
-    /// Uploads the weights of a checkpoint that was opened with `checkpoint::vq_tensors(config)`.
+    /// Uploads a model's tokenizer, with its encoder where that is there.
     ///
     /// # Errors
     /// As [`Weights::tensor`].
-    pub fn load(config: &VqConfig, checkpoint: &Checkpoint, device: &Device) -> Result<Self> {
-        let w = Weights::new(checkpoint, device);
-        Ok(Self {
+    pub fn load(files: &ModelFiles, device: &Device) -> Result<Self> {
+        let (w, config) = (Weights::new(&files.vq, device), &files.config.vq);
+        let tokenizer = Self {
             downsampling: config.downsampling(),
-            encoder: ConvStack::encoder(&w.at("encoder"), config)?,
-            quant_conv: Conv::load(&w, "quant_conv", 1)?,
+            encoder: None,
             codebook: normalize(w.tensor("quantize.embedding.weight")?),
             post_quant_conv: Conv::load(&w, "post_quant_conv", 1)?,
             decoder: ConvStack::decoder(&w.at("decoder"), config)?,
-        })
+        };
+        match files.encoder() {
+            Some(encoder) => tokenizer.with_encoder(config, encoder, device),
+            None => Ok(tokenizer),
+        }
+    }
+
+    /// The same with an encoder that has come later ([`ModelFiles::read_encoder`]).
+    ///
+    /// # Errors
+    /// As [`Weights::tensor`].
+    pub fn with_encoder(self, config: &VqConfig, checkpoint: &Checkpoint, device: &Device) -> Result<Self> {
+        let w = Weights::new(checkpoint, device);
+        let stack = ConvStack::encoder(&w.at("encoder"), config)?;
+        Ok(Self { encoder: Some(Encoder { stack, quant_conv: Conv::load(&w, "quant_conv", 1)? }), ..self })
     }
 
     /// Images (B, 3, H, W) in -1..1 -> codes (B * T) in raster order, T = H/f * W/f.
     ///
     /// # Errors
-    /// [`Error::Request`] where H or W is not a multiple of the downsampling f; else as [`read_u32`].
+    /// [`Error::Request`] where H or W is not a multiple of the downsampling f, or the encoder is not there; else as [`read_u32`].
     pub async fn encode(&self, images: Tensor<4>) -> Result<Vec<u32>> {
         let [_, channels, height, width] = images.dims();
         let f = self.downsampling;
@@ -60,7 +79,10 @@ impl Tokenizer {
                 "a {width} x {height} image cannot be cut into {f} x {f} pixel tokens"
             )));
         }
-        let z = self.quant_conv.forward(self.encoder.forward(images)); // (B, c, H/f, W/f)
+        let Some(encoder) = &self.encoder else {
+            return Err(Error::Request("the tokenizer's encoder is not there yet: no picture can be read".into()));
+        };
+        let z = encoder.quant_conv.forward(encoder.stack.forward(images)); // (B, c, H/f, W/f)
         let [b, c, h, w] = z.dims();
         let z = normalize(z.permute([0, 2, 3, 1]).reshape([b * h * w, c])); // (B * T, c)
         let codes = self.codebook.clone().transpose(); // (c, V)

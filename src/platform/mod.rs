@@ -11,8 +11,8 @@ mod native;
 #[cfg(not(target_arch = "wasm32"))]
 pub use native::{
     CLOSES, DEMAND_GPU, MaybeSend, address, built_in_config, check_writable, embedded_model, finish_bench,
-    load_baseline, load_extras, load_model, open_file, publish, read_dropped, run, save_file, set_link, take_commands,
-    take_pictures, write_atomic,
+    load_baseline, load_encoder, load_extras, load_model, open_file, publish, read_dropped, run, save_file, set_link,
+    take_commands, take_pictures, write_atomic,
 };
 
 // For the command line, which a page has not.
@@ -24,6 +24,6 @@ pub(crate) mod web;
 #[cfg(target_arch = "wasm32")]
 pub use web::{
     CLOSES, DEMAND_GPU, MaybeSend, address, built_in_config, check_writable, embedded_model, finish_bench,
-    load_baseline, load_extras, load_model, open_file, publish, read_dropped, run, save_file, set_link, take_commands,
-    take_pictures, write_atomic,
+    load_baseline, load_encoder, load_extras, load_model, open_file, publish, read_dropped, run, save_file, set_link,
+    take_commands, take_pictures, write_atomic,
 };

@@ -33,9 +33,13 @@ const EXTRAS: [(&str, &[u8]); 6] = [
 ];
 
 /// The model folder `assets/model`, as it was when the program was built.
-const MODEL: [(&str, &[u8]); 5] = [
+const MODEL: [(&str, &[u8]); 6] = [
     ("config.json", include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/assets/model/config.json"))),
     ("vq.safetensors", include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/assets/model/vq.safetensors"))),
+    (
+        "vq_encoder.safetensors",
+        include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/assets/model/vq_encoder.safetensors")),
+    ),
     ("entropy.safetensors", include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/assets/model/entropy.safetensors"))),
     ("dpar.safetensors", include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/assets/model/dpar.safetensors"))),
     ("baseline.safetensors", include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/assets/model/baseline.safetensors"))),
@@ -85,6 +89,14 @@ pub async fn load_extras(config: &ModelConfig) -> Extras {
 /// # Errors
 /// None.
 pub async fn load_baseline(_progress: Progress) -> Result<Vec<u8>> {
+    Ok(Vec::new())
+}
+
+/// Nothing to do: a folder's tokenizer is read with the rest of it.
+///
+/// # Errors
+/// None.
+pub async fn load_encoder(_progress: Progress) -> Result<Vec<u8>> {
     Ok(Vec::new())
 }
 

@@ -5,6 +5,7 @@
 mod batches;
 #[path = "../cli_common/mod.rs"]
 mod cli_common;
+mod convert;
 mod drawn;
 mod looking;
 mod names;

@@ -17,7 +17,7 @@ fn agrees() {
                 gate: GATE,
                 lanes,
                 classes: Some(c.vectors(lanes, dim)),
-                table: MatrixRows { row0, ..c.matrix(count, dim, format.f16) },
+                table: MatrixRows { row0, ..c.matrix(count, dim, format.weights) },
                 out: c.output(lanes as usize * padded(dim)),
             };
             embed::step(&mut c.b, SECTION, args);
@@ -33,7 +33,7 @@ fn a_token_outside_the_chunk_is_not_written() {
         for format in formats() {
             let mut n = Noise(15);
             let mut c = Case::new(&mut n, &[(word::TOKEN, token), (word::HAS_TOKEN, 1)]);
-            let table = MatrixRows { row0: 4, ..c.matrix(9, 12, format.f16) };
+            let table = MatrixRows { row0: 4, ..c.matrix(9, 12, format.weights) };
             let out = c.output(format.lanes as usize * 16);
             let args = embed::Args { state: c.state, gate: GATE, lanes: format.lanes, classes: None, table, out };
             embed::step(&mut c.b, SECTION, args);
@@ -53,7 +53,7 @@ fn at_the_class_position_each_lane_gets_its_class() {
             let lanes = format.lanes;
             let classes = c.vectors(lanes, dim);
             let expected = c.initial(classes);
-            let table = MatrixRows { row0, ..c.matrix(5, dim, format.f16) };
+            let table = MatrixRows { row0, ..c.matrix(5, dim, format.weights) };
             let out = c.output(lanes as usize * padded(dim));
             let args = embed::Args { state: c.state, gate: GATE, lanes, classes: Some(classes), table, out };
             embed::step(&mut c.b, SECTION, args);

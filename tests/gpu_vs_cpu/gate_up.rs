@@ -11,7 +11,7 @@ fn agrees() {
             let out_width = padded(hidden);
             let mut c = Case::new(&mut n, &[]);
             let lanes = format.lanes;
-            let chunks = c.chunks(2 * hidden, cols, format.f16, pieces);
+            let chunks = c.chunks(2 * hidden, cols, format.weights, pieces);
             let mut args = gate_up::Args {
                 state: c.state,
                 gate: GATE,

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use dpar::checkpoint::stored::{StoredMatrix, WeightFormat};
 use dpar::engine::gpu::GpuExecutor;
 use dpar::engine::op::Access;
 use dpar::engine::program::{Builder, MatrixRows, Norm, Section};
@@ -36,15 +37,15 @@ impl Noise {
     }
 }
 
-/// How lanes and weights come: both numbers of lanes, both formats.
+/// How lanes and weights come: both numbers of lanes, all formats.
 #[derive(Clone, Copy, Debug)]
 pub struct Format {
     pub lanes: u32,
-    pub f16: bool,
+    pub weights: WeightFormat,
 }
 
 pub fn formats() -> impl Iterator<Item = Format> {
-    [1, 2].into_iter().flat_map(|lanes| [true, false].map(|f16| Format { lanes, f16 }))
+    [1, 2].into_iter().flat_map(|lanes| WeightFormat::NAMES.map(|(_, weights)| Format { lanes, weights }))
 }
 
 /// The first `len` words of each of `count` rows of `stride`.
@@ -104,16 +105,23 @@ impl<'n> Case<'n> {
         Norm { gain: self.vectors(1, cols), eps: 1e-5 }
     }
 
-    pub fn matrix(&mut self, rows: usize, cols: usize, f16: bool) -> MatrixRows {
-        self.chunks(rows, cols, f16, 1)[0]
+    pub fn matrix(&mut self, rows: usize, cols: usize, weights: WeightFormat) -> MatrixRows {
+        self.chunks(rows, cols, weights, 1)[0]
     }
 
     /// A matrix in about so many pieces.
-    pub fn chunks(&mut self, rows: usize, cols: usize, f16: bool, pieces: usize) -> Vec<MatrixRows> {
+    pub fn chunks(&mut self, rows: usize, cols: usize, weights: WeightFormat, pieces: usize) -> Vec<MatrixRows> {
         let values = self.noise.floats(rows * cols, 1.0 / (cols as f32).sqrt());
-        let precision = if f16 { Precision::F16 } else { Precision::F32 };
-        let limit = padded(cols) * rows.next_multiple_of(2) * if f16 { 2 } else { 4 } / pieces;
-        pack(&values, cols, precision, limit).into_iter().map(|chunk| self.b.weights("weights", chunk)).collect()
+        let bytes = match weights {
+            WeightFormat::F32 => 4 * padded(cols),
+            WeightFormat::F16 => 2 * padded(cols),
+            WeightFormat::Int8 => padded(cols) + 4,
+        };
+        let limit = bytes * rows.next_multiple_of(2) / pieces;
+        pack(StoredMatrix::Floats(values).kept(cols, weights), cols, Precision::F16, limit)
+            .into_iter()
+            .map(|chunk| self.b.weights("weights", chunk))
+            .collect()
     }
 
     /// A buffer for the op to write.

@@ -17,7 +17,7 @@ fn agrees() {
                 let mut c = Case::new(&mut n, &[(word::PATCH, 1), (word::PREV, 2)]);
                 let lanes = format.lanes;
                 let (chunks, out) =
-                    (c.chunks(rows, cols, format.f16, pieces), c.output(3 * lanes as usize * out_width));
+                    (c.chunks(rows, cols, format.weights, pieces), c.output(3 * lanes as usize * out_width));
                 let newest = |buffer| Row { buffer, row: word::PREV };
                 let mut args = linear::Args {
                     state: c.state,

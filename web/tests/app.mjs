@@ -137,8 +137,20 @@ async function own_image({ lab, folder, root, note }) {
     const visit = await lab.page("both");
     await visit.open(`${site.url}?cpu`);
     await visit.untilReady();
-    const [chooser] = await Promise.all([visit.page.waitForEvent("filechooser", { timeout: 20_000 }), visit.command("open_image")]);
-    await chooser.setFiles(join(root, "assets/readme/overlay.png"));
+    const choose = async () => {
+      const [chooser] = await Promise.all([visit.page.waitForEvent("filechooser", { timeout: 20_000 }), visit.command("open_image")]);
+      await chooser.setFiles(join(root, "assets/readme/overlay.png"));
+    };
+    // What reads pictures is fetched for the first one, and only once it is there.
+    const encoders = () => visit.requests.filter((url) => url.includes("vq_encoder")).length;
+    equal(encoders(), 0, "requests for the tokenizer's encoder before there is a picture");
+    site.faults.push((path) => (path.includes("vq_encoder") ? { status: 404 } : undefined));
+    await choose();
+    const refused = await visit.untilState("the app to say that it cannot be fetched", (s) => /404/.test(s.message ?? ""));
+    check(refused.source !== "own", "no picture without it");
+    site.faults.length = 0;
+    const before = encoders();
+    await choose();
     const own = await visit.untilState("the picture's patches", (s) => s.source === "own" && s.tokens === s.total && s.patches > 0, 120_000);
     check(own.patches > 1 && own.patches < own.total, "some tokens share a patch");
     await visit.page.waitForTimeout(1000);
@@ -161,6 +173,7 @@ async function own_image({ lab, folder, root, note }) {
     }, picture);
     const pasted = await visit.untilState("the pasted picture", (s) => s.source === "own" && s.patches === lower.patches, 120_000);
     equal(pasted.tokens, pasted.total, "tokens of the pasted picture");
+    equal(encoders() - before, 1, "requests for the encoder, two pictures");
     note(`${own.patches} patches at ${own.threshold} nats, ${lower.patches} at 3, completed to ${done.tokens} tokens`);
     await visit.clean(site.url);
   } finally {

@@ -15,12 +15,12 @@ use super::wasm;
 use super::{browser, plain_text, root, sizes};
 
 /// Largest piece of a weight file, in bytes: what is interrupted starts again at the piece.
-const SHARD: usize = 10_000_000;
+const SHARD: usize = 4_000_000;
 /// Scripts in an order in which each imports only earlier ones.
 const SCRIPTS: [&str; 5] = ["sha256.js", "loader.js", "mirror.js", "probe.js", "boot.js"];
-/// The weight files, and the four (the baseline comes later) whose hash names the model (`ModelFiles::hash`).
-const MODEL: [&str; 5] =
-    ["config.json", "vq.safetensors", "entropy.safetensors", "dpar.safetensors", "baseline.safetensors"];
+/// The weight files: the four whose hash names the model (`ModelFiles::hash`), and what comes later.
+const MODEL: [&str; 4] = ["config.json", "vq.safetensors", "entropy.safetensors", "dpar.safetensors"];
+const LATER: [&str; 2] = ["vq_encoder.safetensors", "baseline.safetensors"];
 
 /// Builds everything into `dist/`, prints the sizes and holds them against the recorded ones, opens it in a browser.
 ///
@@ -126,9 +126,9 @@ fn manifest(site: &mut Site, glue: &str, program: &[u8]) -> Result<Value> {
     let mut files = vec![site.shards("dpar_bg.wasm", program, usize::MAX)?];
     let folder = root().join("assets/model");
     let mut named = Sha256::new();
-    for name in MODEL {
+    for name in MODEL.into_iter().chain(LATER) {
         let bytes = fs::read(folder.join(name)).with_context(|| format!("cannot read assets/model/{name}"))?;
-        if name != "baseline.safetensors" {
+        if MODEL.contains(&name) {
             // As `ModelFiles::hash` does it; weights are no text.
             let text = name.ends_with(".json");
             named.update(if text { plain_text::plain(&bytes) } else { Cow::Borrowed(&bytes[..]) });
@@ -159,7 +159,7 @@ fn extras() -> Result<BTreeMap<String, Vec<u8>>> {
         }
         for file in folder(&inner)?.into_iter().filter(|f| f.is_file()) {
             let name = file.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-            if MODEL.contains(&name.as_str()) {
+            if MODEL.iter().chain(&LATER).any(|known| *known == name) {
                 continue;
             }
             let bytes = fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;

@@ -100,6 +100,8 @@ pub struct Facts<'a> {
     pub fetching: Option<Option<ProgressStep>>,
     /// The same of the baseline's weights.
     pub fetching_baseline: Option<ProgressStep>,
+    /// The same of the tokenizer's encoder.
+    pub fetching_encoder: Option<ProgressStep>,
     /// Whether the picture is finished and decoded.
     pub finished: bool,
     /// Whether a link can draw the picture again.

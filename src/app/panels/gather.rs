@@ -40,6 +40,7 @@ impl App {
             ready: model.is_some(),
             fetching: self.model.progress(),
             fetching_baseline: self.model.baseline.as_ref().and_then(|(_, progress)| progress.get()),
+            fetching_encoder: self.analyst.fetching(),
             finished: picture.is_some_and(|p| p.is_done() && decoder::finished(p).is_some()),
             linkable: self.playback.tiles.is_some()
                 || picture.is_some_and(|p| matches!(p.source, Source::Run | Source::Recorded)),

@@ -134,6 +134,9 @@ fn top(ui: &mut Ui, f: &Facts<'_>, out: &mut Vec<Action>) {
     if let Some(step) = &f.fetching_baseline {
         progress(ui, Some(step), "the baseline's weights", false);
     }
+    if let Some(step) = &f.fetching_encoder {
+        progress(ui, Some(step), "the encoder for your picture", false);
+    }
     if f.looking {
         ui.label("looking at your image ...");
     }

@@ -3,6 +3,7 @@
 use eframe::egui;
 
 use crate::app::state::handover::Kept;
+use crate::checkpoint::stored::WeightFormat;
 use crate::engine::backend::DeviceChoice;
 
 /// How the app is opened.
@@ -18,6 +19,8 @@ pub struct Launch {
     pub threads: Option<usize>,
     /// A model folder; `None` is the one that comes with the app.
     pub model: Option<String>,
+    /// How its weights are kept; `None` is as they are stored.
+    pub weights: Option<WeightFormat>,
     /// Said at once, where something is not as hoped for (no GPU).
     pub notice: String,
     /// Measure, print, close.

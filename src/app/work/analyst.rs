@@ -13,14 +13,16 @@ use crate::app::work::regrid::Regrid;
 use crate::engine::backend::Backend;
 use crate::engine::selfcheck::{SelfCheck, selfcheck};
 use crate::error::{Error, Result};
-use crate::platform::{Task, finished};
+use crate::platform::{self, Progress, ProgressStep, Task, finished};
 
 /// Everything that is thought about beside the frame.
 #[derive(Default)]
 pub struct Analyst {
     /// Grids under other rules.
     pub regrid: Regrid,
-    own: Option<Task<Result<Own>>>,
+    own: Option<Task<Result<Looked>>>,
+    /// How far the tokenizer's encoder is, which is fetched for the first picture where it has a file of its own.
+    fetching: Option<Progress>,
     analyzer: Option<Arc<Analyzer>>,
     /// What patches attend to.
     pub attention: Attending,
@@ -32,6 +34,9 @@ pub struct Analyst {
     /// It has not begun yet.
     waits: bool,
 }
+
+/// What has been found in an image, and what has looked at it: the next image is looked at with the same.
+type Looked = (Own, Arc<Analyzer>);
 
 /// An image by name, and which square of it: centre (shares of width and height) and zoom.
 pub struct Readable {
@@ -89,23 +94,26 @@ impl Analyst {
     /// Starts to look at an image, in whatever form it has come.
     ///
     /// # Errors
-    /// As [`Backend::tensor_device`] and [`Analyzer::new`].
+    /// As [`Backend::tensor_device`].
     pub fn look(&mut self, model: &LoadedModel, what: LookAt, wake: &Wake) -> Result<()> {
-        let analyzer = match &self.analyzer {
-            Some(analyzer) => analyzer.clone(),
-            None => {
-                let device = model.backend.tensor_device()?;
-                let tokenizer = (*model.tokenizer).clone();
-                self.analyzer.insert(Arc::new(Analyzer::new(&model.files, tokenizer, &device)?)).clone()
-            }
-        };
-        let wake = wake.clone();
+        let (device, files, there) = (model.backend.tensor_device()?, model.files.clone(), self.analyzer.clone());
+        let (tokenizer, progress, wake) = ((*model.tokenizer).clone(), Progress::default(), wake.clone());
+        self.fetching = Some(progress.clone());
         let work = async move || {
             let Readable { name, image, crop, note } = what.read()?;
+            let analyzer = match there {
+                Some(analyzer) => analyzer,
+                None if files.encoder().is_some() => Arc::new(Analyzer::new(&files, tokenizer, &device)?),
+                None => {
+                    let encoder = files.read_encoder(platform::load_encoder(progress).await?)?;
+                    let tokenizer = tokenizer.with_encoder(&files.config.vq, &encoder, &device)?;
+                    Arc::new(Analyzer::new(&files, tokenizer, &device)?)
+                }
+            };
             let part = Crop::around(image.width(), image.height(), crop.0, crop.1);
             let square = Arc::new(square(&image, Some(part), analyzer.side() as u32));
             let analysis = Arc::new(analyzer.analyse(&square).await?);
-            Ok(Own { name, image, crop, square, analysis, note })
+            Ok((Own { name, image, crop, square, analysis, note }, analyzer))
         };
         self.own = Some(Task::spawn(move || wake(), work));
         Ok(())
@@ -113,7 +121,17 @@ impl Analyst {
 
     /// A person's image, when it has just been understood.
     pub fn own(&mut self) -> Option<Result<Own>> {
-        finished(&mut self.own)
+        let found = finished(&mut self.own)?;
+        self.fetching = None;
+        Some(found.map(|(own, analyzer)| {
+            self.analyzer = Some(analyzer);
+            own
+        }))
+    }
+
+    /// How far the tokenizer's encoder is, while it is being fetched.
+    pub fn fetching(&self) -> Option<ProgressStep> {
+        self.fetching.as_ref()?.get()
     }
 
     /// Whether an image is being looked at.

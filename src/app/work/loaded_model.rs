@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::checkpoint::ModelFiles;
 use crate::checkpoint::config::Generator;
+use crate::checkpoint::stored::WeightFormat;
 use crate::engine::Engine;
 use crate::engine::backend::Backend;
 use crate::error::{Error, Result};
@@ -39,16 +40,17 @@ impl LoadedModel {
     /// As [`platform::load_model`], [`Backend::tensor_device`] and [`Tokenizer::load`].
     pub async fn load(
         source: Option<String>,
+        weights: Option<WeightFormat>,
         left: Option<Arc<ModelFiles>>,
         backend: Arc<Backend>,
         progress: Progress,
     ) -> Result<Self> {
         let files = match left {
             Some(files) => files,
-            None => Arc::new(platform::load_model(source, progress.clone()).await?),
+            None => Arc::new(platform::load_model(source, progress.clone()).await?.kept(weights)),
         };
         progress.set("upload", 0, 1);
-        let tokenizer = Tokenizer::load(&files.config.vq, &files.vq, &backend.tensor_device()?)?;
+        let tokenizer = Tokenizer::load(&files, &backend.tensor_device()?)?;
         Ok(Self { files, backend, tokenizer: Arc::new(tokenizer), engines: HashMap::new(), building: Vec::new() })
     }
 

@@ -10,12 +10,12 @@ impl App {
     /// Fetches the model and makes it ready.
     pub(in crate::app) fn load_model(&mut self) {
         let progress = Progress::default();
-        let (source, backend, wake) =
-            (self.launch.model.clone(), self.machine.backend.clone(), self.machine.wake.clone());
+        let (source, weights) = (self.launch.model.clone(), self.launch.weights);
+        let (backend, wake) = (self.machine.backend.clone(), self.machine.wake.clone());
         let task = Task::spawn(move || wake(), {
             let progress = progress.clone();
             let left = self.model.carried.as_ref().and_then(Carried::files);
-            move || LoadedModel::load(source, left, backend, progress)
+            move || LoadedModel::load(source, weights, left, backend, progress)
         });
         self.model.state = ModelState::Loading(task, progress);
     }

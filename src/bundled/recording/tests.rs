@@ -29,7 +29,7 @@ fn run(files: &ModelFiles, generator: Generator, class: impl Into<Mix>, seed: u3
 }
 
 fn recorded(files: &ModelFiles, generator: Generator) -> Recorded {
-    let tokenizer = Tokenizer::load(&files.config.vq, &files.vq, &Device::flex()).unwrap();
+    let tokenizer = Tokenizer::load(files, &Device::flex()).unwrap();
     let run = run(files, generator, 3, 5);
     let frames = block_on(frames(&tokenizer, &run.tokens, 8, 10)).unwrap();
     assert_eq!(frames.last().unwrap().image, block_on(tokenizer.decode_image(&run.tokens, 8)).unwrap());
@@ -54,7 +54,7 @@ fn the_pictures_of_the_app_belong_to_the_built_in_model() {
     let recording = Recording::parse(&read("recording/recording.json"), sheet).unwrap();
     assert_eq!((&recording.model, &recording.config), (&model.hash, &model.config.without_search()));
 
-    let tokenizer = Tokenizer::load(&model.config.vq, &model.vq, &Device::flex()).unwrap();
+    let tokenizer = Tokenizer::load(&model, &Device::flex()).unwrap();
     for recorded in recording.runs() {
         assert_eq!((&recorded.run.controls, recorded.frames.len()), (&model.config.controls(), 32));
         let picture = block_on(tokenizer.decode_image(&recorded.run.tokens, 16)).unwrap();
@@ -119,7 +119,7 @@ fn a_mix_is_recorded_like_a_class() {
     let mix = Mix::new(vec![(0.7, 1).into(), (0.3, 2).into()]).unwrap();
     let run = run(&files, Generator::Dpar, mix.clone(), 5);
     assert_eq!(run.mix.as_ref(), Some(&mix));
-    let tokenizer = Tokenizer::load(&files.config.vq, &files.vq, &Device::flex()).unwrap();
+    let tokenizer = Tokenizer::load(&files, &Device::flex()).unwrap();
     let frames = block_on(frames(&tokenizer, &run.tokens, 8, 32)).unwrap();
     let recording = Recording::new(&files, Recorded { run, frames }, None);
     let read = parse(&recording.files().unwrap().into_iter().collect()).unwrap();

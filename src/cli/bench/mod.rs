@@ -14,6 +14,7 @@ use dpar::checkpoint::ModelFiles;
 use dpar::checkpoint::config::Generator;
 use dpar::checkpoint::config::ModelConfig;
 use dpar::checkpoint::random::PaperShape;
+use dpar::checkpoint::stored::WeightFormat;
 use dpar::engine::backend::{Backend, DeviceChoice};
 use dpar::engine::gpu::TimedBy;
 use dpar::engine::{Engine, Program, Section};
@@ -50,6 +51,9 @@ pub struct BenchArgs {
     /// Model folder; the built-in model if left out.
     #[arg(long, value_name = "DIR")]
     model: Option<PathBuf>,
+    /// Keep the weights of all layers like that [default: as they are stored].
+    #[arg(long, value_name = "FORMAT", value_parser = super::args::weight_formats())]
+    weights: Option<WeightFormat>,
     /// Where to run.
     #[arg(long, value_enum, default_value_t = super::args::Device::Auto)]
     device: super::args::Device,
@@ -104,6 +108,7 @@ pub fn run(args: &BenchArgs) -> Result<()> {
         (None, Some(dir)) => ModelFiles::load_dir(dir)?,
         (None, None) => dpar::platform::embedded_model()?,
     };
+    let files = files.kept(args.weights);
     let backend = pollster::block_on(Backend::open(DeviceChoice::from(args.device)))?;
     let backend = backend.with_threads(args.threads.map(usize::from));
     let limit = args.tokens.unwrap_or(usize::MAX).clamp(2, files.config.tokens());

@@ -18,7 +18,7 @@ pub const OP: Op = Op {
     name: "embed",
     wgsl: concat!(include_str!("../../../shaders/shared/state.wgsl"), include_str!("../../../shaders/embed.wgsl")),
     storage: &[STATE, CLASSES, WEIGHTS, OUT],
-    overrides: &[Override::F16],
+    overrides: &[Override::Bytes],
     shape: Shape::Wide,
     twin,
     shared: false,
@@ -82,7 +82,8 @@ fn twin(v: &TwinView<'_>) {
             }
             v.f32(CLASSES)[at..][..lanes * width].to_vec()
         } else if (p.row0..p.row0 + p.rows).contains(&token) {
-            row(&v.words(WEIGHTS), width, v.flags().precision, (token - p.row0) as usize).repeat(lanes)
+            let (rows, at) = (p.rows as usize, (token - p.row0) as usize);
+            row(&v.words(WEIGHTS), width, v.flags().precision, rows, at).repeat(lanes)
         } else {
             continue;
         };

@@ -2,9 +2,9 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use dpar_simd::{product, swiglu};
+use dpar_simd::{RUN, product, swiglu};
 
-use crate::engine::math::{ROWS, Staging, packed, staged};
+use crate::engine::math::{Staging, packed, staged};
 use crate::engine::op::{Binding, Flags, Op, Override, Shape, TwinView};
 use crate::engine::program::{BufferId, Builder, MatrixRows, Norm, Section, Work};
 use crate::engine::weights::padded;
@@ -24,7 +24,7 @@ pub const OP: Op = Op {
         include_str!("../../../shaders/gate_up.wgsl")
     ),
     storage: &[STATE, X, GAIN, WEIGHTS, OUT],
-    overrides: &[Override::Lanes, Override::Together, Override::Split, Override::F16, Override::Norm],
+    overrides: &[Override::Lanes, Override::Together, Override::Split, Override::Bytes, Override::Norm],
     shape: Shape::Wide,
     twin,
     shared: true,
@@ -98,14 +98,12 @@ fn twin(v: &TwinView<'_>) {
     let staging = Staging { flags, width, cols: p.cols as usize, eps: p.eps };
     let x = staged(&v.f32(X), &v.f32(GAIN), open.iter().map(|(picture, _)| *picture), staging);
     let lanes = flags.lanes as usize;
-    let (vectors, units) = (open.len() * lanes, v.share().of(p.hidden as usize, ROWS / 2));
-    let mut y = vec![0.0; 2 * units.len() * vectors]; // (units, gate or up, picture, lane)
-    product(packed(&v.words(WEIGHTS), flags.precision), width, 2 * units.start..2 * units.end, &x, &mut y);
-    let (mut gate, mut up) = (Vec::with_capacity(units.len() * vectors), Vec::with_capacity(units.len() * vectors));
-    for vector in 0..vectors {
-        gate.extend(y.chunks_exact(2 * vectors).map(|y| y[vector]));
-        up.extend(y.chunks_exact(2 * vectors).map(|y| y[vectors + vector]));
-    }
+    let (vectors, units, rows) = (open.len() * lanes, v.share().of(p.hidden as usize, RUN / 2), 2 * p.hidden as usize);
+    let mut y = vec![0.0; vectors * 2 * units.len()]; // (picture, lane, units, gate or up)
+    let weights = v.words(WEIGHTS);
+    product(packed(&weights, width, flags.precision, rows), width, 2 * units.start..2 * units.end, &x, &mut y);
+    let mut gate: Vec<f32> = y.iter().step_by(2).copied().collect();
+    let up: Vec<f32> = y.iter().skip(1).step_by(2).copied().collect();
     swiglu(&mut gate, &up);
     let mut out = v.f32_mut(OUT);
     for (vector, values) in gate.chunks_exact(units.len().max(1)).enumerate() {

@@ -5,9 +5,9 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use dpar_simd::product;
+use dpar_simd::{RUN, product};
 
-use crate::engine::math::{ROWS, Staging, packed, staged};
+use crate::engine::math::{Staging, packed, staged};
 use crate::engine::op::{Binding, Flags, Op, Override, Shape, State, TwinView};
 use crate::engine::program::{BufferId, Builder, MatrixRows, Norm, Row, Section, Work};
 use crate::engine::weights::padded;
@@ -33,7 +33,7 @@ pub const OP: Op = Op {
         Override::Lanes,
         Override::Together,
         Override::Split,
-        Override::F16,
+        Override::Bytes,
         Override::Norm,
         Override::Residual,
         Override::Extra,
@@ -141,26 +141,20 @@ fn twin(v: &TwinView<'_>) {
     let row_of = |(picture, state): &(usize, State), word| state.index(word) * v.count() + picture;
     let staging = Staging { flags, width, cols: p.cols as usize, eps: p.eps };
     let x = staged(&v.f32(X), &v.f32(GAIN), open.iter().map(|one| row_of(one, p.x_row)), staging);
-    let rows = v.share().of(p.rows as usize, ROWS);
-    let mut y = vec![0.0; rows.len() * open.len() * lanes]; // (rows, picture, lane)
-    product(packed(&v.words(WEIGHTS), flags.precision), width, rows.clone(), &x, &mut y);
+    let rows = v.share().of(p.rows as usize, RUN);
+    let mut y = vec![0.0; open.len() * lanes * rows.len()]; // (picture, lane, rows)
+    product(packed(&v.words(WEIGHTS), width, flags.precision, p.rows as usize), width, rows.clone(), &x, &mut y);
     let (residual, extra, mut out) = (v.f32(RESIDUAL), v.f32(EXTRA), v.f32_mut(OUT));
-    for (n, one) in open.iter().enumerate() {
-        let base = |row: usize| row * lanes * out_width;
-        let (to, residual_from, extra_from) =
-            (base(row_of(one, p.out_row)), base(row_of(one, p.residual_row)), base(one.0));
-        for (row, y) in rows.clone().zip(y.chunks_exact(open.len() * lanes)) {
-            for (lane, y) in y[n * lanes..][..lanes].iter().enumerate() {
-                let at = lane * out_width + p.row0 as usize + row;
-                let mut value = *y;
-                if flags.residual {
-                    value += residual[residual_from + at];
-                }
-                if flags.extra {
-                    value += extra[extra_from + at];
-                }
-                out[to + at] = value;
-            }
+    for (vector, y) in y.chunks_exact_mut(rows.len().max(1)).enumerate() {
+        let (one, lane) = (&open[vector / lanes], vector % lanes);
+        let at = |row: usize| (row * lanes + lane) * out_width + p.row0 as usize + rows.start;
+        let mut add = |more: &[f32]| y.iter_mut().zip(more).for_each(|(y, more)| *y += more);
+        if flags.residual {
+            add(&residual[at(row_of(one, p.residual_row))..][..rows.len()]);
         }
+        if flags.extra {
+            add(&extra[at(one.0)..][..rows.len()]);
+        }
+        out[at(row_of(one, p.out_row))..][..rows.len()].copy_from_slice(y);
     }
 }

@@ -4,9 +4,9 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use dpar_simd::product;
+use dpar_simd::{RUN, product};
 
-use crate::engine::math::{ROWS, Staging, packed, staged};
+use crate::engine::math::{Staging, packed, staged};
 use crate::engine::op::{Binding, Flags, Op, Override, Shape, TwinView};
 use crate::engine::program::{BufferId, Builder, MatrixRows, Norm, Row, Section, Work};
 use crate::engine::weights::padded;
@@ -29,7 +29,7 @@ pub const OP: Op = Op {
         include_str!("../../../shaders/qkv.wgsl")
     ),
     storage: &[STATE, X, GAIN, WEIGHTS, ROPE, Q, K_CACHE, V_CACHE],
-    overrides: &[Override::Lanes, Override::Together, Override::Split, Override::F16, Override::Norm],
+    overrides: &[Override::Lanes, Override::Together, Override::Split, Override::Bytes, Override::Norm],
     shape: Shape::Wide,
     twin,
     shared: true,
@@ -133,29 +133,36 @@ fn twin(v: &TwinView<'_>) {
     let staging = Staging { flags, width, cols: dim, eps: p.eps };
     let x_rows = open.iter().map(|(picture, state)| state.index(p.x_row) * v.count() + picture);
     let x = staged(&v.f32(X), &v.f32(GAIN), x_rows, staging);
-    let (lanes, rows) = (flags.lanes as usize, v.share().of(3 * dim, ROWS));
-    let vectors = open.len() * lanes;
-    let mut y = vec![0.0; rows.len() * vectors]; // (rows, picture, lane)
-    product(packed(&v.words(WEIGHTS), flags.precision), width, rows.clone(), &x, &mut y);
+    let (lanes, rows) = (flags.lanes as usize, v.share().of(3 * dim, RUN));
+    let mut y = vec![0.0; open.len() * lanes * rows.len()]; // (picture, lane, rows)
+    product(packed(&v.words(WEIGHTS), width, flags.precision, 3 * dim), width, rows.clone(), &x, &mut y);
     let (rope, mut q, mut k, mut val) = (v.f32(ROPE), v.f32_mut(Q), v.f32_mut(K_CACHE), v.f32_mut(V_CACHE));
-    for (n, (picture, state)) in open.iter().enumerate() {
+    for (vector, y) in y.chunks_exact_mut(rows.len().max(1)).enumerate() {
+        let (picture, state) = &open[vector / lanes];
         let turn = state.index(p.turn) * if p.own_turn == 1 { v.count() } else { 1 } + p.own_turn as usize * picture;
         let turns = &rope[turn * head..][..head]; // (d/2, 2)
-        for (row, y) in rows.clone().step_by(2).zip(y.chunks_exact(2 * vectors)) {
+        let of = picture * lanes + vector % lanes;
+        let cached = (of * cache + state.index(p.slot)) * dim;
+        // What is there of q, of k and of v, one after the other.
+        let mut row = rows.start;
+        let mut rest = &mut y[..];
+        while !rest.is_empty() {
             let (part, at) = (row / dim, row % dim);
-            let j = at % head / 2;
-            let (cos, sin) = (turns[2 * j], turns[2 * j + 1]);
-            for lane in 0..lanes {
-                let (a, b) = (y[n * lanes + lane], y[vectors + n * lanes + lane]);
-                let turned = [a * cos - b * sin, b * cos + a * sin];
-                let of = picture * lanes + lane;
-                let cached = (of * cache + state.index(p.slot)) * dim + at;
-                match part {
-                    0 => q[of * width + at..][..2].copy_from_slice(&turned),
-                    1 => k[cached..][..2].copy_from_slice(&turned),
-                    _ => val[cached..][..2].copy_from_slice(&[a, b]),
+            let (some, more) = rest.split_at_mut((dim - at).min(rest.len()));
+            if part < 2 {
+                for (pair, at) in some.chunks_exact_mut(2).zip((at..).step_by(2)) {
+                    let (cos, sin) = (turns[at % head], turns[at % head + 1]);
+                    (pair[0], pair[1]) = (pair[0] * cos - pair[1] * sin, pair[1] * cos + pair[0] * sin);
                 }
             }
+            let to = match part {
+                0 => &mut q[of * width + at..],
+                1 => &mut k[cached + at..],
+                _ => &mut val[cached + at..],
+            };
+            to[..some.len()].copy_from_slice(some);
+            row += some.len();
+            rest = more;
         }
     }
 }

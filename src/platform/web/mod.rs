@@ -23,10 +23,12 @@ pub use host::{address, publish, set_link, take_commands, take_pictures};
 pub trait MaybeSend {}
 impl<T> MaybeSend for T {}
 
-/// The files that are fetched at once; the baseline's follow when someone compares.
+/// The files that are fetched at once; the others follow when someone compares, or brings a picture.
 const MODEL: [&str; 4] = ["config.json", "vq.safetensors", "entropy.safetensors", "dpar.safetensors"];
 /// The baseline's weights.
 const BASELINE: &str = "baseline.safetensors";
+/// The tokenizer's encoder.
+const ENCODER: &str = "vq_encoder.safetensors";
 /// What is shown before and beside the model.
 const EXTRAS: [&str; 6] =
     ["recording.json", "dpar.png", "baseline.png", "looks.png", "thumbnails.json", "thumbnails.png"];
@@ -39,7 +41,7 @@ pub fn built_in_config() -> ModelConfig {
     ModelConfig::parse(CONFIG, "config.json").expect("the config in assets/model is tested to parse")
 }
 
-/// Always an error: 32 MB of weights do not belong inside the wasm file, the page fetches them beside it.
+/// Always an error: 12 MB of weights do not belong inside the wasm file, the page fetches them beside it.
 ///
 /// # Errors
 /// [`Error::Config`].
@@ -64,7 +66,7 @@ pub async fn load_model(_source: Option<String>, progress: Progress) -> Result<M
             let taken = files.borrow_mut().remove(name);
             taken.map(Into::into).ok_or_else(|| (name.to_owned(), "the page did not fetch it".to_owned()))
         },
-        Later::Baseline,
+        Later::Rest,
     )
 }
 
@@ -73,7 +75,19 @@ pub async fn load_model(_source: Option<String>, progress: Progress) -> Result<M
 /// # Errors
 /// As [`load_model`].
 pub async fn load_baseline(progress: Progress) -> Result<Vec<u8>> {
-    let files = host::fetch(&[BASELINE], move |phase, done, total| progress.set(&phase, done, total)).await?;
+    load_one(BASELINE, progress).await
+}
+
+/// Fetches the tokenizer's encoder.
+///
+/// # Errors
+/// As [`load_model`].
+pub async fn load_encoder(progress: Progress) -> Result<Vec<u8>> {
+    load_one(ENCODER, progress).await
+}
+
+async fn load_one(name: &str, progress: Progress) -> Result<Vec<u8>> {
+    let files = host::fetch(&[name], move |phase, done, total| progress.set(&phase, done, total)).await?;
     files.into_values().next().ok_or_else(|| Error::Internal("the page fetched nothing".into()))
 }
 

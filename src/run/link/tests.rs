@@ -308,6 +308,8 @@ fn what_another_model_knew_becomes_the_nearest_thing_and_says_so() {
     let (request, notes) = parse("#class=2+owls+%2B+pandaa&model=abcd").request_for(&config, "1234").unwrap();
     assert_eq!((prompt::describe(&request.class, &config).as_str(), notes.len()), ("2 owl + panda", 3), "{notes:?}");
     // A pilot's link names a group that is still there; only the model is another.
+    let mut config = config;
+    config.patching.trained = None;
     let (request, notes) = parse("#class=heart&seed=7&t=6&model=95f2").request_for(&config, "1234").unwrap();
     assert_eq!((request.class, request.controls.threshold, notes.len()), (30.into(), 6.0, 1));
     // Where it is known what a model was trained for, another's threshold gives way to its own, also on the way.
@@ -321,6 +323,9 @@ fn what_another_model_knew_becomes_the_nearest_thing_and_says_so() {
     let own = format!("#class=heart&t=6&model={own}");
     let (request, notes) = parse(&own).request_for(&config, "b20e22993c723fb7").unwrap();
     assert_eq!((request.controls.threshold, notes.len()), (6.0, 0), "this model's own link is kept");
+    // A model may say so itself, as the built-in one does.
+    let (request, notes) = Link::parse(link).unwrap().request_for(&built_in(), "1234").unwrap();
+    assert_eq!((request.controls.threshold, &notes[1..]), (4.3, &[said.to_owned()][..]));
     // This model's own links are held to the letter.
     assert!(Link::parse("#class=owls&model=1234").unwrap().request_for(&config, "1234").is_err());
 }

@@ -11,7 +11,7 @@ use crate::platform::Progress;
 const TINY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tiny");
 
 fn model() -> LoadedModel {
-    let load = LoadedModel::load(Some(TINY.into()), None, Arc::new(Backend::cpu(None)), Progress::default());
+    let load = LoadedModel::load(Some(TINY.into()), None, None, Arc::new(Backend::cpu(None)), Progress::default());
     pollster::block_on(load).unwrap()
 }
 
