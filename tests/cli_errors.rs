@@ -236,7 +236,7 @@ fn weights() {
         let at = b.windows(3).position(|w| w == b"F32" || w == b"F16").unwrap();
         b[at] = b'I';
     });
-    model_refused(&dir, &typed, "f32, f16 and bf16 are supported");
+    model_refused(&dir, &typed, "f32, f16, bf16 and int8 with scales are supported");
 }
 
 #[test]
