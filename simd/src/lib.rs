@@ -36,6 +36,12 @@ pub fn instructions() -> &'static str {
     Arch::new().dispatch(Name)
 }
 
+/// Whether numbers of 8 and 16 bits are best kept as they are. With simd128, in a page built for size, multiplying them took three
+/// times as long as multiplying floats.
+pub fn decodes_fast() -> bool {
+    instructions() != "simd128"
+}
+
 /// Dot product; `a` and `b` are of one length.
 pub fn dot(a: &[f32], b: &[f32]) -> f32 {
     struct Dot<'a>(&'a [f32], &'a [f32]);

@@ -4,7 +4,7 @@
 
 use std::ops::Range;
 
-use dpar_simd::{RUN, in_runs, shifted};
+use dpar_simd::{RUN, decodes_fast, in_runs, shifted};
 use half::f16;
 use half::slice::HalfFloatSliceExt;
 
@@ -100,11 +100,12 @@ pub struct Chunk {
 }
 
 /// Packs a matrix, rows of `cols` numbers, so that no chunk exceeds `limit` bytes. `wanted` is for halves and says the order; what was
-/// stored in other formats stays in them, unless all is wanted in f32.
+/// stored in other formats stays in them, unless all is wanted in f32, or the twins are faster with it.
 pub fn pack(matrix: StoredMatrix, cols: usize, wanted: Precision, limit: usize) -> Vec<Chunk> {
     let order = |rows, runs| if wanted.in_runs() { runs } else { rows };
+    let small = if wanted.in_runs() { decodes_fast() } else { wanted != Precision::F32 };
     match matrix {
-        StoredMatrix::Int8 { values, scales } if wanted != Precision::F32 => {
+        StoredMatrix::Int8 { values, scales } if small => {
             let precision = order(Precision::Int8, Precision::Int8Runs);
             chunks(&values, cols, precision, size_of::<f32>(), limit, |plain, rows| {
                 let mut words: Vec<u32> = bytemuck::pod_collect_to_vec(&plain);
@@ -113,7 +114,7 @@ pub fn pack(matrix: StoredMatrix, cols: usize, wanted: Precision, limit: usize) 
                 words
             })
         }
-        StoredMatrix::Halves(values) if fits(&values, cols, wanted) => {
+        StoredMatrix::Halves(values) if small && fits(&values, cols, wanted) => {
             chunks(&values, cols, wanted, 0, limit, |plain, _| match wanted {
                 Precision::ShiftedRuns => {
                     let mut words = vec![0u32; plain.len() / 2];
