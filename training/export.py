@@ -141,7 +141,9 @@ def main(argv=None):
             p = state["patching"]
             threshold = p["threshold"] if args.threshold is None else args.threshold
             p_max = p["max_patch_length"] if args.p_max is None else args.p_max
-            patching = dict(mode=args.mode or p["mode"], threshold=threshold, max_patch_length=p_max)
+            jitter = state["args"].get("jitter") or 0.0
+            trained = [round(p["threshold"] + by, 4) for by in (-jitter, jitter)]
+            patching = dict(mode=args.mode or p["mode"], threshold=threshold, max_patch_length=p_max, trained=trained)
     sampling = dict(cfg_scale=args.cfg, temperature=args.temperature, top_k=args.top_k, top_p=args.top_p)
     config |= dict(patching=patching, sampling=sampling, **described(tokens))
     config |= dict(featured=args.featured) if args.featured else {}
