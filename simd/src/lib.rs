@@ -7,13 +7,15 @@
 mod attention;
 mod exponential;
 mod product;
+mod runs;
 mod shifted;
 
 use pulp::{Arch, Simd, WithSimd};
 
 pub use attention::{Cache, attend};
 pub use exponential::{exps, swiglu};
-pub use product::{Numbers, RUN, Weights, in_runs, product, row_of_runs};
+pub use product::{Numbers, Weights, product};
+pub use runs::{RUN, in_runs, row_of_runs};
 pub use shifted::{SHIFT, shifted, unshifted};
 
 /// The instruction set that is used here, as people call it.
