@@ -1,11 +1,14 @@
-// The patch rule (src/patching.rs, dpar.md section 2) for token i, and the bookkeeping of what it opens and closes.
-// One thread a picture.
+// How uncertain token i is, the patch rule (src/patching.rs, dpar.md section 2), and the bookkeeping of what it opens and closes.
+// Entropy of softmax(logits) in nats: e = ln Z - sum(exp(l - max) (l - max)) / Z, Z = sum exp(l - max). One workgroup a picture.
 
-struct Params { pad0: u32, pad1: u32, pad2: u32, pad3: u32 }
+struct Params { vocab: u32, pad0: u32, pad1: u32, pad2: u32 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<uniform> all_controls: array<Controls, MAX_PICTURES>;
 @group(0) @binding(2) var<storage, read_write> state: array<u32>; // (picture, word)
-@group(0) @binding(3) var<storage, read> entropies: array<f32>; // (T, picture)
+@group(0) @binding(3) var<storage, read> logits: array<f32>;      // (picture, V)
+@group(0) @binding(4) var<storage, read_write> entropies: array<f32>; // (T, picture)
+
+var<workgroup> goes_on: u32;
 
 fn reason(controls: Controls, i: u32, e: f32, run: u32) -> u32 {
     let hard = hard_start(controls, i, e);
@@ -13,17 +16,39 @@ fn reason(controls: Controls, i: u32, e: f32, run: u32) -> u32 {
     return select(hard, FULL, hard == 0u && full);
 }
 
-@compute @workgroup_size(1)
-fn main(@builtin(workgroup_id) group: vec3<u32>) {
+// The same in every thread.
+fn entropy(t: u32, own: u32) -> f32 {
+    var top = LOWEST;
+    for (var v = t; v < params.vocab; v += WG) { top = max(top, logits[own + v]); }
+    top = largest_of(t, top);
+    var z = 0.0;
+    var weighted = 0.0;
+    for (var v = t; v < params.vocab; v += WG) {
+        let l = logits[own + v] - top;
+        let p = exp(l);
+        z += p;
+        weighted += p * l;
+    }
+    z = sum_of(t, z);
+    weighted = sum_of(t, weighted);
+    return log(z) - weighted / z;
+}
+
+@compute @workgroup_size(WG)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) t: u32) {
     let picture = group.z;
     let own = picture * STATE_WORDS;
-    if state[own + RUN] == 0u {
+    if t == 0u {
+        goes_on = state[own + RUN];
         state[own + BOUNDARY] = 0u;
         state[own + CLOSE] = 0u;
-        return;
     }
+    if workgroupUniformLoad(&goes_on) == 0u { return; }
+    let e = entropy(t, picture * params.vocab);
+    if t > 0u { return; }
     let i = state[own + POS];
-    let why = reason(all_controls[picture], i, entropies[i * PICTURES + picture], state[own + PATCH_LEN]);
+    entropies[i * PICTURES + picture] = e;
+    let why = reason(all_controls[picture], i, e, state[own + PATCH_LEN]);
     state[own + REASON] = why;
     state[own + BOUNDARY] = u32(why != 0u);
     state[own + CLOSE] = u32(why != 0u && i > 0u);

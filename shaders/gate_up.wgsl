@@ -19,7 +19,8 @@ fn silu(v: f32) -> f32 { return v / (1.0 + exp(-v)); }
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) t: u32) {
     if !any_open(group, params.gate) { return; }
-    project(t, group, params.gate, params.hidden, params.blocks, params.cols, ZERO, params.eps);
+    let units = params.hidden;
+    project(t, group, Task(params.gate, ZERO, first_unit(group), units, units, params.blocks, params.cols, 0u, params.eps));
 }
 
 fn finish(picture: u32, unit: u32, y: vec4<f32>) {

@@ -24,7 +24,8 @@ struct Params {
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) t: u32) {
     if !any_open(group, params.gate) { return; }
-    project(t, group, params.gate, 3u * params.dim / 2u, params.blocks, params.dim, params.x_row, params.eps);
+    let units = 3u * params.dim / 2u;
+    project(t, group, Task(params.gate, params.x_row, first_unit(group), units, units, params.blocks, params.dim, 0u, params.eps));
 }
 
 fn finish(picture: u32, unit: u32, y: vec4<f32>) {

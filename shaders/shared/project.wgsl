@@ -2,6 +2,8 @@
 // several pictures at once, so that weights are read (and decoded) once for up to four vectors. Results come in units of
 // two neighbouring rows (a RoPE pair; a gate row with its up row), a picture at a time, and go to the op's own `finish`.
 //
+// x is what the prelude beside this one says: `vector` and `x_at` (plain.wgsl, input.wgsl).
+//
 // SPLIT threads share eight rows. Each walks over its blocks of eight columns: x is loaded once for the eight rows, and
 // eight loads of W are in flight at a time; neighbouring threads read neighbouring 16 bytes. RMSNorm's sum of squares
 // rides along. Software adapters take SPLIT = 1: no workgroup memory, no barrier, which cost most there.
@@ -10,13 +12,10 @@ override WG: u32 = 64u;      // at most 128
 override LANES: u32 = 1u;
 override TOGETHER: u32 = 1u; // pictures a thread serves: up to four vectors, LANES * TOGETHER
 override SPLIT: u32 = 1u;    // at most 64
-override BYTES: u32 = 2u;    // of a weight: 4 (f32), 2 (f16 pairs in u32) or 1 (int8, behind all rows a scale for each)
 override NORM: bool = true;  // RMSNorm in front
 
 @group(0) @binding(2) var<storage, read> state: array<u32>;
-@group(0) @binding(3) var<storage, read> x: array<vec4<f32>>;       // (row?, picture, lane, cols padded to 8)
 @group(0) @binding(4) var<storage, read> gain: array<vec4<f32>>;    // (cols), RMSNorm weight
-@group(0) @binding(5) var<storage, read> weights: array<vec4<u32>>; // (2 * units, blocks), rows padded to 8 columns
 
 // Columns 8 * block + (0..4) are `a`, (4..8) are `b`; the numbers are vectors: (picture, lane).
 struct Columns {
@@ -27,24 +26,11 @@ struct Columns {
 var<workgroup> parts: array<vec4<f32>, 512>;   // (thread, unit 0..4): lane 0 row 0, lane 0 row 1, lane 1 row 0, lane 1 row 1
 var<workgroup> squares: array<vec4<f32>, 128>; // (thread), a sum a vector
 
-// A row of W times each vector.
-fn row_dot(row: u32, blocks: u32, block: u32, c: Columns) -> vec4<f32> {
-    let at = row * blocks + block;
-    var a: vec4<f32>;
-    var b: vec4<f32>;
-    if BYTES == 2u {
-        let w = weights[at];
-        a = vec4(unpack2x16float(w.x), unpack2x16float(w.y));
-        b = vec4(unpack2x16float(w.z), unpack2x16float(w.w));
-    } else if BYTES == 1u {
-        let two = weights[at / 2u]; // 16 weights, of two blocks
-        let w = select(two.zw, two.xy, at % 2u == 0u);
-        a = vec4<f32>(unpack4xI8(w.x));
-        b = vec4<f32>(unpack4xI8(w.y));
-    } else {
-        a = bitcast<vec4<f32>>(weights[2u * at]);
-        b = bitcast<vec4<f32>>(weights[2u * at + 1u]);
-    }
+// A row of a matrix times each vector.
+fn row_dot(matrix: u32, row: u32, blocks: u32, block: u32, c: Columns) -> vec4<f32> {
+    let w = weights_at(matrix, row * blocks + block);
+    let a = w.a;
+    let b = w.b;
     var y = vec4(dot(a, c.a0) + dot(b, c.b0), 0.0, 0.0, 0.0);
     if LANES * TOGETHER > 1u { y.y = dot(a, c.a1) + dot(b, c.b1); }
     if LANES * TOGETHER > 2u {
@@ -70,20 +56,28 @@ fn any_open(group: vec3<u32>, gate: u32) -> bool {
     return false;
 }
 
-// Where in x vector `n` of the workgroup begins; `x_row` is a state word.
-fn vector(group: vec3<u32>, n: u32, x_row: u32, size: u32) -> u32 {
-    return (row_of(picture_of(group, n / LANES), x_row) * LANES + n % LANES) * size;
+// What is to be computed: units `first` to `end` of a matrix of so many. `cols` is the true width (RMSNorm divides by it).
+struct Task {
+    gate: u32, x_row: u32, // state words
+    first: u32, end: u32, units: u32, blocks: u32, cols: u32,
+    gain: u32, // where RMSNorm's weights begin, for a thread's rows
+    eps: f32,
 }
 
-// `cols` is the true width (RMSNorm divides by it).
-fn project(t: u32, group: vec3<u32>, gate: u32, units: u32, blocks: u32, cols: u32, x_row: u32, eps: f32) {
+// The first unit of a workgroup, where each does what all its threads can do at once.
+fn first_unit(group: vec3<u32>) -> u32 { return 4u * (group.x * (WG / SPLIT)); }
+
+fn project(t: u32, group: vec3<u32>, task: Task) {
+    let units = task.end;
+    let blocks = task.blocks;
     let size = 2u * blocks;
-    let x0 = vector(group, 0u, x_row, size);
-    let x1 = vector(group, 1u, x_row, size);
-    let x2 = vector(group, 2u, x_row, size);
-    let x3 = vector(group, 3u, x_row, size);
-    let unit = 4u * (group.x * (WG / SPLIT) + t / SPLIT); // the first of four
+    let x0 = vector(group, 0u, task.x_row, size);
+    let x1 = vector(group, 1u, task.x_row, size);
+    let x2 = vector(group, 2u, task.x_row, size);
+    let x3 = vector(group, 3u, task.x_row, size);
+    let unit = task.first + 4u * (t / SPLIT); // the first of four
     let last = 2u * units - 1u;
+    if SPLIT == 1u && unit >= units { return; }
     let row = min(2u * unit, last); // rows past the end repeat the last one; nobody finishes them
     var s0 = vec4(0.0); var s1 = vec4(0.0); var s2 = vec4(0.0); var s3 = vec4(0.0);
     var s4 = vec4(0.0); var s5 = vec4(0.0); var s6 = vec4(0.0); var s7 = vec4(0.0);
@@ -91,20 +85,20 @@ fn project(t: u32, group: vec3<u32>, gate: u32, units: u32, blocks: u32, cols: u
     for (var block = t % SPLIT; block < blocks; block += SPLIT) {
         let at = 2u * block;
         let no = vec4(0.0);
-        var c = Columns(x[x0 + at], x[x0 + at + 1u], no, no, no, no, no, no);
+        var c = Columns(x_at(x0 + at), x_at(x0 + at + 1u), no, no, no, no, no, no);
         if LANES * TOGETHER > 1u {
-            c.a1 = x[x1 + at];
-            c.b1 = x[x1 + at + 1u];
+            c.a1 = x_at(x1 + at);
+            c.b1 = x_at(x1 + at + 1u);
         }
         if LANES * TOGETHER > 2u {
-            c.a2 = x[x2 + at];
-            c.b2 = x[x2 + at + 1u];
-            c.a3 = x[x3 + at];
-            c.b3 = x[x3 + at + 1u];
+            c.a2 = x_at(x2 + at);
+            c.b2 = x_at(x2 + at + 1u);
+            c.a3 = x_at(x3 + at);
+            c.b3 = x_at(x3 + at + 1u);
         }
         if NORM {
-            let ga = gain[at];
-            let gb = gain[at + 1u];
+            let ga = gain[task.gain + at];
+            let gb = gain[task.gain + at + 1u];
             square.x += dot(c.a0, c.a0) + dot(c.b0, c.b0);
             c.a0 *= ga;
             c.b0 *= gb;
@@ -121,30 +115,30 @@ fn project(t: u32, group: vec3<u32>, gate: u32, units: u32, blocks: u32, cols: u
                 c.b3 *= gb;
             }
         }
-        s0 += row_dot(row, blocks, block, c);
-        s1 += row_dot(min(row + 1u, last), blocks, block, c);
-        s2 += row_dot(min(row + 2u, last), blocks, block, c);
-        s3 += row_dot(min(row + 3u, last), blocks, block, c);
-        s4 += row_dot(min(row + 4u, last), blocks, block, c);
-        s5 += row_dot(min(row + 5u, last), blocks, block, c);
-        s6 += row_dot(min(row + 6u, last), blocks, block, c);
-        s7 += row_dot(min(row + 7u, last), blocks, block, c);
+        s0 += row_dot(0u, row, blocks, block, c);
+        s1 += row_dot(0u, min(row + 1u, last), blocks, block, c);
+        s2 += row_dot(0u, min(row + 2u, last), blocks, block, c);
+        s3 += row_dot(0u, min(row + 3u, last), blocks, block, c);
+        s4 += row_dot(0u, min(row + 4u, last), blocks, block, c);
+        s5 += row_dot(0u, min(row + 5u, last), blocks, block, c);
+        s6 += row_dot(0u, min(row + 6u, last), blocks, block, c);
+        s7 += row_dot(0u, min(row + 7u, last), blocks, block, c);
     }
     if SPLIT > 1u { squares[t] = square; }
     for (var n = 0u; n < TOGETHER; n++) {
         let picture = picture_of(group, n);
-        let open = is_open(group, n, gate);
+        let open = is_open(group, n, task.gate);
         let y0 = unit_of(s0, s1, n);
         let y1 = unit_of(s2, s3, n);
         let y2 = unit_of(s4, s5, n);
         let y3 = unit_of(s6, s7, n);
         if SPLIT == 1u {
             if !open { continue; }
-            let scale = norm(square, n, cols, eps);
-            if unit < units { finish(picture, unit, y0 * scale * scales(unit, units, blocks)); }
-            if unit + 1u < units { finish(picture, unit + 1u, y1 * scale * scales(unit + 1u, units, blocks)); }
-            if unit + 2u < units { finish(picture, unit + 2u, y2 * scale * scales(unit + 2u, units, blocks)); }
-            if unit + 3u < units { finish(picture, unit + 3u, y3 * scale * scales(unit + 3u, units, blocks)); }
+            let scale = norm(square, n, task.cols, task.eps);
+            if unit < units { finish(picture, unit, y0 * scale * scales(unit, task.units, blocks)); }
+            if unit + 1u < units { finish(picture, unit + 1u, y1 * scale * scales(unit + 1u, task.units, blocks)); }
+            if unit + 2u < units { finish(picture, unit + 2u, y2 * scale * scales(unit + 2u, task.units, blocks)); }
+            if unit + 3u < units { finish(picture, unit + 3u, y3 * scale * scales(unit + 3u, task.units, blocks)); }
             continue;
         }
         if n > 0u { workgroupBarrier(); } // the picture before has been added up
@@ -161,7 +155,7 @@ fn project(t: u32, group: vec3<u32>, gate: u32, units: u32, blocks: u32, cols: u
                 y += parts[4u * k + member];
                 total += squares[k];
             }
-            finish(picture, unit + member, y * norm(total, n, cols, eps) * scales(unit + member, units, blocks));
+            finish(picture, unit + member, y * norm(total, n, task.cols, task.eps) * scales(unit + member, task.units, blocks));
         }
     }
 }

@@ -5,7 +5,7 @@
 //! The paper encodes x_i at the end of step i; doing it at the start of step i + 1 is the same and needs no draw yet.
 
 use super::layers::{Cached, Model, ProgramBuilder, Projection, Scope, Stack, Stream};
-use super::ops::{boundary, decoder_input, entropy, patch_input, pool, record, sample};
+use super::ops::{boundary, decoder_input, patch_input, pool, record, sample};
 use super::program::{BufferId, Builder, Ports, Program, Row, Section};
 use super::room::Room;
 use super::rope;
@@ -98,16 +98,24 @@ impl<'a> ProgramBuilder<'a> {
         let (section, gate) = (Section::EntropyModel, word::RUN);
         let logits = self.token_model(entropy_model, Scope { section, lanes: 1, gate }, null)?;
         let vocab = entropy_model.config.vocab_size;
-        entropy::step(&mut self.b, section, entropy::Args { state, gate, logits, vocab, entropies });
-        boundary::step(&mut self.b, section, boundary::Args { state, entropies });
+        boundary::step(&mut self.b, section, boundary::Args { state, logits, vocab, entropies });
 
+        let classes = self.b.zeros("classes", self.layout.lanes as usize * padded(model.config.dim));
+        let logits = match self.layout.fuses(model.config) {
+            true => self.narrow_dpar(model, classes)?,
+            false => self.patches(model, classes)?,
+        };
+        self.finish(model, Outcome { classes, logits, entropies, patches: true })
+    }
+
+    /// Patch encoder, patch transformer, patch decoder. Returns logits (picture, lane, V); `classes` (picture, lane, D).
+    fn patches(&mut self, model: Model<'a>, classes: BufferId) -> Result<BufferId> {
         // Patch encoder on x_{i-1}; at a boundary the closing patch's vector.
         let rope_table = self.b.floats("rope", &rope::shifted_table(model.config));
         let encoded = self.patch_encoder(model, rope_table)?;
 
         // Patch transformer, where a patch starts.
-        let (width, lanes) = (padded(model.config.dim), self.layout.lanes);
-        let classes = self.b.zeros("classes", lanes as usize * width);
+        let (state, width, lanes) = (self.state, padded(model.config.dim), self.layout.lanes);
         let states = self.patch_transformer(model, encoded.patch_vector, classes)?;
 
         // Patch decoder at position i.
@@ -129,8 +137,7 @@ impl<'a> ProgramBuilder<'a> {
             let stream = Stream { extra, ..Stream::in_place(args.out) };
             self.block(&stack, &format!("local_decoder.layers.{n}"), stream)?;
         }
-        let logits = self.logits(&stack, args.out)?;
-        self.finish(model, Outcome { classes, logits, entropies, patches: true })
+        self.logits(&stack, args.out)
     }
 
     /// Patch encoder on the newest token, and at a boundary the closing patch's vector.
@@ -225,6 +232,9 @@ impl<'a> ProgramBuilder<'a> {
 
     /// A whole token model at position i. Returns its logits, (lane, V).
     fn token_model(&mut self, model: Model<'a>, scope: Scope, classes: BufferId) -> Result<BufferId> {
+        if self.layout.fuses(model.config) {
+            return self.narrow_token_model(model, scope, classes);
+        }
         let x = self.b.zeros("x", scope.lanes as usize * padded(model.config.dim));
         let rope_table = self.b.floats("rope", &rope::shifted_table(model.config));
         self.embed(model, scope, Some(classes), x)?;

@@ -8,8 +8,8 @@ use parking_lot::{MappedRwLockReadGuard, MappedRwLockWriteGuard, RwLock, RwLockR
 use super::state::{ControlsUniform, STATE_WORDS};
 use super::weights::Precision;
 
-/// Words of an op's parameter block (a 64-byte uniform; shorter structs leave the rest 0).
-pub const PARAM_WORDS: usize = 16;
+/// Words of an op's parameter block (a uniform; shorter structs leave the rest 0).
+pub const PARAM_WORDS: usize = 24;
 
 /// What a storage binding is used for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +58,25 @@ pub enum Override {
     Residual,
     /// A second addend.
     Extra,
+    /// What the input is put together of ([`Gathering`]).
+    Input,
+    /// Bytes of a number of an embedding table.
+    TableBytes,
+    /// Angles of the patch that ends, not of a position.
+    PatchTurns,
+}
+
+/// What an op that puts its input together itself makes it of (`shaders/shared/input.wgsl`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Gathering {
+    /// Parts of a row, added up.
+    Sum = 0,
+    /// An embedding, at first the class's.
+    Embed = 1,
+    /// The maximum over a patch.
+    Pool = 2,
+    /// As `Sum` for a patch that ends, the class's embedding where there is none.
+    Closed = 3,
 }
 
 /// How an op's workgroups are shaped; executors give each shape its own number of threads.
@@ -69,8 +88,6 @@ pub enum Shape {
     Head,
     /// One workgroup (reductions over the vocabulary).
     Single,
-    /// One thread: the only shape whose shader has no workgroup size to set.
-    Thread,
 }
 
 /// One op: its shader and its twin.
@@ -127,12 +144,27 @@ pub struct Flags {
     pub residual: bool,
     /// A second addend.
     pub extra: bool,
+    /// What the input is put together of.
+    pub input: Gathering,
+    /// How an embedding table in the input is kept.
+    pub table: Precision,
+    /// Angles of the patch that ends, not of a position.
+    pub patch_turns: bool,
 }
 
 impl Flags {
     /// No option set.
     pub const fn lanes(lanes: u32) -> Self {
-        Self { lanes, precision: Precision::F32, norm: false, residual: false, extra: false }
+        Self {
+            lanes,
+            precision: Precision::F32,
+            norm: false,
+            residual: false,
+            extra: false,
+            input: Gathering::Sum,
+            table: Precision::F32,
+            patch_turns: false,
+        }
     }
 }
 

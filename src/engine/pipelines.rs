@@ -130,16 +130,14 @@ fn together(flags: Flags, pictures: usize) -> usize {
     if pictures >= most { most } else { pictures.next_power_of_two().min(most) }
 }
 
-/// The values of an op's override constants, workgroup size included (`WG`, where the shape has one).
+/// The values of an op's override constants, workgroup size included (`WG`).
 pub fn constants(op: &Op, tier: Tier, flags: Flags, pictures: usize) -> Vec<(&'static str, f64)> {
     let threads = match op.shape {
-        Shape::Wide => Some(tier.threads),
-        Shape::Head => Some(tier.attend),
-        Shape::Single => Some(tier.single),
-        Shape::Thread => None,
+        Shape::Wide => tier.threads,
+        Shape::Head => tier.attend,
+        Shape::Single => tier.single,
     };
-    let mut values = vec![("PICTURES", pictures as f64)];
-    values.extend(threads.map(|threads| ("WG", f64::from(threads))));
+    let mut values = vec![("PICTURES", pictures as f64), ("WG", f64::from(threads))];
     values.extend(op.overrides.iter().map(|o| match o {
         Override::Lanes => ("LANES", f64::from(flags.lanes)),
         Override::Split => ("SPLIT", f64::from(tier.split)),
@@ -148,6 +146,9 @@ pub fn constants(op: &Op, tier: Tier, flags: Flags, pictures: usize) -> Vec<(&'s
         Override::Norm => ("NORM", f64::from(u8::from(flags.norm))),
         Override::Residual => ("RESIDUAL", f64::from(u8::from(flags.residual))),
         Override::Extra => ("EXTRA", f64::from(u8::from(flags.extra))),
+        Override::Input => ("INPUT", f64::from(flags.input as u8)),
+        Override::TableBytes => ("TABLE_BYTES", flags.table.bytes() as f64),
+        Override::PatchTurns => ("PATCH_TURNS", f64::from(u8::from(flags.patch_turns))),
     }));
     values
 }

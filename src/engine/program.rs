@@ -207,7 +207,9 @@ impl Program {
             let steps = self.steps.iter().filter(|s| patch || s.section != Section::PatchTransformer);
             // An embedding reads one row, not its table.
             let steps = steps.filter(|s| s.op.name != "embed");
-            steps.flat_map(|s| &s.bind).map(|b| &self.buffers[b.0]).filter(|b| b.weights).map(|b| b.words * 4).sum()
+            let bound =
+                steps.flat_map(|s| s.op.storage.iter().zip(&s.bind)).filter(|(binding, _)| binding.name == "weights");
+            bound.map(|(_, b)| self.buffers[b.0].words * 4).sum()
         };
         (bytes(true), bytes(false))
     }

@@ -1,5 +1,6 @@
 //! How much memory pictures take, and so how many may be drawn at once: known before anything is allocated.
 
+use super::ops::feed_forward::SLICE;
 use super::state::{MAX_PICTURES, RECORD_WORDS, STATE_WORDS};
 use super::weights::{Layout, padded};
 use crate::checkpoint::config::{Generator, ModelConfig, TransformerConfig};
@@ -24,7 +25,7 @@ pub struct Room {
 impl Room {
     /// Of pictures of a model; where the folder lacks it, as if it took nothing.
     pub fn of(config: &ModelConfig, generator: Generator, layout: Layout) -> Self {
-        let words = words(config, generator, u64::from(layout.lanes));
+        let words = words(config, generator, layout);
         let bytes = 4 * words.iter().sum::<u64>();
         let largest = 4 * words.iter().max().copied().unwrap_or(0);
         let fit = (MEMORY / bytes.max(1)).min(layout.binding_limit as u64 / largest.max(1));
@@ -48,7 +49,8 @@ impl Room {
 }
 
 /// Words of every buffer that a picture has to itself (`engine/build.rs`).
-fn words(config: &ModelConfig, generator: Generator, lanes: u64) -> Vec<u64> {
+fn words(config: &ModelConfig, generator: Generator, layout: Layout) -> Vec<u64> {
+    let lanes = u64::from(layout.lanes);
     let t = config.tokens() as u64;
     let mut all = vec![STATE_WORDS as u64, t, t, t * RECORD_WORDS as u64]; // state, entropies, forced, records
     let model = match generator {
@@ -59,12 +61,22 @@ fn words(config: &ModelConfig, generator: Generator, lanes: u64) -> Vec<u64> {
     let (dim, width) = (model.dim as u64, padded(model.dim) as u64);
     all.extend([model.vocab_size as u64, lanes * width]); // guided, classes
     if generator == Generator::Baseline {
-        all.extend(token_model(model, lanes));
+        all.extend(token_model(model, lanes, layout));
         return all;
     }
-    all.extend(config.entropy.as_ref().map(|entropy| token_model(entropy, 1)).unwrap_or_default());
+    all.extend(config.entropy.as_ref().map(|entropy| token_model(entropy, 1, layout)).unwrap_or_default());
     // Patch encoder: x, the query of a patch; h, keys and values of the cross-attention, the patch's vector a layer.
     let encoder = model.n_local_encoder_layers;
+    if layout.fuses(model) {
+        // Patch encoder: h, keys and values, and the patch's vector a layer; patch decoder: what it adds of the patch's state, logits.
+        let (heads, decoder) = (model.n_head as u64, model.n_local_decoder_layers);
+        all.extend(narrow(model, 1, encoder));
+        all.extend((0..encoder).flat_map(|_| [(t + 1) * 3 * dim, (2 + heads) * dim]));
+        all.extend(narrow(model, lanes, model.n_layer));
+        all.extend(narrow(model, lanes, decoder));
+        all.extend([lanes * decoder as u64 * dim, lanes * model.vocab_size as u64]);
+        return all;
+    }
     all.extend(stack(model, 1, encoder).into_iter().chain([width, width]));
     all.extend((0..encoder).flat_map(|_| [t * width, t * 2 * dim, width]));
     // Patch transformer: x, angles.
@@ -77,7 +89,12 @@ fn words(config: &ModelConfig, generator: Generator, lanes: u64) -> Vec<u64> {
 }
 
 /// A token model: its layers, x, logits.
-fn token_model(model: &TransformerConfig, lanes: u64) -> Vec<u64> {
+fn token_model(model: &TransformerConfig, lanes: u64, layout: Layout) -> Vec<u64> {
+    if layout.fuses(model) {
+        let mut all = narrow(model, lanes, model.n_layer);
+        all.push(lanes * model.vocab_size as u64);
+        return all;
+    }
     let mut all = stack(model, lanes, model.n_layer);
     all.extend([lanes * padded(model.dim) as u64, lanes * model.vocab_size as u64]);
     all
@@ -89,5 +106,13 @@ fn stack(model: &TransformerConfig, lanes: u64, layers: usize) -> Vec<u64> {
     let cache = lanes * (model.tokens() * model.dim) as u64;
     let mut all = vec![width, width, width, hidden];
     all.extend((0..2 * layers).map(|_| cache));
+    all
+}
+
+/// The same of layers whose ops put their input together themselves (`engine/narrow.rs`).
+fn narrow(model: &TransformerConfig, lanes: u64, layers: usize) -> Vec<u64> {
+    let (dim, heads, slices) = (model.dim as u64, model.n_head as u64, model.ffn_dim().div_ceil(SLICE) as u64);
+    let mut all = vec![lanes * (2 + heads) * dim, lanes * (1 + slices) * dim];
+    all.extend((0..layers).map(|_| lanes * 2 * dim * model.tokens() as u64));
     all
 }

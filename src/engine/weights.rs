@@ -21,6 +21,9 @@ pub struct Layout {
     pub precision: Precision,
     /// Largest storage binding in bytes (WebGPU guarantees 128 MiB); larger matrices are split by rows.
     pub binding_limit: usize,
+    /// Whether narrow models get ops that put their input together themselves: fewer dispatches. The twins have none, and share
+    /// what stands alone better.
+    pub fused: bool,
 }
 
 impl Layout {
@@ -29,10 +32,15 @@ impl Layout {
 
     /// One picture, two lanes (guidance), weights as they are stored, default limits.
     pub const GPU: Self =
-        Self { lanes: 2, pictures: 1, precision: Precision::F16, binding_limit: Self::WEBGPU_BINDING };
+        Self { lanes: 2, pictures: 1, precision: Precision::F16, binding_limit: Self::WEBGPU_BINDING, fused: true };
     /// One picture, two lanes (guidance), halves where they are the checkpoint's own values: what the CPU twins read fastest.
-    pub const CPU: Self =
-        Self { lanes: 2, pictures: 1, precision: Precision::ShiftedRuns, binding_limit: Self::WEBGPU_BINDING };
+    pub const CPU: Self = Self {
+        lanes: 2,
+        pictures: 1,
+        precision: Precision::ShiftedRuns,
+        binding_limit: Self::WEBGPU_BINDING,
+        fused: false,
+    };
 }
 
 /// How weights are kept on the device. Accumulation is in f32 either way.

@@ -7,11 +7,14 @@ mod common;
 mod harness;
 
 mod attend;
+mod attend_output;
 mod boundary;
 mod decoder_input;
 mod embed;
-mod entropy;
+mod feed_forward;
 mod gate_up;
+mod input_linear;
+mod input_qkv;
 mod linear;
 mod merge;
 mod patch_input;

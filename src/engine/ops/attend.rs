@@ -19,7 +19,11 @@ const OUT: Binding = Binding::write("out");
 /// The op.
 pub const OP: Op = Op {
     name: "attend",
-    wgsl: concat!(include_str!("../../../shaders/shared/state.wgsl"), include_str!("../../../shaders/attend.wgsl")),
+    wgsl: concat!(
+        include_str!("../../../shaders/shared/state.wgsl"),
+        include_str!("../../../shaders/shared/attention.wgsl"),
+        include_str!("../../../shaders/attend.wgsl")
+    ),
     storage: &[STATE, Q, K_CACHE, V_CACHE, OUT],
     overrides: &[],
     shape: Shape::Head,

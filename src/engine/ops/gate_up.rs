@@ -20,6 +20,8 @@ pub const OP: Op = Op {
     name: "gate_up",
     wgsl: concat!(
         include_str!("../../../shaders/shared/state.wgsl"),
+        include_str!("../../../shaders/shared/weights.wgsl"),
+        include_str!("../../../shaders/shared/plain.wgsl"),
         include_str!("../../../shaders/shared/project.wgsl"),
         include_str!("../../../shaders/gate_up.wgsl")
     ),

@@ -25,6 +25,8 @@ pub const OP: Op = Op {
     name: "linear",
     wgsl: concat!(
         include_str!("../../../shaders/shared/state.wgsl"),
+        include_str!("../../../shaders/shared/weights.wgsl"),
+        include_str!("../../../shaders/shared/plain.wgsl"),
         include_str!("../../../shaders/shared/project.wgsl"),
         include_str!("../../../shaders/linear.wgsl")
     ),
@@ -116,11 +118,11 @@ pub fn step(b: &mut Builder, section: Section, a: Args) {
         pad: [0; 2],
     };
     let flags = Flags {
-        lanes: a.lanes,
         precision,
         norm: a.norm.is_some(),
         residual: a.residual.is_some(),
         extra: a.extra.is_some(),
+        ..Flags::lanes(a.lanes)
     };
     let bind = OP.bind(&[
         (STATE, a.state),

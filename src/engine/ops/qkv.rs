@@ -25,6 +25,8 @@ pub const OP: Op = Op {
     name: "qkv",
     wgsl: concat!(
         include_str!("../../../shaders/shared/state.wgsl"),
+        include_str!("../../../shaders/shared/weights.wgsl"),
+        include_str!("../../../shaders/shared/plain.wgsl"),
         include_str!("../../../shaders/shared/project.wgsl"),
         include_str!("../../../shaders/qkv.wgsl")
     ),
