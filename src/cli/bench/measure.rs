@@ -7,7 +7,7 @@ use anyhow::Result;
 use dpar::engine::backend::Backend;
 use dpar::engine::device::Gpu;
 use dpar::engine::merger::Merger;
-use dpar::engine::ops::{linear, pool};
+use dpar::engine::ops::{input_linear, linear, pool};
 use dpar::engine::program::Builder;
 use dpar::engine::state::{STATE_WORDS, initial_state, word};
 use dpar::engine::{Engine, GpuExecutor, Program, Section, Tier};
@@ -97,7 +97,8 @@ pub fn op_times(engine: &mut Engine) -> Result<Vec<OpTime>> {
     }
     let mut found = Vec::new();
     let closed = [0; STATE_WORDS];
-    let first_gated = kinds.iter().find(|(_, name)| *name == linear::OP.name).map(|(n, _)| (*n, "empty", &closed));
+    let gated = [linear::OP.name, input_linear::OP.name];
+    let first_gated = kinds.iter().find(|(_, name)| gated.contains(name)).map(|(n, _)| (*n, "empty", &closed));
     let all = kinds.iter().map(|(n, name)| (*n, *name, &words)).chain(first_gated);
     for (n, name, words) in all {
         // The last op moves the run on: a few at a time, from the middle each time.
