@@ -1,7 +1,7 @@
 use dpar::engine::ops::attend_output;
 use dpar::engine::state::word;
 
-use super::harness::{BLANK, Case, GATE, Noise, SECTION, formats};
+use super::harness::{BLANK, Case, GATE, Noise, SECTION, formats, span};
 
 #[test]
 fn agrees() {
@@ -39,7 +39,7 @@ fn agrees() {
                 result: 2 * dim,
             };
             attend_output::step(&mut c.b, SECTION, args);
-            let all = vec![0..lanes as usize * width];
+            let all = span(0..lanes as usize * width);
             for run in c.check(&format!("{heads} x {head}, {count} positions, {format:?}"), &[(out, all)]) {
                 // What was there is there still.
                 for lane in 0..lanes as usize {
