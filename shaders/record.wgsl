@@ -1,31 +1,38 @@
-// Writes down what happened at position i, for whoever looks: token, entropy, why a patch starts, rank and probability
-// of the drawn token, the position (from 1: 0 was never written), the most probable candidates. Then moves the run to position i + 1. One
-// workgroup a picture.
+// What is known of a drawn token, for whoever looks, in the record that `sample` has begun: rank and probability of the drawn token,
+// the most probable candidates. Once a submit, for all that were drawn since: a workgroup a row of `guided` and picture, at the newest
+// position whose logits are there.
 
 const CANDIDATES = 8u;
-const WORDS = 24u; // a record: src/engine/state.rs Record
 
-struct Params { gate: u32, has_entropy: u32, pad0: u32, pad1: u32 }
+struct Params { rows: u32, pad0: u32, pad1: u32, pad2: u32 } // rows of `guided`
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<uniform> all_controls: array<Controls, MAX_PICTURES>;
-@group(0) @binding(2) var<storage, read_write> state: array<u32>;
-@group(0) @binding(3) var<storage, read> guided: array<f32>;            // (picture, V)
-@group(0) @binding(4) var<storage, read> entropies: array<f32>;         // (T, picture)
-@group(0) @binding(5) var<storage, read_write> records: array<u32>;     // (T, picture, WORDS)
+@group(0) @binding(2) var<storage, read> state: array<u32>;
+@group(0) @binding(3) var<storage, read> guided: array<f32>;            // (i % rows, picture, V)
+@group(0) @binding(4) var<storage, read_write> records: array<u32>;     // (T, picture, RECORD_WORDS)
 
-var<workgroup> position: vec3<u32>; // run?, i, x_i
+var<workgroup> wanted: vec2<u32>; // whether the rest of the record is, its first word
 
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) t: u32) {
     let picture = group.z;
-    let own = picture * STATE_WORDS;
-    if t == 0u { position = vec3(state[own + params.gate], state[own + POS], state[own + DRAWN]); }
-    let now = workgroupUniformLoad(&position);
+    let drawn_so_far = state[picture * STATE_WORDS + POS];
+    if t == 0u {
+        wanted = vec2(0u);
+        if drawn_so_far > 0u {
+            let back = ((drawn_so_far - 1u) % params.rows + params.rows - group.x) % params.rows;
+            if back < drawn_so_far {
+                let record = ((drawn_so_far - 1u - back) * PICTURES + picture) * RECORD_WORDS;
+                wanted = vec2(records[record + 7u], record);
+            }
+        }
+    }
+    let now = workgroupUniformLoad(&wanted);
     if now.x == 0u { return; }
+    let base = now.y;
     let vocab = all_controls[picture].vocab;
-    let first = picture * vocab;
-    let base = (now.y * PICTURES + picture) * WORDS;
-    let drawn = guided[first + now.z];
+    let first = (group.x * PICTURES + picture) * vocab;
+    let drawn = guided[first + records[base]];
 
     // Each thread keeps the best of its own tokens that was not yet taken; every round takes the best of the bests.
     var own_best = Found(LOWEST, vocab);
@@ -57,18 +64,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         }
     }
     if t > 0u { return; }
-    records[base] = now.z;
-    records[base + 1u] = select(0u, bitcast<u32>(entropies[now.y * PICTURES + picture]), params.has_entropy != 0u);
-    records[base + 2u] = state[own + REASON];
-    records[base + 3u] = state[own + PATCH];
     records[base + 4u] = rank;
     records[base + 5u] = bitcast<u32>(exp(drawn - top) / z);
-    records[base + 6u] = now.y + 1u;
     records[base + 7u] = 0u;
-
-    state[own + TOKEN] = now.z;
-    state[own + PREV] = now.y;
-    state[own + POS] = now.y + 1u;
-    state[own + HAS_TOKEN] = u32(now.y + 1u < state[own + TOKENS]);
-    state[own + RUN] = u32(now.y + 1u < state[own + TOKENS]);
 }

@@ -1,17 +1,24 @@
 // Draws x_i: guidance l = l_null + cfg (l_class - l_null), temperature, top-k, top-p, then the largest of
-// l / temperature + Gumbel noise (dpar.md section 7). One workgroup a picture. Nothing is sorted: the cuts of top-k (count) and
+// l / temperature + Gumbel noise (dpar.md section 7). Begins the token's record and moves the run to position i + 1. One workgroup a picture. Nothing is sorted: the cuts of top-k (count) and
 // top-p (mass) are found by a radix search over the logits' ordered bits, one 8-bit digit at a time, with integer
 // sums, whose order does not matter.
 
 override LANES: u32 = 1u;
 
-struct Params { gate: u32, pad0: u32, pad1: u32, pad2: u32 }
+struct Params {
+    gate: u32,
+    has_entropy: u32, // 0: the baseline, which has no entropy model
+    rows: u32,        // of `guided`
+    pad0: u32,
+}
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<uniform> all_controls: array<Controls, MAX_PICTURES>;
 @group(0) @binding(2) var<storage, read_write> state: array<u32>;
 @group(0) @binding(3) var<storage, read> logits: array<f32>;        // (picture, lane, V)
 @group(0) @binding(4) var<storage, read> forced: array<u32>;        // (T, picture), a token or DRAW
-@group(0) @binding(5) var<storage, read_write> guided: array<f32>;  // (picture, V), what was drawn from, before the cuts
+@group(0) @binding(5) var<storage, read_write> guided: array<f32>;  // (i % rows, picture, V), what was drawn from, before the cuts
+@group(0) @binding(6) var<storage, read> entropies: array<f32>;     // (T, picture)
+@group(0) @binding(7) var<storage, read_write> records: array<u32>; // (T, picture, RECORD_WORDS)
 
 const DRAW = 0xffffffffu;
 const MASS = 1073741824.0; // 2^30: probabilities as integers
@@ -29,15 +36,14 @@ fn key(l: f32) -> u32 {
 
 // The smallest key whose stricter rivals weigh at most `limit`: sum of weights over {u >= floor: key_u > cut} <= limit.
 // A token weighs 1 (top-k) or its share of MASS (top-p).
-fn cut(t: u32, picture: u32, by_mass: bool, limit: u32, floor: u32, top: f32, z: f32) -> u32 {
-    let vocab = all_controls[picture].vocab;
+fn cut(t: u32, base: u32, vocab: u32, by_mass: bool, limit: u32, floor: u32, top: f32, z: f32) -> u32 {
     var prefix = 0u;
     var above = 0u; // weight of keys beyond the prefix
     for (var shift = 24u; ; shift -= 8u) {
         for (var b = t; b < 256u; b += WG) { atomicStore(&bins[b], 0u); }
         workgroupBarrier();
         for (var v = t; v < vocab; v += WG) {
-            let l = guided[picture * vocab + v];
+            let l = guided[base + v];
             let k = key(l);
             let inside = shift == 24u || (k >> (shift + 8u)) == prefix;
             if k >= floor && inside {
@@ -78,7 +84,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let i = workgroupUniformLoad(&shared_word);
     let controls = all_controls[picture];
     let first = picture * LANES * controls.vocab;  // of logits
-    let base = picture * controls.vocab;           // of guided
+    let base = (i % params.rows * PICTURES + picture) * controls.vocab; // of guided
 
     // Guided logits, their maximum.
     let greedy = controls.temperature == 0.0;
@@ -99,14 +105,14 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     if !greedy {
         var floor = 0u;
         if controls.top_k > 0u && controls.top_k < controls.vocab {
-            floor = cut(t, picture, false, controls.top_k - 1u, 0u, top, 1.0);
+            floor = cut(t, base, controls.vocab, false, controls.top_k - 1u, 0u, top, 1.0);
         }
         if controls.top_p < 1.0 {
             var sum = 0.0;
             for (var v = t; v < controls.vocab; v += WG) {
                 if key(guided[base + v]) >= floor { sum += exp(guided[base + v] - top); }
             }
-            floor = max(floor, cut(t, picture, true, u32(controls.top_p * MASS), floor, top, sum_of(t, sum)));
+            floor = max(floor, cut(t, base, controls.vocab, true, u32(controls.top_p * MASS), floor, top, sum_of(t, sum)));
         }
         var drawn = Found(LOWEST, 0u);
         for (var v = t; v < controls.vocab; v += WG) {
@@ -118,9 +124,21 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         }
         token = best_of(t, drawn).at;
     }
-    if t == 0u {
-        let given = forced[i * PICTURES + picture];
-        if given != DRAW { token = given; }
-        state[own + DRAWN] = token;
-    }
+    if t > 0u { return; }
+    let given = forced[i * PICTURES + picture];
+    if given != DRAW { token = given; }
+    let record = (i * PICTURES + picture) * RECORD_WORDS;
+    records[record] = token;
+    records[record + 1u] = select(0u, bitcast<u32>(entropies[i * PICTURES + picture]), params.has_entropy != 0u);
+    records[record + 2u] = state[own + REASON];
+    records[record + 3u] = state[own + PATCH];
+    records[record + 6u] = i + 1u;
+    records[record + 7u] = 1u; // the rest of it is wanted
+
+    state[own + DRAWN] = token;
+    state[own + TOKEN] = token;
+    state[own + PREV] = i;
+    state[own + POS] = i + 1u;
+    state[own + HAS_TOKEN] = u32(i + 1u < state[own + TOKENS]);
+    state[own + RUN] = u32(i + 1u < state[own + TOKENS]);
 }

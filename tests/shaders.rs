@@ -108,7 +108,7 @@ fn parameter_blocks_fit_and_controls_and_records_agree() {
         }
     }
     let record = ALL.iter().find(|op| op.name == "record").unwrap();
-    assert_eq!(constant(&parse(record), "WORDS"), RECORD_WORDS as u32);
+    assert_eq!(constant(&parse(record), "RECORD_WORDS"), RECORD_WORDS as u32);
     assert_eq!(constant(&parse(record), "CANDIDATES"), CANDIDATES as u32);
 }
 

@@ -38,5 +38,8 @@ struct Controls {
     pad1: u32,
 }
 
+// Words of a record: src/engine/state.rs Record.
+const RECORD_WORDS = 24u;
+
 // Row of a table (row, picture, ...) that a state word names.
 fn row_of(picture: u32, word: u32) -> u32 { return state[picture * STATE_WORDS + word] * PICTURES + picture; }

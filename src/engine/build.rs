@@ -9,7 +9,7 @@ use super::ops::{boundary, decoder_input, patch_input, pool, record, sample};
 use super::program::{BufferId, Builder, Ports, Program, Row, Section};
 use super::room::Room;
 use super::rope;
-use super::state::{DRAW, word};
+use super::state::{DRAW, tokens_a_submit, word};
 use super::weights::{Layout, padded};
 use crate::checkpoint::config::{Generator, TransformerConfig};
 use crate::checkpoint::{Checkpoint, ModelFiles};
@@ -250,12 +250,14 @@ impl<'a> ProgramBuilder<'a> {
         let Outcome { classes, logits, entropies, patches } = outcome;
         let (config, state, lanes) = (model.config, self.state, self.layout.lanes);
         let forced = self.b.filled("forced", self.tokens, DRAW);
-        let guided = self.b.zeros("guided", config.vocab_size);
+        let rows = tokens_a_submit(config.vocab_size);
+        let guided = self.b.zeros("guided", rows * config.vocab_size);
         let records = self.b.records(self.tokens);
-        let (section, gate) = (Section::Sampler, word::RUN);
-        sample::step(&mut self.b, section, sample::Args { state, gate, lanes, logits, forced, guided });
-        let args = record::Args { state, gate, guided, entropies, has_entropy: patches, records };
-        record::step(&mut self.b, section, args);
+        let (section, gate, has_entropy) = (Section::Sampler, word::RUN, patches);
+        let args = sample::Args { state, gate, lanes, logits, forced, guided, rows, entropies, has_entropy, records };
+        sample::step(&mut self.b, section, args);
+        let each = self.b.steps.len();
+        record::step(&mut self.b, section, record::Args { state, guided, rows, records });
 
         let class_width = padded(config.dim);
         let table = model.checkpoint.f32("cls_embedding.embedding_table.weight")?;
@@ -266,6 +268,7 @@ impl<'a> ProgramBuilder<'a> {
         Ok(Program {
             buffers: self.b.buffers,
             steps: self.b.steps,
+            each,
             ports: Ports { state, classes, forced, records, logits },
             tokens: self.tokens,
             lanes: lanes as usize,
@@ -273,6 +276,7 @@ impl<'a> ProgramBuilder<'a> {
             class_width,
             patches,
             pictures: self.layout.pictures,
+            most: rows,
         })
     }
 }

@@ -70,7 +70,11 @@ impl CpuExecutor {
 
     /// Draws the tokens at `positions` and returns their records, (position, picture).
     pub fn run(&mut self, positions: Range<usize>) -> Vec<Record> {
-        self.run_steps(0..self.program().steps.len(), positions.len());
+        let (each, all, most) = (self.program().each, self.program().steps.len(), self.program().most);
+        for from in positions.clone().step_by(most) {
+            self.run_steps(0..each, most.min(positions.end - from));
+            self.run_steps(each..all, 1);
+        }
         let records = self.memory.buffers[self.program().ports.records.0].read();
         let row = self.program().pictures * RECORD_WORDS;
         bytemuck::pod_collect_to_vec(&records[positions.start * row..positions.end * row])

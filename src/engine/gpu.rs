@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 
 /// Submits in flight at most; each has its slot of the readback ring.
 pub const RING: usize = 3;
-/// Tokens a submit at most.
+/// Tokens a submit at most ([`Program::most`] may be fewer).
 pub const MAX_TOKENS: usize = 64;
 
 /// The GPU side of the engine.
@@ -193,15 +193,17 @@ impl GpuExecutor {
         self.next_submit - self.next_arrival
     }
 
-    /// Enqueues the tokens at `positions` (at most [`MAX_TOKENS`]) and returns at once.
+    /// Enqueues the tokens at `positions` (at most [`Program::most`]) and returns at once.
     pub fn submit(&mut self, positions: Range<usize>) {
-        debug_assert!(self.ready() && positions.len() <= MAX_TOKENS);
+        debug_assert!(self.ready() && positions.len() <= self.program.most);
         let slot = self.next_submit % RING;
         let row = self.program.pictures * RECORD_WORDS;
         let (from, words) = (positions.start * row, positions.len() * row);
         let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         let timed = self.ring[slot].stopwatch.as_ref().map(Stopwatch::writes);
-        self.encode(&mut encoder, 0..self.steps.len(), positions.len(), timed);
+        let each = self.program.each;
+        let all = [(0..each, positions.len()), (each..self.steps.len(), 1)];
+        self.encode(&mut encoder, &all, timed);
         let records = &self.buffers[self.program.ports.records.0];
         let slot = &mut self.ring[slot];
         slot.readback.copy(&mut encoder, records, from, words);
@@ -261,7 +263,7 @@ impl GpuExecutor {
     /// Runs some steps once: for tests, benchmarks, and to bisect a wrong picture.
     pub fn run_steps(&mut self, steps: Range<usize>, times: usize) {
         let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-        self.encode(&mut encoder, steps, times, None);
+        self.encode(&mut encoder, &[(steps, times)], None);
         self.queue.submit([encoder.finish()]);
     }
 
@@ -290,7 +292,7 @@ impl GpuExecutor {
     /// Runs some steps once and sends the first `words` words of a buffer on their way; returns at once.
     pub(crate) fn run_into(&mut self, steps: Range<usize>, buffer: BufferId, words: usize, to: &mut Readback) {
         let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-        self.encode(&mut encoder, steps, 1, None);
+        self.encode(&mut encoder, &[(steps, 1)], None);
         to.copy(&mut encoder, &self.buffers[buffer.0], 0, words);
         to.map(self.queue.submit([encoder.finish()]), words);
     }
@@ -303,18 +305,16 @@ impl GpuExecutor {
     fn encode(
         &self,
         encoder: &mut wgpu::CommandEncoder,
-        steps: Range<usize>,
-        times: usize,
+        steps: &[(Range<usize>, usize)],
         timed: Option<wgpu::ComputePassTimestampWrites<'_>>,
     ) {
         let mut pass =
             encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label: None, timestamp_writes: timed });
-        for _ in 0..times {
-            for step in &self.steps[steps.clone()] {
-                pass.set_pipeline(&step.pipeline);
-                pass.set_bind_group(0, &step.group, &[]);
-                pass.dispatch_workgroups(step.count[0], 1, step.count[1]);
-            }
+        for n in steps.iter().flat_map(|(steps, times)| std::iter::repeat_n(steps.clone(), *times)).flatten() {
+            let step = &self.steps[n];
+            pass.set_pipeline(&step.pipeline);
+            pass.set_bind_group(0, &step.group, &[]);
+            pass.dispatch_workgroups(step.count[0], 1, step.count[1]);
         }
     }
 }

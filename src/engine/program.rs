@@ -157,8 +157,12 @@ pub struct Ports {
 pub struct Program {
     /// All buffers.
     pub buffers: Vec<Buffer>,
-    /// The steps of one token, in order.
+    /// The steps of one token, in order; from `each` on those that run once a submit.
     pub steps: Vec<Step>,
+    /// How many steps run for each token.
+    pub each: usize,
+    /// Tokens a submit at most: of so many the logits are kept for what runs once a submit.
+    pub most: usize,
     /// The buffers sessions talk to.
     pub ports: Ports,
     /// Tokens of an image, T.
@@ -183,6 +187,8 @@ impl Program {
         let ports = Ports { state: first, classes: first, forced: first, records: first, logits: first };
         Self {
             buffers: b.buffers,
+            each: b.steps.len(),
+            most: 1,
             steps: b.steps,
             ports,
             tokens: 1,

@@ -1,7 +1,7 @@
 //! How much memory pictures take, and so how many may be drawn at once: known before anything is allocated.
 
 use super::ops::feed_forward::SLICE;
-use super::state::{MAX_PICTURES, RECORD_WORDS, STATE_WORDS};
+use super::state::{MAX_PICTURES, RECORD_WORDS, STATE_WORDS, tokens_a_submit};
 use super::weights::{Layout, padded};
 use crate::checkpoint::config::{Generator, ModelConfig, TransformerConfig};
 use crate::error::{Error, Result};
@@ -59,7 +59,7 @@ fn words(config: &ModelConfig, generator: Generator, layout: Layout) -> Vec<u64>
     };
     let Some(model) = model else { return all };
     let (dim, width) = (model.dim as u64, padded(model.dim) as u64);
-    all.extend([model.vocab_size as u64, lanes * width]); // guided, classes
+    all.extend([(tokens_a_submit(model.vocab_size) * model.vocab_size) as u64, lanes * width]); // guided, classes
     if generator == Generator::Baseline {
         all.extend(token_model(model, lanes, layout));
         return all;

@@ -16,7 +16,7 @@ impl Program {
         let mut written: HashMap<BufferId, usize> = HashMap::new();
         let mut read: HashMap<BufferId, usize> = HashMap::new();
         let mut last = 0;
-        for step in &self.steps {
+        for step in &self.steps[..self.each] {
             let accesses = || step.bind.iter().zip(step.op.storage);
             let mut stage = 1;
             for (buffer, binding) in accesses() {
@@ -70,10 +70,11 @@ mod tests {
                 let run = step.serial_run(Tier::GPU);
                 assert!((1..=32).contains(&run), "{}: {run}", step.op.name);
             }
+            assert!(program.each <= if generator == Generator::Dpar { 50 } else { 40 }, "{} dispatches", program.each);
             // What a decoder layer adds of a patch needs nothing of what another one does; narrow models have one op for all.
             let wide = build(&files, generator, Layout { fused: false, ..Layout::GPU }).unwrap();
             for (program, together) in [(program, false), (wide, generator == Generator::Dpar)] {
-                let (steps, stages) = (program.steps.len(), program.stages());
+                let (steps, stages) = (program.each, program.stages());
                 assert!(if together { stages < steps } else { stages == steps }, "{stages} of {steps}");
             }
         }

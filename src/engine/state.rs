@@ -149,7 +149,26 @@ impl ControlsUniform {
 /// The most probable tokens kept per record.
 pub const CANDIDATES: usize = 8;
 
-/// What happened at one position, as the `record` op writes it (`shaders/record.wgsl`).
+/// Word 7 of a record that `sample` has begun and `record` has yet to complete.
+pub const WANTED: u32 = 1;
+
+/// Words of the logits that are kept of a picture until their records are complete, at most: 4 MiB.
+const KEPT_LOGITS: usize = 1 << 20;
+
+/// Tokens whose logits are kept until their records are complete, and so tokens a submit at most, of V codebook entries: 64, or as
+/// many as take 4 MiB.
+pub const fn tokens_a_submit(vocab: usize) -> usize {
+    let most = KEPT_LOGITS / vocab;
+    if most > 64 {
+        64
+    } else if most < 1 {
+        1
+    } else {
+        most
+    }
+}
+
+/// What happened at one position, as `sample` begins it and `record` completes it.
 #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
 #[repr(C)]
 pub struct Record {
@@ -167,7 +186,8 @@ pub struct Record {
     pub probability: f32,
     /// i + 1; 0 where nothing was written ([`Record::position`]).
     pub ordinal: u32,
-    pad: u32,
+    /// [`WANTED`] until it is complete.
+    wanted: u32,
     /// The most probable tokens, best first (>= V where there are none left).
     pub candidates: [u32; CANDIDATES],
     /// Their probabilities.
@@ -178,9 +198,9 @@ pub struct Record {
 pub const RECORD_WORDS: usize = size_of::<Record>() / 4;
 
 impl Record {
-    /// i, the position that it tells of; `None` where nothing was written.
+    /// i, the position that it tells of; `None` where nothing was written, or not all.
     pub fn position(&self) -> Option<usize> {
-        (self.ordinal as usize).checked_sub(1)
+        (self.ordinal as usize).checked_sub(1).filter(|_| self.wanted != WANTED)
     }
 
     /// Why the token starts a patch, if it does.

@@ -13,6 +13,8 @@ use crate::error::Result;
 pub(super) trait Feed {
     /// Whether another submit finds room.
     fn ready(&self) -> bool;
+    /// Tokens a submit at most.
+    fn most(&self) -> usize;
     /// Sets a picture's controls for what is submitted from now on.
     fn set_controls(&mut self, picture: usize, controls: &ControlsUniform);
     /// Enqueues tokens.
@@ -24,6 +26,10 @@ pub(super) trait Feed {
 impl Feed for GpuExecutor {
     fn ready(&self) -> bool {
         self.ready()
+    }
+
+    fn most(&self) -> usize {
+        self.program().most
     }
 
     fn set_controls(&mut self, picture: usize, controls: &ControlsUniform) {
@@ -94,7 +100,9 @@ impl Pace {
         let mut wait = wait;
         loop {
             while feed.ready() {
-                let Some(positions) = line.next(self.chunk(), |n, controls| feed.set_controls(n, controls)) else {
+                let Some(positions) =
+                    line.next(self.chunk().min(feed.most()), |n, controls| feed.set_controls(n, controls))
+                else {
                     break;
                 };
                 feed.submit(positions);

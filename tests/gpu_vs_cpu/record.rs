@@ -1,47 +1,51 @@
-use dpar::engine::Record;
 use dpar::engine::ops::record;
-use dpar::engine::state::{RECORD_WORDS, word};
+use dpar::engine::state::{RECORD_WORDS, WANTED, word};
+use dpar::engine::{BufferId, Record};
 
-use super::harness::{Case, GATE, Noise, SECTION, span};
+use super::harness::{BLANK, Case, Noise, SECTION, span};
+
+/// Of `drawn` tokens, the records of `begun` are as `sample` leaves them; the logits of three are kept.
+fn case<'n>(n: &'n mut Noise, vocab: u32, drawn: u32, begun: &[u32]) -> (Case<'n>, BufferId, Vec<f32>) {
+    let mut c = Case::new(n, &[(word::POS, drawn)]);
+    c.gate = None;
+    c.controls.vocab = vocab;
+    let mut words = vec![BLANK; 6 * RECORD_WORDS];
+    for i in 0..6 {
+        words[i * RECORD_WORDS + 7] = 0;
+    }
+    for i in begun {
+        let record = &mut words[*i as usize * RECORD_WORDS..][..8];
+        record.copy_from_slice(&[vocab / 2, 1, 3, 5, BLANK, BLANK, i + 1, WANTED]);
+    }
+    let (guided, records) = (c.floats(3 * vocab as usize, 6.0), c.words(words));
+    let logits = c.initial(guided);
+    record::step(&mut c.b, SECTION, record::Args { state: c.state, guided, rows: 3, records });
+    (c, records, logits)
+}
 
 #[test]
-fn agrees_and_moves_on() {
+fn completes_what_was_begun() {
     let mut n = Noise(12);
     for vocab in [2u32, 7, 51, 1000, 16_384] {
-        for (i, tokens, has_entropy) in [(0u32, 3, true), (2, 3, true), (1, 3, false)] {
-            let words = [
-                (word::RUN, 1),
-                (word::POS, i),
-                (word::DRAWN, vocab / 2),
-                (word::REASON, 3),
-                (word::PATCH, 5),
-                (word::TOKENS, tokens),
-            ];
-            let mut c = Case::new(&mut n, &words);
-            c.controls.vocab = vocab;
-            let args = record::Args {
-                state: c.state,
-                gate: GATE,
-                guided: c.floats(vocab as usize, 6.0),
-                entropies: c.floats(3, 4.0),
-                has_entropy,
-                records: c.output(3 * RECORD_WORDS),
-            };
-            let entropy = c.initial(args.entropies)[i as usize];
-            record::step(&mut c.b, SECTION, args);
-            let from = i as usize * RECORD_WORDS;
-            let name = format!("V {vocab} token {i} of {tokens}");
-            for run in c.check(&name, &[(args.records, span(from..from + RECORD_WORDS))]) {
-                let record: Record = bytemuck::pod_read_unaligned(bytemuck::cast_slice(
-                    &run.words(args.records)[from..from + RECORD_WORDS],
-                ));
-                assert_eq!((record.token, record.reason, record.patch), (vocab / 2, 3, 5), "{}", run.what);
-                assert_eq!(record.position(), Some(i as usize), "{}", run.what);
-                assert_eq!(record.entropy, if has_entropy { entropy } else { 0.0 }, "{}", run.what);
-                let at = |w: u32| run.words(args.state)[w as usize];
-                let found = (at(word::TOKEN), at(word::PREV), at(word::POS), at(word::HAS_TOKEN), at(word::RUN));
-                let more = u32::from(i + 1 < tokens);
-                assert_eq!(found, (vocab / 2, i, i + 1, more, more), "{}", run.what);
+        for (drawn, begun) in [(1u32, vec![0u32]), (3, vec![0, 1, 2]), (5, vec![3, 4]), (6, vec![3, 5]), (0, vec![])] {
+            let (c, records, logits) = case(&mut n, vocab, drawn, &begun);
+            let begin = |i: usize| i * RECORD_WORDS..(i + 1) * RECORD_WORDS;
+            let written = (0..6).flat_map(|i| match begun.contains(&(i as u32)) {
+                true => span(begin(i)),
+                false => span(begin(i).start + 7..begin(i).start + 8), // it says that nothing is wanted
+            });
+            let written = [(records, written.collect())];
+            for run in c.check(&format!("V {vocab}, {begun:?} of {drawn}"), &written) {
+                for i in &begun {
+                    let record: Record =
+                        bytemuck::pod_read_unaligned(bytemuck::cast_slice(&run.words(records)[begin(*i as usize)]));
+                    assert_eq!((record.token, record.reason, record.patch), (vocab / 2, 3, 5), "{}", run.what);
+                    assert_eq!(record.position(), Some(*i as usize), "{}", run.what);
+                    let logits = &logits[(i % 3 * vocab) as usize..][..vocab as usize];
+                    let best = logits.iter().copied().fold(f32::MIN, f32::max);
+                    assert_eq!(logits[record.candidates[0] as usize], best, "{}: token {i}", run.what);
+                    assert_eq!(run.words(records)[begin(*i as usize)][7], 0, "{}", run.what);
+                }
             }
         }
     }

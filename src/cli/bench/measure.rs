@@ -7,9 +7,9 @@ use anyhow::Result;
 use dpar::engine::backend::Backend;
 use dpar::engine::device::Gpu;
 use dpar::engine::merger::Merger;
-use dpar::engine::ops::{input_linear, linear, pool};
+use dpar::engine::ops::{input_linear, linear, pool, record};
 use dpar::engine::program::Builder;
-use dpar::engine::state::{STATE_WORDS, initial_state, word};
+use dpar::engine::state::{RECORD_WORDS, STATE_WORDS, WANTED, initial_state, word};
 use dpar::engine::{Engine, GpuExecutor, Program, Section, Tier};
 use dpar::patching::{Mode, PatchRule};
 use serde::Serialize;
@@ -89,6 +89,8 @@ pub fn floor(gpu: &Gpu, dispatches: usize, token_ms: f64) -> Result<Floor> {
 pub fn op_times(engine: &mut Engine) -> Result<Vec<OpTime>> {
     let program = engine.program();
     let (state, pictures, words) = (program.ports.state, program.pictures, middle(program.tokens));
+    let records = program.ports.records;
+    let wanted = vec![WANTED; program.tokens * pictures * RECORD_WORDS];
     let mut kinds: Vec<(usize, &'static str)> = Vec::new();
     for (n, step) in program.steps.iter().enumerate() {
         if kinds.iter().all(|(_, name)| *name != step.op.name) {
@@ -101,11 +103,13 @@ pub fn op_times(engine: &mut Engine) -> Result<Vec<OpTime>> {
     let first_gated = kinds.iter().find(|(_, name)| gated.contains(name)).map(|(n, _)| (*n, "empty", &closed));
     let all = kinds.iter().map(|(n, name)| (*n, *name, &words)).chain(first_gated);
     for (n, name, words) in all {
-        // The last op moves the run on: a few at a time, from the middle each time.
+        // Drawing moves the run on: a few at a time, from the middle each time. Records are completed once, those of a whole submit.
+        let row = if name == record::OP.name { 1 } else { 16 };
         let ms = time(|times| {
-            for from in (0..times).step_by(16) {
+            for from in (0..times).step_by(row) {
                 engine.write(state, 0, &words.repeat(pictures));
-                run(engine, n..n + 1, 16.min(times - from))?;
+                engine.write(records, 0, &wanted);
+                run(engine, n..n + 1, row.min(times - from))?;
             }
             Ok(())
         })?;

@@ -259,11 +259,13 @@ fn timed(backend: &Backend, program: &Program, runs: &[Round]) -> Result<Timed> 
     let (tokens, patches) =
         runs.iter().fold((0, 0), |sum, r| (sum.0 + r.statistics.tokens, sum.1 + r.statistics.patches));
     let share = if program.patches { patches as f64 / tokens as f64 } else { 1.0 };
-    let steps =
-        |patch: bool| program.steps.iter().filter(|s| (s.section == Section::PatchTransformer) == patch).count() as f64;
+    let steps = |patch: bool| {
+        program.steps[..program.each].iter().filter(|s| (s.section == Section::PatchTransformer) == patch).count()
+            as f64
+    };
     let (with_patch, without) = program.weight_bytes_per_token();
     let bytes = without as f64 + (with_patch - without) as f64 * share;
-    let dispatches = program.steps.len();
+    let dispatches = program.each;
     let working = steps(false) + steps(true) * share;
     let (total, memory) = (program.tokens, program.device_bytes());
     Ok(Timed {

@@ -1,4 +1,5 @@
-//! Writes down what happened at position i (a [`Record`]) and moves the run to position i + 1.
+//! Completes the records of the tokens that were drawn since it last ran: what is known of a drawn token, for whoever looks (a
+//! [`Record`](crate::engine::Record), which `sample` begins). It runs once a submit, so that no token waits for it.
 //!
 //! Rank and probabilities are of softmax(guided): after guidance and
 //! temperature, before top-k and top-p.
@@ -6,13 +7,12 @@
 use bytemuck::{Pod, Zeroable};
 use dpar_simd::exps;
 
-use crate::engine::op::{Binding, Flags, Op, Shape, State, TwinView};
+use crate::engine::op::{Binding, Flags, Op, Shape, TwinView};
 use crate::engine::program::{BufferId, Builder, Section, Work};
-use crate::engine::state::{CANDIDATES, RECORD_WORDS, word};
+use crate::engine::state::{CANDIDATES, RECORD_WORDS, WANTED, word};
 
-const STATE: Binding = Binding::write("state");
+const STATE: Binding = Binding::read("state");
 const GUIDED: Binding = Binding::read("guided");
-const ENTROPIES: Binding = Binding::read("entropies");
 const RECORDS: Binding = Binding::write("records");
 
 /// The op.
@@ -23,7 +23,7 @@ pub const OP: Op = Op {
         include_str!("../../../shaders/shared/reduce.wgsl"),
         include_str!("../../../shaders/record.wgsl")
     ),
-    storage: &[STATE, GUIDED, ENTROPIES, RECORDS],
+    storage: &[STATE, GUIDED, RECORDS],
     overrides: &[],
     shape: Shape::Single,
     twin,
@@ -34,78 +34,63 @@ pub const OP: Op = Op {
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 #[repr(C)]
 pub struct Params {
-    /// State word: 0 skips the op.
-    pub gate: u32,
-    /// 0 for the baseline, which has no entropy model.
-    pub has_entropy: u32,
+    /// Rows of what was drawn from.
+    pub rows: u32,
     /// Unused.
-    pub pad: [u32; 2],
+    pub pad: [u32; 3],
 }
 
 /// What the op reads and writes.
 #[derive(Clone, Copy, Debug)]
 pub struct Args {
-    /// `state`, which moves on.
+    /// `state`.
     pub state: BufferId,
-    /// State word: 0 skips the op.
-    pub gate: u32,
-    /// What was drawn from, (picture, V).
+    /// What was drawn from, (i % rows, picture, V).
     pub guided: BufferId,
-    /// Nats, (T, picture).
-    pub entropies: BufferId,
-    /// Whether there is an entropy model to fill them (the baseline has none, and records 0).
-    pub has_entropy: bool,
-    /// (T, picture, RECORD_WORDS); row i is written.
+    /// Its rows: so many tokens may be drawn between two runs of the op.
+    pub rows: usize,
+    /// (T, picture, RECORD_WORDS); those that `sample` has begun are completed.
     pub records: BufferId,
 }
 
 /// Adds the op to a program.
 pub fn step(b: &mut Builder, section: Section, a: Args) {
-    let params = Params { gate: a.gate, has_entropy: u32::from(a.has_entropy), pad: [0; 2] };
-    let bind = OP.bind(&[(STATE, a.state), (GUIDED, a.guided), (ENTROPIES, a.entropies), (RECORDS, a.records)]);
-    b.step(&OP, section, Flags::lanes(1), params, bind, Work::Groups(1));
+    let params = Params { rows: a.rows as u32, pad: [0; 3] };
+    let bind = OP.bind(&[(STATE, a.state), (GUIDED, a.guided), (RECORDS, a.records)]);
+    b.step(&OP, section, Flags::lanes(1), params, bind, Work::Groups(params.rows));
 }
 
 fn twin(v: &TwinView<'_>) {
-    let p = v.params::<Params>();
-    for (picture, mut state) in v.open(p.gate, v.pictures()) {
+    let rows = v.params::<Params>().rows as usize;
+    for (picture, state) in v.states(v.pictures()) {
         let vocab = v.controls(picture).vocab as usize;
-        let guided = v.f32(GUIDED)[picture * vocab..][..vocab].to_vec();
-        let i = state.index(word::POS);
-        let row = i * v.count() + picture;
-        let entropy = if p.has_entropy == 0 { 0.0 } else { v.f32(ENTROPIES)[row] };
-        let record = record(&guided, &state, entropy);
-        v.words_mut(RECORDS)[row * RECORD_WORDS..][..RECORD_WORDS].copy_from_slice(&record);
-        let more = u32::from((i as u32) + 1 < state.at(word::TOKENS));
-        state.set(word::TOKEN, state.at(word::DRAWN));
-        state.set(word::PREV, i as u32);
-        state.set(word::POS, i as u32 + 1);
-        state.set(word::HAS_TOKEN, more);
-        state.set(word::RUN, more);
-        v.set_state(picture, &state);
+        let drawn = state.index(word::POS);
+        for i in drawn.saturating_sub(rows)..drawn {
+            let at = (i * v.count() + picture) * RECORD_WORDS;
+            let (token, wanted) = {
+                let records = v.words(RECORDS);
+                (records[at] as usize, records[at + 7] == WANTED)
+            };
+            if wanted {
+                let guided = v.f32(GUIDED)[(i % rows * v.count() + picture) * vocab..][..vocab].to_vec();
+                complete(&guided, token, &mut v.words_mut(RECORDS)[at..][..RECORD_WORDS]);
+            }
+        }
     }
 }
 
-fn record(guided: &[f32], state: &State, entropy: f32) -> [u32; RECORD_WORDS] {
-    let drawn = state.at(word::DRAWN);
+fn complete(guided: &[f32], drawn: usize, record: &mut [u32]) {
     let order = most_probable(guided);
     let top = order.first().map_or(0.0, |t| guided[*t]);
     let z = exps(&mut guided.to_vec(), top);
     let probability = |t: usize| (guided[t] - top).exp() / z;
-    let drawn_logit = guided[drawn as usize];
-    let mut record = [0; RECORD_WORDS];
-    record[0] = drawn;
-    record[1] = entropy.to_bits();
-    record[2] = state.at(word::REASON);
-    record[3] = state.at(word::PATCH);
-    record[4] = guided.iter().filter(|l| **l > drawn_logit).count() as u32;
-    record[5] = probability(drawn as usize).to_bits();
-    record[6] = state.at(word::POS) + 1;
+    record[4] = guided.iter().filter(|l| **l > guided[drawn]).count() as u32;
+    record[5] = probability(drawn).to_bits();
+    record[7] = 0;
     for c in 0..CANDIDATES {
         record[8 + c] = order.get(c).map_or(guided.len() as u32, |t| *t as u32);
         record[8 + CANDIDATES + c] = order.get(c).map_or(0.0, |t| probability(*t)).to_bits();
     }
-    record
 }
 
 /// The tokens of the largest logits, the largest first, the lower of two equal ones before the other.

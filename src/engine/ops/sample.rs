@@ -1,5 +1,6 @@
 //! Draws x_i: guidance `l = l_null + cfg (l_class - l_null)`, temperature, top-k, top-p, then the largest of
-//! `l / temperature + Gumbel noise` (dpar.md section 7, `reference/generate.py`).
+//! `l / temperature + Gumbel noise` (dpar.md section 7, `reference/generate.py`). Begins the token's [`Record`](crate::engine::Record) and moves the run
+//! to position i + 1.
 //!
 //! Top-k keeps logits >= the k-th largest; top-p the shortest prefix of
 //! the descending order that reaches p. Neither needs a sort: see [`cut`].
@@ -7,14 +8,16 @@
 use bytemuck::{Pod, Zeroable};
 use dpar_simd::exps;
 
-use crate::engine::op::{Binding, Flags, Op, Override, Shape, TwinView};
+use crate::engine::op::{Binding, Flags, Op, Override, Shape, State, TwinView};
 use crate::engine::program::{BufferId, Builder, Section, Work};
-use crate::engine::state::{ControlsUniform, DRAW, word};
+use crate::engine::state::{ControlsUniform, DRAW, RECORD_WORDS, WANTED, word};
 
 const STATE: Binding = Binding::write("state");
 const LOGITS: Binding = Binding::read("logits");
 const FORCED: Binding = Binding::read("forced");
 const GUIDED: Binding = Binding::write("guided");
+const ENTROPIES: Binding = Binding::read("entropies");
+const RECORDS: Binding = Binding::write("records");
 
 /// The op.
 pub const OP: Op = Op {
@@ -25,7 +28,7 @@ pub const OP: Op = Op {
         include_str!("../../../shaders/shared/reduce.wgsl"),
         include_str!("../../../shaders/sample.wgsl")
     ),
-    storage: &[STATE, LOGITS, FORCED, GUIDED],
+    storage: &[STATE, LOGITS, FORCED, GUIDED, ENTROPIES, RECORDS],
     overrides: &[Override::Lanes],
     shape: Shape::Single,
     twin,
@@ -38,8 +41,12 @@ pub const OP: Op = Op {
 pub struct Params {
     /// State word: 0 skips the op.
     pub gate: u32,
+    /// 0 for the baseline, which has no entropy model.
+    pub has_entropy: u32,
+    /// Rows of what was drawn from.
+    pub rows: u32,
     /// Unused.
-    pub pad: [u32; 3],
+    pub pad: u32,
 }
 
 /// Probabilities as integers: shares of 2^30.
@@ -48,7 +55,7 @@ const MASS: f32 = 1_073_741_824.0;
 /// What the op reads and writes.
 #[derive(Clone, Copy, Debug)]
 pub struct Args {
-    /// `state`, whose word DRAWN is written.
+    /// `state`, which moves on.
     pub state: BufferId,
     /// State word: 0 skips the op.
     pub gate: u32,
@@ -58,14 +65,29 @@ pub struct Args {
     pub logits: BufferId,
     /// (T, picture): a token, or [`DRAW`].
     pub forced: BufferId,
-    /// What was drawn from, before the cuts: (picture, V), written.
+    /// What was drawn from, before the cuts: (rows, picture, V); row i % rows is written.
     pub guided: BufferId,
+    /// Its rows.
+    pub rows: usize,
+    /// Nats, (T, picture).
+    pub entropies: BufferId,
+    /// Whether there is an entropy model to fill them (the baseline has none, and records 0).
+    pub has_entropy: bool,
+    /// (T, picture, RECORD_WORDS); of row i everything is written that [`super::record`] does not write.
+    pub records: BufferId,
 }
 
 /// Adds the op to a program.
 pub fn step(b: &mut Builder, section: Section, a: Args) {
-    let params = Params { gate: a.gate, pad: [0; 3] };
-    let bind = OP.bind(&[(STATE, a.state), (LOGITS, a.logits), (FORCED, a.forced), (GUIDED, a.guided)]);
+    let params = Params { gate: a.gate, has_entropy: u32::from(a.has_entropy), rows: a.rows as u32, pad: 0 };
+    let bind = OP.bind(&[
+        (STATE, a.state),
+        (LOGITS, a.logits),
+        (FORCED, a.forced),
+        (GUIDED, a.guided),
+        (ENTROPIES, a.entropies),
+        (RECORDS, a.records),
+    ]);
     b.step(&OP, section, Flags::lanes(a.lanes), params, bind, Work::Groups(1));
 }
 
@@ -83,11 +105,32 @@ fn twin(v: &TwinView<'_>) {
             let score = |(t, &l): (usize, &f32)| if key(l) >= floor { l + gumbel(seed, i, t as u32) } else { f32::MIN };
             argmax(guided.iter().enumerate().map(score))
         };
-        v.f32_mut(GUIDED)[picture * vocab..][..vocab].copy_from_slice(&guided);
-        let forced = v.words(FORCED)[i as usize * v.count() + picture];
-        state.set(word::DRAWN, if forced == DRAW { token } else { forced });
+        let row = i as usize % p.rows as usize * v.count() + picture;
+        v.f32_mut(GUIDED)[row * vocab..][..vocab].copy_from_slice(&guided);
+        let row = i as usize * v.count() + picture;
+        let forced = v.words(FORCED)[row];
+        let token = if forced == DRAW { token } else { forced };
+        let entropy = if p.has_entropy == 0 { 0 } else { v.words(ENTROPIES)[row] };
+        let mut records = v.words_mut(RECORDS);
+        let record = &mut records[row * RECORD_WORDS..][..8];
+        record[..4].copy_from_slice(&[token, entropy, state.at(word::REASON), state.at(word::PATCH)]);
+        record[6..].copy_from_slice(&[i + 1, WANTED]);
+        drop(records);
+        state.set(word::DRAWN, token);
+        move_on(&mut state);
         v.set_state(picture, &state);
     }
+}
+
+/// To the next position, if there is one.
+fn move_on(state: &mut State) {
+    let i = state.at(word::POS);
+    let more = u32::from(i + 1 < state.at(word::TOKENS));
+    state.set(word::TOKEN, state.at(word::DRAWN));
+    state.set(word::PREV, i);
+    state.set(word::POS, i + 1);
+    state.set(word::HAS_TOKEN, more);
+    state.set(word::RUN, more);
 }
 
 /// What is drawn from: guidance between the lanes' logits (lane, V), temperature.

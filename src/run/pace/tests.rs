@@ -2,7 +2,7 @@ use std::collections::VecDeque;
 
 use super::*;
 use crate::checkpoint::config::Generator;
-use crate::engine::gpu::RING;
+use crate::engine::gpu::{MAX_TOKENS, RING};
 use crate::run::course::{Course, Given};
 use crate::run::request::Request;
 
@@ -28,6 +28,10 @@ impl SlowGpu {
 impl Feed for SlowGpu {
     fn ready(&self) -> bool {
         self.under_way.len() < RING
+    }
+
+    fn most(&self) -> usize {
+        MAX_TOKENS
     }
 
     fn set_controls(&mut self, _: usize, _: &ControlsUniform) {}
