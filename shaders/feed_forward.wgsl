@@ -25,7 +25,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let end = min(first + SLICE, params.hidden);
     for (var unit = first; unit < end; unit += 4u * (WG / SPLIT)) {
         if unit > first { workgroupBarrier(); } // sums of the units before have been added up
-        project(t, group, Task(put.gate, ZERO, unit, end, params.hidden, put.blocks, 8u * put.blocks, 0u, put.eps));
+        project(t, group, Task(put.gate, ZERO, unit, end, params.hidden, put.blocks, 8u * put.blocks, put.eps), 0u);
     }
     workgroupBarrier();
     let dim = 8u * put.blocks;

@@ -20,7 +20,7 @@ fn silu(v: f32) -> f32 { return v / (1.0 + exp(-v)); }
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) t: u32) {
     if !any_open(group, params.gate) { return; }
     let units = params.hidden;
-    project(t, group, Task(params.gate, ZERO, first_unit(group), units, units, params.blocks, params.cols, 0u, params.eps));
+    project(t, group, Task(params.gate, ZERO, first_unit(group), units, units, params.blocks, params.cols, params.eps), 0u);
 }
 
 fn finish(picture: u32, unit: u32, y: vec4<f32>) {

@@ -18,7 +18,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let first = first_unit(group);
     // Eight rows share their x: gain_rows is a multiple of 8.
     let gain = min(2u * (first + 4u * (t / SPLIT)), params.rows - 1u) / params.gain_rows * 2u * put.blocks;
-    project(t, group, Task(put.gate, ZERO, first, units, units, put.blocks, 8u * put.blocks, gain, put.eps));
+    project(t, group, Task(put.gate, ZERO, first, units, units, put.blocks, 8u * put.blocks, put.eps), gain);
 }
 
 fn finish(picture: u32, unit: u32, y: vec4<f32>) {

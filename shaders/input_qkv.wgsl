@@ -23,7 +23,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     if !any_open(group, put.gate) { return; }
     take(t, group);
     let units = 12u * put.blocks;
-    project(t, group, Task(put.gate, ZERO, first_unit(group), units, units, put.blocks, 8u * put.blocks, 0u, put.eps));
+    project(t, group, Task(put.gate, ZERO, first_unit(group), units, units, put.blocks, 8u * put.blocks, put.eps), 0u);
 }
 
 // The cosine and sine by which pair `j` of a head turns.

@@ -26,7 +26,7 @@ struct Params {
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) t: u32) {
     if !any_open(group, params.gate) { return; }
     let units = (params.rows + 1u) / 2u;
-    project(t, group, Task(params.gate, params.x_row, first_unit(group), units, units, params.blocks, params.cols, 0u, params.eps));
+    project(t, group, Task(params.gate, params.x_row, first_unit(group), units, units, params.blocks, params.cols, params.eps), 0u);
 }
 
 fn finish(picture: u32, unit: u32, y: vec4<f32>) {

@@ -25,7 +25,7 @@ struct Params {
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) t: u32) {
     if !any_open(group, params.gate) { return; }
     let units = 3u * params.dim / 2u;
-    project(t, group, Task(params.gate, params.x_row, first_unit(group), units, units, params.blocks, params.dim, 0u, params.eps));
+    project(t, group, Task(params.gate, params.x_row, first_unit(group), units, units, params.blocks, params.dim, params.eps), 0u);
 }
 
 fn finish(picture: u32, unit: u32, y: vec4<f32>) {

@@ -60,14 +60,14 @@ fn any_open(group: vec3<u32>, gate: u32) -> bool {
 struct Task {
     gate: u32, x_row: u32, // state words
     first: u32, end: u32, units: u32, blocks: u32, cols: u32,
-    gain: u32, // where RMSNorm's weights begin, for a thread's rows
     eps: f32,
 }
 
 // The first unit of a workgroup, where each does what all its threads can do at once.
 fn first_unit(group: vec3<u32>) -> u32 { return 4u * (group.x * (WG / SPLIT)); }
 
-fn project(t: u32, group: vec3<u32>, task: Task) {
+// `gain0` is where RMSNorm's weights begin for the rows of a thread.
+fn project(t: u32, group: vec3<u32>, task: Task, gain0: u32) {
     let units = task.end;
     let blocks = task.blocks;
     let size = 2u * blocks;
@@ -77,12 +77,12 @@ fn project(t: u32, group: vec3<u32>, task: Task) {
     let x3 = vector(group, 3u, task.x_row, size);
     let unit = task.first + 4u * (t / SPLIT); // the first of four
     let last = 2u * units - 1u;
-    if SPLIT == 1u && unit >= units { return; }
+    let idle = SPLIT == 1u && unit >= units; // there is nothing that others wait for
     let row = min(2u * unit, last); // rows past the end repeat the last one; nobody finishes them
     var s0 = vec4(0.0); var s1 = vec4(0.0); var s2 = vec4(0.0); var s3 = vec4(0.0);
     var s4 = vec4(0.0); var s5 = vec4(0.0); var s6 = vec4(0.0); var s7 = vec4(0.0);
     var square = vec4(0.0);
-    for (var block = t % SPLIT; block < blocks; block += SPLIT) {
+    for (var block = t % SPLIT; block < blocks && !idle; block += SPLIT) {
         let at = 2u * block;
         let no = vec4(0.0);
         var c = Columns(x_at(x0 + at), x_at(x0 + at + 1u), no, no, no, no, no, no);
@@ -97,8 +97,8 @@ fn project(t: u32, group: vec3<u32>, task: Task) {
             c.b3 = x_at(x3 + at + 1u);
         }
         if NORM {
-            let ga = gain[task.gain + at];
-            let gb = gain[task.gain + at + 1u];
+            let ga = gain[gain0 + at];
+            let gb = gain[gain0 + at + 1u];
             square.x += dot(c.a0, c.a0) + dot(c.b0, c.b0);
             c.a0 *= ga;
             c.b0 *= gb;
