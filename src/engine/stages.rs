@@ -65,14 +65,14 @@ mod tests {
     fn a_gpu_has_no_long_serial_run_and_stages_are_no_more_than_steps() {
         let files = crate::platform::embedded_model().unwrap();
         for generator in [Generator::Dpar, Generator::Baseline] {
-            let program = build(&files, generator, Layout::GPU).unwrap();
+            let program = build(&files, generator, Layout::FUSED).unwrap();
             for step in &program.steps {
                 let run = step.serial_run(Tier::GPU);
                 assert!((1..=32).contains(&run), "{}: {run}", step.op.name);
             }
             assert!(program.each <= if generator == Generator::Dpar { 50 } else { 40 }, "{} dispatches", program.each);
             // What a decoder layer adds of a patch needs nothing of what another one does; narrow models have one op for all.
-            let wide = build(&files, generator, Layout { fused: false, ..Layout::GPU }).unwrap();
+            let wide = build(&files, generator, Layout::GPU).unwrap();
             for (program, together) in [(program, false), (wide, generator == Generator::Dpar)] {
                 let (steps, stages) = (program.each, program.stages());
                 assert!(if together { stages < steps } else { stages == steps }, "{stages} of {steps}");

@@ -22,7 +22,8 @@ pub struct Layout {
     /// Largest storage binding in bytes (WebGPU guarantees 128 MiB); larger matrices are split by rows.
     pub binding_limit: usize,
     /// Whether narrow models get ops that put their input together themselves: fewer dispatches. The twins have none, and share
-    /// what stands alone better.
+    /// what stands alone better. Off on GPUs for now: in Chromium, on SwiftShader, they compute something else than on llvmpipe and the
+    /// twins, and it is not known yet why.
     pub fused: bool,
 }
 
@@ -32,7 +33,9 @@ impl Layout {
 
     /// One picture, two lanes (guidance), weights as they are stored, default limits.
     pub const GPU: Self =
-        Self { lanes: 2, pictures: 1, precision: Precision::F16, binding_limit: Self::WEBGPU_BINDING, fused: true };
+        Self { lanes: 2, pictures: 1, precision: Precision::F16, binding_limit: Self::WEBGPU_BINDING, fused: false };
+    /// The same in fewer dispatches, see [`Layout::fused`].
+    pub const FUSED: Self = Self { fused: true, ..Self::GPU };
     /// One picture, two lanes (guidance), halves where they are the checkpoint's own values: what the CPU twins read fastest.
     pub const CPU: Self = Self {
         lanes: 2,

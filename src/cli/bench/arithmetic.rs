@@ -74,7 +74,7 @@ mod tests {
         let attention = 2.0 * 192.0 * 257.0 / 2.0;
         let expected = 2.0 * (12.0 * (f64::from(layer) + attention) + 1024.0 * 192.0);
         assert!((multiply_adds(&baseline, 1.0) / expected - 1.0).abs() < 1e-9, "{expected}");
-        let fused = build(&files, Generator::Baseline, Layout::GPU).unwrap();
+        let fused = build(&files, Generator::Baseline, Layout::FUSED).unwrap();
         assert!((multiply_adds(&fused, 1.0) / expected - 1.0).abs() < 1e-9, "{expected}");
 
         // DPAR 1/8/3: entropy model of 2 layers with its logits and one encoder layer, one lane; three decoder layers with logits,
@@ -88,7 +88,7 @@ mod tests {
         let patch = closing + 2.0 * (8.0 * (f64::from(layer) + 2.0 * 192.0 * seen) + 3.0 * 192.0 * 192.0);
         let found = multiply_adds(&dpar, share);
         assert!((found / (every + share * patch) - 1.0).abs() < 1e-9, "{found} {}", every + share * patch);
-        let fused = multiply_adds(&build(&files, Generator::Dpar, Layout::GPU).unwrap(), share);
+        let fused = multiply_adds(&build(&files, Generator::Dpar, Layout::FUSED).unwrap(), share);
         assert!((found / fused - 1.0).abs() < 1e-9, "{found} {fused}");
     }
 }
