@@ -21,17 +21,14 @@ fn entropy(t: u32, own: u32) -> f32 {
     var top = LOWEST;
     for (var v = t; v < params.vocab; v += WG) { top = max(top, logits[own + v]); }
     top = largest_of(t, top);
-    var z = 0.0;
-    var weighted = 0.0;
+    var sums = vec2(0.0); // of p, of p l
     for (var v = t; v < params.vocab; v += WG) {
         let l = logits[own + v] - top;
         let p = exp(l);
-        z += p;
-        weighted += p * l;
+        sums += vec2(p, p * l);
     }
-    z = sum_of(t, z);
-    weighted = sum_of(t, weighted);
-    return log(z) - weighted / z;
+    sums = sums_of(t, sums);
+    return log(sums.x) - sums.y / sums.x;
 }
 
 @compute @workgroup_size(WG)

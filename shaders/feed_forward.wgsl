@@ -32,7 +32,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let blocks = min(SLICE / 8u, params.down_blocks - first / 8u);
     // Four rows of W2 share what they are multiplied with; D is a multiple of 8.
     for (var row = 4u * t; row < dim; row += 4u * WG) {
-        var y: array<vec4<f32>, 4>;
+        var y = array<vec4<f32>, 4>();
         for (var b = 0u; b < blocks; b++) {
             let at = 8u * b;
             var c = Columns(four(at), four(at + 4u), vec4(0.0), vec4(0.0), vec4(0.0), vec4(0.0), vec4(0.0), vec4(0.0));

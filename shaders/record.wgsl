@@ -47,7 +47,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let top = taken.value;
     var z = 0.0;
     for (var v = t; v < vocab; v += WG) { z += exp(guided[first + v] - top); }
-    z = sum_of(t, z);
+    z = sums_of(t, vec2(z, 0.0)).x;
     for (var c = 0u; c < CANDIDATES; c++) {
         if c > 0u { taken = best_of(t, own_best); }
         if t == 0u {

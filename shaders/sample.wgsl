@@ -1,7 +1,11 @@
 // Draws x_i: guidance l = l_null + cfg (l_class - l_null), temperature, top-k, top-p, then the largest of
-// l / temperature + Gumbel noise (dpar.md section 7). Begins the token's record and moves the run to position i + 1. One workgroup a picture. Nothing is sorted: the cuts of top-k (count) and
-// top-p (mass) are found by a radix search over the logits' ordered bits, one 8-bit digit at a time, with integer
-// sums, whose order does not matter.
+// l / temperature + Gumbel noise (dpar.md section 7). Begins the token's record and moves the run to position i + 1. One workgroup a
+// picture.
+//
+// Nothing is sorted, and the cut of top-p is not even looked for. The largest of all tokens is drawn first; if those more probable
+// than it weigh no more than p, top-p keeps it, and it is the largest of what top-p keeps. If not, top-p keeps no token as probable as
+// that or less: the largest of the others is drawn next, and so on, seldom more than once. Top-k, which is off by default, finds
+// its cut by a radix search over the logits' ordered bits, one 8-bit digit at a time, with counts.
 
 override LANES: u32 = 1u;
 
@@ -21,11 +25,9 @@ struct Params {
 @group(0) @binding(7) var<storage, read_write> records: array<u32>; // (T, picture, RECORD_WORDS)
 
 const DRAW = 0xffffffffu;
-const MASS = 1073741824.0; // 2^30: probabilities as integers
 
 var<workgroup> bins: array<atomic<u32>, 256>;
 var<workgroup> coarse: array<u32, 16>;
-var<workgroup> shared_word: u32;
 var<workgroup> shared_pair: vec2<u32>;
 
 // Larger float <=> larger key.
@@ -34,23 +36,16 @@ fn key(l: f32) -> u32 {
     return select(bits | 0x80000000u, ~bits, bits >= 0x80000000u);
 }
 
-// The smallest key whose stricter rivals weigh at most `limit`: sum of weights over {u >= floor: key_u > cut} <= limit.
-// A token weighs 1 (top-k) or its share of MASS (top-p).
-fn cut(t: u32, base: u32, vocab: u32, by_mass: bool, limit: u32, floor: u32, top: f32, z: f32) -> u32 {
+// The `k`th largest key.
+fn cut(t: u32, base: u32, vocab: u32, k: u32) -> u32 {
     var prefix = 0u;
-    var above = 0u; // weight of keys beyond the prefix
+    var above = 0u; // keys beyond the prefix
     for (var shift = 24u; ; shift -= 8u) {
         for (var b = t; b < 256u; b += WG) { atomicStore(&bins[b], 0u); }
         workgroupBarrier();
         for (var v = t; v < vocab; v += WG) {
-            let l = guided[base + v];
-            let k = key(l);
-            let inside = shift == 24u || (k >> (shift + 8u)) == prefix;
-            if k >= floor && inside {
-                var weight = 1u;
-                if by_mass { weight = u32(exp(l - top) / z * MASS + 0.5); }
-                atomicAdd(&bins[(k >> shift) & 255u], weight);
-            }
+            let key = key(guided[base + v]);
+            if shift == 24u || (key >> (shift + 8u)) == prefix { atomicAdd(&bins[(key >> shift) & 255u], 1u); }
         }
         workgroupBarrier();
         for (var c = t; c < 16u; c += WG) {
@@ -61,9 +56,9 @@ fn cut(t: u32, base: u32, vocab: u32, by_mass: bool, limit: u32, floor: u32, top
         workgroupBarrier();
         if t == 0u {
             var c = 15u;
-            while c > 0u && above + coarse[c] <= limit { above += coarse[c]; c--; }
+            while c > 0u && above + coarse[c] < k { above += coarse[c]; c--; }
             var digit = 16u * c + 15u;
-            while digit > 16u * c && above + atomicLoad(&bins[digit]) <= limit { above += atomicLoad(&bins[digit]); digit--; }
+            while digit > 16u * c && above + atomicLoad(&bins[digit]) < k { above += atomicLoad(&bins[digit]); digit--; }
             shared_pair = vec2((prefix << 8u) | digit, above);
         }
         let found = workgroupUniformLoad(&shared_pair);
@@ -74,21 +69,38 @@ fn cut(t: u32, base: u32, vocab: u32, by_mass: bool, limit: u32, floor: u32, top
     return prefix;
 }
 
+// Whether a token is beyond the cuts: its key below `floor`, or the more probable ones heavier than `top_p` of all from `floor` on.
+fn is_cut(t: u32, base: u32, controls: Controls, token: u32, floor: u32, top: f32) -> bool {
+    let l = guided[base + token];
+    var mass = vec2(0.0); // of the more probable ones, of all
+    if controls.top_p < 1.0 {
+        for (var v = t; v < controls.vocab; v += WG) {
+            let other = guided[base + v];
+            let e = select(0.0, exp(other - top), key(other) >= floor);
+            mass += vec2(select(0.0, e, other > l), e);
+        }
+        mass = sums_of(t, mass);
+    }
+    if t == 0u { shared_pair.x = u32(key(l) < floor || mass.x > controls.top_p * mass.y); }
+    return workgroupUniformLoad(&shared_pair).x != 0u;
+}
+
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) t: u32) {
     let picture = group.z;
     let own = picture * STATE_WORDS;
-    if t == 0u { shared_word = state[own + params.gate]; }
-    if workgroupUniformLoad(&shared_word) == 0u { return; }
-    if t == 0u { shared_word = state[own + POS]; }
-    let i = workgroupUniformLoad(&shared_word);
+    if t == 0u { shared_pair = vec2(state[own + params.gate], state[own + POS]); }
+    let gate_and_position = workgroupUniformLoad(&shared_pair);
+    if gate_and_position.x == 0u { return; }
+    let i = gate_and_position.y;
     let controls = all_controls[picture];
     let first = picture * LANES * controls.vocab;  // of logits
     let base = (i % params.rows * PICTURES + picture) * controls.vocab; // of guided
 
-    // Guided logits, their maximum.
+    // Guided logits, their maximum, the largest with noise.
     let greedy = controls.temperature == 0.0;
-    var most = Found(LOWEST, 0u);
+    var most = LOWEST;
+    var drawn = Found(LOWEST, 0u);
     for (var v = t; v < controls.vocab; v += WG) {
         var l = logits[first + v];
         if LANES == 2u && controls.cfg_scale != 1.0 { // 1 is off, to the bit
@@ -97,33 +109,31 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         }
         if !greedy { l /= controls.temperature; }
         guided[base + v] = l;
-        if l > most.value { most = Found(l, v); }
+        most = max(most, l);
+        var score = l;
+        if !greedy { score += gumbel(controls.seed, i, v); }
+        if score > drawn.value { drawn = Found(score, v); }
     }
-    most = best_of(t, most);
-    let top = most.value;
-    var token = most.at;
-    if !greedy {
+    drawn = best_of(t, drawn);
+    let few = controls.top_k > 0u && controls.top_k < controls.vocab;
+    if !greedy && (few || controls.top_p < 1.0) {
+        let top = largest_of(t, most);
         var floor = 0u;
-        if controls.top_k > 0u && controls.top_k < controls.vocab {
-            floor = cut(t, base, controls.vocab, false, controls.top_k - 1u, 0u, top, 1.0);
-        }
-        if controls.top_p < 1.0 {
-            var sum = 0.0;
+        if few { floor = cut(t, base, controls.vocab, controls.top_k); }
+        while is_cut(t, base, controls, drawn.at, floor, top) {
+            let limit = key(guided[base + drawn.at]);
+            drawn = Found(LOWEST, 0u);
             for (var v = t; v < controls.vocab; v += WG) {
-                if key(guided[base + v]) >= floor { sum += exp(guided[base + v] - top); }
+                let l = guided[base + v];
+                if key(l) >= floor && key(l) > limit {
+                    let score = l + gumbel(controls.seed, i, v);
+                    if score > drawn.value { drawn = Found(score, v); }
+                }
             }
-            floor = max(floor, cut(t, base, controls.vocab, true, u32(controls.top_p * MASS), floor, top, sum_of(t, sum)));
+            drawn = best_of(t, drawn);
         }
-        var drawn = Found(LOWEST, 0u);
-        for (var v = t; v < controls.vocab; v += WG) {
-            let l = guided[base + v];
-            if key(l) >= floor {
-                let s = l + gumbel(controls.seed, i, v);
-                if s > drawn.value { drawn = Found(s, v); }
-            }
-        }
-        token = best_of(t, drawn).at;
     }
+    var token = drawn.at;
     if t > 0u { return; }
     let given = forced[i * PICTURES + picture];
     if given != DRAW { token = given; }

@@ -117,6 +117,17 @@ fn given_tokens_in_wgsl() {
     forced_parity("v1", Some(gpu), F32, Tier::SOFTWARE, 1);
 }
 
+/// The program of hardware GPUs.
+#[test]
+fn given_tokens_in_fused_wgsl() {
+    let Some(gpu) = common::gpu() else { return };
+    for tier in [Tier::SOFTWARE, Tier::GPU] {
+        forced_parity("tiny", Some(gpu), Layout { fused: true, ..F32 }, tier, 2);
+    }
+    forced_parity("v1", Some(gpu), Layout::FUSED, Tier::SOFTWARE, 1);
+    recorded_runs("tiny", Some(gpu), Layout { fused: true, ..F32 }, usize::MAX);
+}
+
 /// The smallest chunks: matrices and tables in pieces must give what whole ones give.
 #[test]
 fn given_tokens_with_chunked_weights() {

@@ -34,7 +34,9 @@ fn engine(place: Place, files: &ModelFiles, generator: Generator, lanes: u32, pi
         }
         Place::Gpu(tier) => {
             let gpu = common::gpu().unwrap();
-            let program = build(files, generator, Layout { lanes, pictures, ..Layout::GPU }).unwrap();
+            // What hardware GPUs run, in their tier.
+            let layout = Layout { lanes, pictures, fused: tier == Tier::GPU, ..Layout::GPU };
+            let program = build(files, generator, layout).unwrap();
             let made = pollster::block_on(GpuExecutor::new(&gpu.device, &gpu.queue, tier, program));
             Engine::Gpu(Box::new(made.unwrap()))
         }
@@ -191,10 +193,12 @@ fn memory_is_known_beforehand() {
         let files = common::Fixture::load(name).files;
         for generator in [Generator::Dpar, Generator::Baseline] {
             for lanes in [1, 2] {
-                let layout = Layout { lanes, pictures: 3, ..Layout::GPU };
-                let room = Room::of(&files.config, generator, layout);
-                let program = build(&files, generator, layout).unwrap();
-                assert_eq!(room.bytes, program.picture_bytes() as u64, "{name}, {generator:?}, {lanes} lanes");
+                for layout in [Layout::GPU, Layout::FUSED] {
+                    let layout = Layout { lanes, pictures: 3, ..layout };
+                    let room = Room::of(&files.config, generator, layout);
+                    let program = build(&files, generator, layout).unwrap();
+                    assert_eq!(room.bytes, program.picture_bytes() as u64, "{name}, {generator:?}, {lanes} lanes");
+                }
             }
         }
     }

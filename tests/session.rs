@@ -7,6 +7,7 @@ use common::repository;
 use dpar::checkpoint::ModelFiles;
 use dpar::checkpoint::config::Generator;
 use dpar::engine::backend::{Backend, DeviceChoice};
+use dpar::engine::device::Gpu;
 use dpar::engine::{CpuExecutor, Engine, GpuExecutor, Layout, Tier, build};
 use dpar::model::Tokenizer;
 use dpar::run::request::Request;
@@ -178,7 +179,7 @@ fn a_lost_run_goes_on_as_the_same_picture() {
 fn a_record_that_was_not_written_is_no_token() {
     let gpu = common::gpu();
     for place in Place::all() {
-        let layout = if place.backend.gpu().is_some() { Layout::GPU } else { Layout::CPU };
+        let layout = place.backend.gpu().map_or(Layout::CPU, Gpu::layout);
         let whole = build(&place.files, Generator::Dpar, Layout { lanes: 2, ..layout }).unwrap();
         let (records, all) = (whole.ports.records, whole.steps.len());
         let mut broken = whole.clone();
@@ -235,7 +236,7 @@ fn a_run_on_a_device_that_dies_goes_on_on_another() {
     let rest = session.continuation();
     let given = rest.forced.len();
     assert!((20..64).contains(&given), "{given} tokens had arrived");
-    let gpu = pollster::block_on(dpar::engine::device::Gpu::open()).unwrap();
+    let gpu = pollster::block_on(Gpu::open()).unwrap();
     let next = Place { backend: Backend::adopt(gpu), files: place.files };
     let finished = next.draw(rest.clone());
     assert_eq!(ids(&finished), ids(&whole));
@@ -251,9 +252,9 @@ fn a_run_on_a_device_that_dies_goes_on_on_another() {
 #[test]
 fn tensors_move_to_another_device_when_one_dies() {
     let Some(gpu) = common::gpu() else { return };
-    let open = || pollster::block_on(dpar::engine::device::Gpu::open()).unwrap();
+    let open = || pollster::block_on(Gpu::open()).unwrap();
     let files = ModelFiles::load_dir(&repository("tests/fixtures/tiny")).unwrap();
-    let load = |gpu: &dpar::engine::device::Gpu| Tokenizer::load(&files, &gpu.burn_device().unwrap()).unwrap();
+    let load = |gpu: &Gpu| Tokenizer::load(&files, &gpu.burn_device().unwrap()).unwrap();
     let decode = |tokenizer: &Tokenizer| pollster::block_on(tokenizer.decode_image(&[5; 64], 8));
     let (first, second) = (open(), open());
     assert_ne!(first.burn_device().unwrap(), second.burn_device().unwrap());

@@ -24,6 +24,17 @@ fn every_shader_is_valid_without_optional_features() {
     }
 }
 
+/// Chromium's compiler clears a variable of a loop that does not say what it begins with only once, as seen on SwiftShader: from
+/// the second time round it begins with what it was. naga clears it each time, as the language has it.
+#[test]
+fn variables_say_what_they_begin_with() {
+    for op in ALL {
+        for line in op.wgsl.lines().map(str::trim_start).filter(|line| line.starts_with("var ")) {
+            assert!(line.contains('='), "{}: `{line}` needs a value, or it is not cleared in Chromium", op.name);
+        }
+    }
+}
+
 #[test]
 fn an_op_has_a_shader_a_twin_and_a_test_of_one_stem() {
     let stems = |folder: &str, ending: &str, others: &[&str]| {

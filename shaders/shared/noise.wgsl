@@ -28,7 +28,7 @@ fn ln(x: f32) -> f32 {
 
 fn gumbel(seed: u32, position: u32, token: u32) -> f32 {
     let n = pcg3d(seed, position, token) >> 8u; // 24 bits
-    var e: f32; // -ln u
+    var e = 0.0; // -ln u
     if n < 0x800000u {
         e = -ln((f32(n) + 0.5) / 16777216.0);
     } else {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use dpar::checkpoint::ModelFiles;
 use dpar::checkpoint::config::Generator;
 use dpar::engine::backend::Backend;
+use dpar::engine::device::Gpu;
 use dpar::engine::room::Room;
 use dpar::engine::{Engine, Layout};
 use dpar::model::Tokenizer;
@@ -170,7 +171,7 @@ impl Studio {
 
     /// How many of `count` pictures are drawn at once: as many as somebody has said, else up to [`BATCH`] that fit.
     fn at_once(&self, generator: Generator, lanes: u32, count: usize) -> Result<usize> {
-        let layout = if self.backend.gpu().is_some() { Layout::GPU } else { Layout::CPU };
+        let layout = self.backend.gpu().map_or(Layout::CPU, Gpu::layout);
         let room = Room::of(&self.files.config, generator, Layout { lanes, ..layout });
         match self.batch {
             Some(batch) => room.check(batch.min(count)).map(|()| batch.min(count)),

@@ -121,7 +121,7 @@ impl Backend {
     ) -> Result<Engine> {
         Ok(match &self.gpu {
             Some(gpu) => {
-                let program = build(files, generator, Layout { lanes, pictures, ..Layout::GPU })?;
+                let program = build(files, generator, Layout { lanes, pictures, ..gpu.layout() })?;
                 let executor = GpuExecutor::new(&gpu.device, &gpu.queue, Tier::of(&gpu.info), program).await?;
                 Engine::Gpu(Box::new(executor))
             }

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use burn::tensor::Device as BurnDevice;
 use burn::tensor::wgpu::WgpuSetup;
 
+use super::weights::Layout;
 use crate::error::{Error, Result};
 
 /// A kind of limit: its name, the least that will do, and where to find it.
@@ -101,6 +102,11 @@ impl Gpu {
     /// Whether the adapter is a CPU in disguise (lavapipe, SwiftShader, WARP).
     pub fn is_software(&self) -> bool {
         self.info.device_type == wgpu::DeviceType::Cpu
+    }
+
+    /// How programs are laid out here.
+    pub fn layout(&self) -> Layout {
+        Layout { fused: !self.is_software(), ..Layout::GPU }
     }
 
     /// Blocks (natively) until its queue is empty.

@@ -22,7 +22,7 @@ pub struct Tier {
 
 impl Tier {
     /// Software adapters: barriers and scattered loads cost most; sixteen threads are two vectors of a CPU.
-    pub const SOFTWARE: Self = Self { threads: 16, split: 1, attend: 32, single: 64 };
+    pub const SOFTWARE: Self = Self { threads: 16, split: 1, attend: 32, single: 16 };
     /// Hardware: neighbouring threads read neighbouring 16 bytes of a row.
     pub const GPU: Self = Self { threads: 128, split: 32, attend: 128, single: 256 };
 
