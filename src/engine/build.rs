@@ -1,6 +1,6 @@
 //! Turns the models into the steps of one token (dpar.md section 7).
 //!
-//! Order within a token i: entropy model on x_{i-1}, entropy, boundary; patch-encoder step on x_{i-1}; if token i
+//! Order within a token i: entropy model and patch-encoder step on x_{i-1}, side by side; entropy, boundary; if token i
 //! starts a patch: close the one before (pool, cross-attention) and one patch-transformer step; patch decoder; draw.
 //! The paper encodes x_i at the end of step i; doing it at the start of step i + 1 is the same and needs no draw yet.
 
@@ -9,6 +9,7 @@ use super::ops::{boundary, decoder_input, patch_input, pool, record, sample};
 use super::program::{BufferId, Builder, Ports, Program, Row, Section};
 use super::room::Room;
 use super::rope;
+use super::stages::by_stage;
 use super::state::{DRAW, tokens_a_submit, word};
 use super::weights::{Layout, padded};
 use crate::checkpoint::config::{Generator, TransformerConfig};
@@ -47,12 +48,6 @@ struct Outcome {
     logits: BufferId,    // (picture, lane, V)
     entropies: BufferId, // (T, picture)
     patches: bool,
-}
-
-/// What the patch encoder leaves to the others.
-struct Encoded {
-    h: BufferId,            // h_tok, (T, picture, width)
-    patch_vector: BufferId, // the patch just closed, (picture, width)
 }
 
 /// What a layer of the patch encoder remembers of its tokens.
@@ -98,25 +93,33 @@ impl<'a> ProgramBuilder<'a> {
         let (section, gate) = (Section::EntropyModel, word::RUN);
         let logits = self.token_model(entropy_model, Scope { section, lanes: 1, gate }, null)?;
         let vocab = entropy_model.config.vocab_size;
-        boundary::step(&mut self.b, section, boundary::Args { state, logits, vocab, entropies });
+        // Behind the patch encoder, which reads the state that it writes.
+        let boundary = |b: &mut Builder| boundary::step(b, section, boundary::Args { state, logits, vocab, entropies });
 
         let classes = self.b.zeros("classes", self.layout.lanes as usize * padded(model.config.dim));
         let logits = match self.layout.fuses(model.config) {
-            true => self.narrow_dpar(model, classes)?,
-            false => self.patches(model, classes)?,
+            true => self.narrow_dpar(model, classes, boundary)?,
+            false => self.patches(model, classes, boundary)?,
         };
         self.finish(model, Outcome { classes, logits, entropies, patches: true })
     }
 
-    /// Patch encoder, patch transformer, patch decoder. Returns logits (picture, lane, V); `classes` (picture, lane, D).
-    fn patches(&mut self, model: Model<'a>, classes: BufferId) -> Result<BufferId> {
+    /// Patch encoder, boundary, patch transformer, patch decoder. Returns logits (picture, lane, V); `classes` (picture, lane, D).
+    fn patches(
+        &mut self,
+        model: Model<'a>,
+        classes: BufferId,
+        boundary: impl FnOnce(&mut Builder),
+    ) -> Result<BufferId> {
         // Patch encoder on x_{i-1}; at a boundary the closing patch's vector.
         let rope_table = self.b.floats("rope", &rope::shifted_table(model.config));
-        let encoded = self.patch_encoder(model, rope_table)?;
+        let (stack, memories) = self.patch_encoder(model, rope_table)?;
+        boundary(&mut self.b);
+        let patch_vector = self.closing_patch(&stack, &memories)?;
 
         // Patch transformer, where a patch starts.
         let (state, width, lanes) = (self.state, padded(model.config.dim), self.layout.lanes);
-        let states = self.patch_transformer(model, encoded.patch_vector, classes)?;
+        let states = self.patch_transformer(model, patch_vector, classes)?;
 
         // Patch decoder at position i.
         let scope = Scope { section: Section::PatchDecoder, lanes, gate: word::RUN };
@@ -125,7 +128,7 @@ impl<'a> ProgramBuilder<'a> {
             gate: scope.gate,
             lanes,
             start: self.b.floats("decoder.start", &model.checkpoint.f32("decoder_start_embedding.weight")?),
-            h: encoded.h,
+            h: memories[memories.len() - 1].h,
             patch_state: states[0],
             out: self.b.zeros("decoder.x", lanes as usize * width),
             width,
@@ -140,8 +143,8 @@ impl<'a> ProgramBuilder<'a> {
         self.logits(&stack, args.out)
     }
 
-    /// Patch encoder on the newest token, and at a boundary the closing patch's vector.
-    fn patch_encoder(&mut self, model: Model<'a>, rope_table: BufferId) -> Result<Encoded> {
+    /// Patch encoder on the newest token: what it computes in, and what its layers remember.
+    fn patch_encoder(&mut self, model: Model<'a>, rope_table: BufferId) -> Result<(Stack<'a>, Vec<LayerMemory>)> {
         let (width, tokens, dim) = (padded(model.config.dim), self.tokens, model.config.dim);
         let scope = Scope { section: Section::PatchEncoder, lanes: 1, gate: word::HAS_TOKEN };
         // x_{i-1} sits in cache row i-1 and turns by its own angles: row i of the table.
@@ -164,9 +167,15 @@ impl<'a> ProgramBuilder<'a> {
             layers.push(LayerMemory { h, kv });
             input = newest(h);
         }
+        Ok((stack, layers))
+    }
 
-        let scope = Scope { section: Section::PatchTransformer, gate: word::CLOSE, ..scope };
-        let closing = Stack { scope, ..stack };
+    /// The vector of the patch that ends, (picture, width), from what the patch encoder's layers remember.
+    fn closing_patch(&mut self, encoder: &Stack<'a>, layers: &[LayerMemory]) -> Result<BufferId> {
+        let model = encoder.model;
+        let (width, dim) = (padded(model.config.dim), model.config.dim);
+        let scope = Scope { section: Section::PatchTransformer, lanes: 1, gate: word::CLOSE };
+        let closing = Stack { scope, ..*encoder };
         let mut query = self.b.zeros("patch.query", width);
         let pooled = pool::Args { state: self.state, gate: scope.gate, h: layers[0].h, out: query, width };
         pool::step(&mut self.b, scope.section, pooled);
@@ -186,7 +195,7 @@ impl<'a> ProgramBuilder<'a> {
             self.project(scope, Projection { residual: Some(Row::only(query)), ..projection });
             query = next;
         }
-        Ok(Encoded { h: layers[layers.len() - 1].h, patch_vector: query })
+        Ok(query)
     }
 
     /// Patch transformer at slot m. Returns what each decoder layer adds of the new patch: `Wo RMSNorm(s)`, (lane, width).
@@ -256,6 +265,7 @@ impl<'a> ProgramBuilder<'a> {
         let (section, gate, has_entropy) = (Section::Sampler, word::RUN, patches);
         let args = sample::Args { state, gate, lanes, logits, forced, guided, rows, entropies, has_entropy, records };
         sample::step(&mut self.b, section, args);
+        self.b.steps = by_stage(self.b.steps);
         let each = self.b.steps.len();
         record::step(&mut self.b, section, record::Args { state, guided, rows, records });
 

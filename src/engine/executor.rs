@@ -94,9 +94,14 @@ impl Engine {
 
     /// Runs some steps: for tests, benchmarks, and to bisect a wrong picture.
     pub fn run_steps(&mut self, steps: Range<usize>, times: usize) {
+        self.run_parts(&[steps], times);
+    }
+
+    /// The same with several runs of steps, one after the other, so many times.
+    pub fn run_parts(&mut self, parts: &[Range<usize>], times: usize) {
         match self {
-            Self::Gpu(e) => e.run_steps(steps, times),
-            Self::Cpu(e) => e.run_steps(steps, times),
+            Self::Gpu(e) => e.run_parts(parts, times),
+            Self::Cpu(e) => (0..times).for_each(|_| parts.iter().for_each(|steps| e.run_steps(steps.clone(), 1))),
         }
     }
 }

@@ -262,8 +262,17 @@ impl GpuExecutor {
 
     /// Runs some steps once: for tests, benchmarks, and to bisect a wrong picture.
     pub fn run_steps(&mut self, steps: Range<usize>, times: usize) {
+        self.run_parts(&[steps], times);
+    }
+
+    /// The same with several runs of steps, one after the other, so many times.
+    pub fn run_parts(&mut self, parts: &[Range<usize>], times: usize) {
+        let parts: Vec<_> = match parts {
+            [steps] => vec![(steps.clone(), times)],
+            parts => std::iter::repeat_n(parts, times).flatten().map(|steps| (steps.clone(), 1)).collect(),
+        };
         let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-        self.encode(&mut encoder, &[(steps, times)], None);
+        self.encode(&mut encoder, &parts, None);
         self.queue.submit([encoder.finish()]);
     }
 

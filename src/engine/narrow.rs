@@ -9,7 +9,7 @@ use super::layers::{Model, ProgramBuilder, Scope};
 use super::ops::feed_forward::{self, SLICE};
 use super::ops::input_qkv::{self, TurnsBy};
 use super::ops::{attend_output, input_linear};
-use super::program::{BufferId, Norm, Row, Section};
+use super::program::{BufferId, Builder, Norm, Row, Section};
 use super::rope;
 use super::state::word;
 use super::weights::{Chunk, Layout, Precision, pack, padded};
@@ -90,12 +90,18 @@ impl<'a> ProgramBuilder<'a> {
         self.narrow_logits(&stack, source)
     }
 
-    /// Patch encoder on the newest token, patch transformer where a patch starts, patch decoder at position i. Returns logits
+    /// Patch encoder on the newest token, `boundary`, patch transformer where a patch starts, patch decoder at position i. Returns logits
     /// (picture, lane, V); `classes` (picture, lane, D).
-    pub(super) fn narrow_dpar(&mut self, model: Model<'a>, classes: BufferId) -> Result<BufferId> {
+    pub(super) fn narrow_dpar(
+        &mut self,
+        model: Model<'a>,
+        classes: BufferId,
+        boundary: impl FnOnce(&mut Builder),
+    ) -> Result<BufferId> {
         let (rope, lanes, dim) =
             (self.b.floats("rope", &rope::shifted_table(model.config)), self.layout.lanes, model.config.dim);
         let memories = self.narrow_encoder(model, rope)?;
+        boundary(&mut self.b);
         let patch = self.narrow_patch(model, &memories)?;
         let states = self.narrow_patch_transformer(model, InputSource::Closed(patch, classes))?;
 

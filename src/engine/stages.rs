@@ -13,27 +13,39 @@ impl Program {
     /// Steps of a token that wait for each other: the longest chain in which each reads what the one before has written, or writes
     /// what that has read. With fewer stages than steps some could run side by side.
     pub fn stages(&self) -> usize {
-        let mut written: HashMap<BufferId, usize> = HashMap::new();
-        let mut read: HashMap<BufferId, usize> = HashMap::new();
-        let mut last = 0;
-        for step in &self.steps[..self.each] {
-            let accesses = || step.bind.iter().zip(step.op.storage);
-            let mut stage = 1;
-            for (buffer, binding) in accesses() {
-                stage = stage.max(written.get(buffer).map_or(0, |at| *at) + 1);
-                if binding.access == Access::Write {
-                    stage = stage.max(read.get(buffer).map_or(0, |at| *at) + 1);
-                }
-            }
-            for (buffer, binding) in accesses() {
-                let of = if binding.access == Access::Write { &mut written } else { &mut read };
-                let at = of.entry(*buffer).or_default();
-                *at = stage.max(*at);
-            }
-            last = last.max(stage);
-        }
-        last
+        stages(&self.steps[..self.each]).into_iter().max().unwrap_or(0)
     }
+}
+
+/// The first stage at which each step can run: one more than that of any step before it that has written what it reads or writes,
+/// or read what it writes.
+fn stages(steps: &[Step]) -> Vec<usize> {
+    let mut written: HashMap<BufferId, usize> = HashMap::new();
+    let mut read: HashMap<BufferId, usize> = HashMap::new();
+    let stage_of = |step: &Step| {
+        let accesses = || step.bind.iter().zip(step.op.storage);
+        let mut stage = 1;
+        for (buffer, binding) in accesses() {
+            stage = stage.max(written.get(buffer).map_or(0, |at| *at) + 1);
+            if binding.access == Access::Write {
+                stage = stage.max(read.get(buffer).map_or(0, |at| *at) + 1);
+            }
+        }
+        for (buffer, binding) in accesses() {
+            let of = if binding.access == Access::Write { &mut written } else { &mut read };
+            let at = of.entry(*buffer).or_default();
+            *at = stage.max(*at);
+        }
+        stage
+    };
+    steps.iter().map(stage_of).collect()
+}
+
+/// Puts steps of a stage next to each other: a GPU may run them side by side, and waits between stages only.
+pub(super) fn by_stage(steps: Vec<Step>) -> Vec<Step> {
+    let mut staged: Vec<(usize, Step)> = stages(&steps).into_iter().zip(steps).collect();
+    staged.sort_by_key(|(stage, _)| *stage); // a stable sort
+    staged.into_iter().map(|(_, step)| step).collect()
 }
 
 impl Step {
@@ -59,6 +71,7 @@ impl Step {
 mod tests {
     use super::*;
     use crate::checkpoint::config::Generator;
+    use crate::engine::program::Section;
     use crate::engine::{Layout, build};
 
     #[test]
@@ -71,12 +84,24 @@ mod tests {
                 assert!((1..=32).contains(&run), "{}: {run}", step.op.name);
             }
             assert!(program.each <= if generator == Generator::Dpar { 50 } else { 40 }, "{} dispatches", program.each);
-            // What a decoder layer adds of a patch needs nothing of what another one does; narrow models have one op for all.
-            let wide = build(&files, generator, Layout::GPU).unwrap();
-            for (program, together) in [(program, false), (wide, generator == Generator::Dpar)] {
-                let (steps, stages) = (program.each, program.stages());
-                assert!(if together { stages < steps } else { stages == steps }, "{stages} of {steps}");
-            }
+        }
+    }
+
+    /// The patch encoder runs beside the entropy model: all of it, and what else stands alone, what a decoder layer adds of a patch
+    /// (narrow models have one op for all layers).
+    #[test]
+    fn steps_of_a_stage_stand_together() {
+        let files = crate::platform::embedded_model().unwrap();
+        for layout in [Layout::GPU, Layout::FUSED, Layout::CPU] {
+            let baseline = build(&files, Generator::Baseline, layout).unwrap();
+            assert_eq!(baseline.stages(), baseline.each);
+            let dpar = build(&files, Generator::Dpar, layout).unwrap();
+            let steps = &dpar.steps[..dpar.each];
+            assert!(stages(steps).is_sorted());
+            let encoder = steps.iter().filter(|s| s.section == Section::PatchEncoder).count();
+            let layers = if layout.fused { 0 } else { files.config.dpar.as_ref().unwrap().n_local_decoder_layers - 1 };
+            assert!(encoder >= 4);
+            assert_eq!(dpar.stages(), dpar.each - encoder - layers, "{encoder} of the encoder, {layout:?}");
         }
     }
 }

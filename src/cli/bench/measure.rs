@@ -43,6 +43,8 @@ pub struct OpTime {
     pub name: &'static str,
     /// Microseconds a dispatch (for all pictures), many in a row.
     pub us: f64,
+    /// Tokens (of each picture) that a dispatch is for: 1, or those of a submit where it is recorded once for all of them.
+    pub tokens: usize,
     /// [`dpar::engine::program::Step::serial_run`].
     pub serial_run: u32,
 }
@@ -109,13 +111,14 @@ pub fn op_times(engine: &mut Engine) -> Result<Vec<OpTime>> {
             for from in (0..times).step_by(row) {
                 engine.write(state, 0, &words.repeat(pictures));
                 engine.write(records, 0, &wanted);
-                run(engine, n..n + 1, row.min(times - from))?;
+                run(engine, std::slice::from_ref(&(n..n + 1)), row.min(times - from))?;
             }
             Ok(())
         })?;
         let Engine::Gpu(gpu) = &*engine else { continue };
         let serial_run = if name == "empty" { 1 } else { gpu.program().steps[n].serial_run(gpu.tier()) };
-        found.push(OpTime { name, us: ms * 1000.0, serial_run });
+        let tokens = if name == record::OP.name { gpu.program().most } else { 1 };
+        found.push(OpTime { name, us: ms * 1000.0, tokens, serial_run });
     }
     Ok(found)
 }
@@ -170,50 +173,63 @@ pub fn section_times(engine: &mut Engine, share: f64) -> Result<Vec<SectionTime>
     let mut found = Vec::new();
     for section in Section::ALL {
         let of = |s: &dpar::engine::program::Step| s.section == section;
-        let Some(first) = program_range(engine.program(), of) else { continue };
-        if section == Section::Sampler {
-            continue; // timed with its own state below
+        let parts = parts_of(engine.program(), of);
+        let dispatches = parts.iter().map(ExactSizeIterator::len).sum();
+        if dispatches == 0 || section == Section::Sampler {
+            continue; // the sampler is timed with its own state below
         }
         engine.write(state, 0, &words.repeat(pictures));
-        let ms = each * time(|times| run(engine, first.clone(), times))?;
+        let ms = each * time(|times| run(engine, &parts, times))?;
         let often = if section == Section::PatchTransformer { share } else { 1.0 };
-        found.push(SectionTime { name: section.name(), dispatches: first.len(), ms, ms_per_token: ms * often });
+        found.push(SectionTime { name: section.name(), dispatches, ms, ms_per_token: ms * often });
         if section == Section::PatchTransformer {
             // The same dispatches where no patch starts: they return at once, but not for nothing.
             let mut idle = words;
             (idle[word::BOUNDARY as usize], idle[word::CLOSE as usize]) = (0, 0);
             engine.write(state, 0, &idle.repeat(pictures));
-            let ms = each * time(|times| run(engine, first.clone(), times))?;
+            let ms = each * time(|times| run(engine, &parts, times))?;
             let ms_per_token = ms * (1.0 - share);
-            found.push(SectionTime { name: SKIPPED, dispatches: first.len(), ms, ms_per_token });
+            found.push(SectionTime { name: SKIPPED, dispatches, ms, ms_per_token });
         }
     }
     // Repeating the sampler moves the run on by a token each time: restart it often enough to stay inside the image.
-    if let Some(steps) = program_range(engine.program(), |s| s.section == Section::Sampler) {
+    let steps = parts_of(engine.program(), |s| s.section == Section::Sampler);
+    if !steps.is_empty() {
         let ms = each
             * time(|times| {
                 for from in (0..times).step_by(tokens) {
                     engine.write(state, 0, &initial_state(tokens).repeat(pictures));
-                    run(engine, steps.clone(), tokens.min(times - from))?;
+                    run(engine, &steps, tokens.min(times - from))?;
                 }
                 Ok(())
             })?;
-        found.push(SectionTime { name: Section::Sampler.name(), dispatches: steps.len(), ms, ms_per_token: ms });
+        found.push(SectionTime {
+            name: Section::Sampler.name(),
+            dispatches: steps.iter().map(ExactSizeIterator::len).sum(),
+            ms,
+            ms_per_token: ms,
+        });
     }
     Ok(found)
 }
 
-/// The run of steps that satisfies `of`; a section's steps stand together.
-fn program_range(program: &Program, of: impl Fn(&dpar::engine::program::Step) -> bool) -> Option<Range<usize>> {
-    let first = program.steps.iter().position(&of)?;
-    let count = program.steps[first..].iter().take_while(|s| of(s)).count();
-    Some(first..first + count)
+/// The runs of steps that satisfy `of`: the patch encoder's and the entropy model's alternate.
+fn parts_of(program: &Program, of: impl Fn(&dpar::engine::program::Step) -> bool) -> Vec<Range<usize>> {
+    let mut from = 0;
+    let mut parts = Vec::new();
+    for chunk in program.steps.chunk_by(|a, b| of(a) == of(b)) {
+        if of(&chunk[0]) {
+            parts.push(from..from + chunk.len());
+        }
+        from += chunk.len();
+    }
+    parts
 }
 
-fn run(engine: &mut Engine, steps: Range<usize>, times: usize) -> Result<()> {
+fn run(engine: &mut Engine, steps: &[Range<usize>], times: usize) -> Result<()> {
     // Submits of bounded length: drivers end a submit that takes seconds.
     for from in (0..times).step_by(16) {
-        engine.run_steps(steps.clone(), 16.min(times - from));
+        engine.run_parts(steps, 16.min(times - from));
         if let Engine::Gpu(gpu) = engine {
             gpu.wait()?;
         }

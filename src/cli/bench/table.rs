@@ -48,9 +48,11 @@ pub fn table(r: &BenchReport) -> String {
         }
     }
     for name in ops {
-        let find =
-            |t: &Timed| t.ops.iter().find(|op| op.name == name).map_or("-".to_owned(), |op| format!("{:.1}", op.us));
-        row(&format!("  {name} by itself, us a dispatch"), &find);
+        let find = |t: &Timed| {
+            let found = t.ops.iter().find(|op| op.name == name);
+            found.map_or("-".to_owned(), |op| format!("{:.1}", op.us / op.tokens as f64))
+        };
+        row(&format!("  {name} by itself, us a token"), &find);
         let serial =
             |t: &Timed| t.ops.iter().find(|op| op.name == name).map_or("-".to_owned(), |op| op.serial_run.to_string());
         row("    its longest serial run", &serial);
