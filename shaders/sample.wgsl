@@ -69,9 +69,10 @@ fn cut(t: u32, base: u32, vocab: u32, k: u32) -> u32 {
     return prefix;
 }
 
-// Whether a token is beyond the cuts: its key below `floor`, or the more probable ones heavier than `top_p` of all from `floor` on.
-fn is_cut(t: u32, base: u32, controls: Controls, token: u32, floor: u32, top: f32) -> bool {
-    let l = guided[base + token];
+// Whether what was drawn is beyond the cuts: its key below `floor`, or the more probable tokens heavier than `top_p` of all from
+// `floor` on. Nothing drawn is not: there is none left, as where logits are no numbers.
+fn is_cut(t: u32, base: u32, controls: Controls, drawn: Found, floor: u32, top: f32) -> bool {
+    let l = guided[base + drawn.at];
     var mass = vec2(0.0); // of the more probable ones, of all
     if controls.top_p < 1.0 {
         for (var v = t; v < controls.vocab; v += WG) {
@@ -81,7 +82,10 @@ fn is_cut(t: u32, base: u32, controls: Controls, token: u32, floor: u32, top: f3
         }
         mass = sums_of(t, mass);
     }
-    if t == 0u { shared_pair.x = u32(key(l) < floor || mass.x > controls.top_p * mass.y); }
+    if t == 0u {
+        let beyond = key(l) < floor || mass.x > controls.top_p * mass.y;
+        shared_pair.x = u32(drawn.value > LOWEST && beyond);
+    }
     return workgroupUniformLoad(&shared_pair).x != 0u;
 }
 
@@ -120,7 +124,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         let top = largest_of(t, most);
         var floor = 0u;
         if few { floor = cut(t, base, controls.vocab, controls.top_k); }
-        while is_cut(t, base, controls, drawn.at, floor, top) {
+        while is_cut(t, base, controls, drawn, floor, top) {
             let limit = key(guided[base + drawn.at]);
             drawn = Found(LOWEST, 0u);
             for (var v = t; v < controls.vocab; v += WG) {

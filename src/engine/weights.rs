@@ -23,7 +23,7 @@ pub struct Layout {
     pub binding_limit: usize,
     /// Whether narrow models get ops that put their input together themselves: fewer dispatches, and more work. For hardware GPUs, which
     /// wait for each other's dispatches longer than they compute. Software adapters compute longer (one picture takes llvmpipe
-    /// as long either way and SwiftShader 1.7 times as long, sixteen at once take llvmpipe 1.5 times as long), and the twins have no
+    /// as long either way and SwiftShader 1.2 to 1.7 times as long, sixteen at once take llvmpipe 1.3 to 1.5 times as long), and the twins have no
     /// dispatches.
     pub fused: bool,
 }
