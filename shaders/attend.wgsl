@@ -1,5 +1,7 @@
 // Attention of one query over cached positions, one workgroup a head, lane and picture (shared/attention.wgsl).
 
+override CACHE_BYTES: u32 = 4u; // of a number of the caches: 4 (f32) or 2 (f16 pairs)
+
 struct Params {
     gate: u32,     // state word: 0 skips the op
     first: u32,    // state word: first position
@@ -16,14 +18,27 @@ struct Params {
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(2) var<storage, read> state: array<u32>;
 @group(0) @binding(3) var<storage, read> q: array<vec4<f32>>;        // (picture, lane, q_stride)
-@group(0) @binding(4) var<storage, read> k_cache: array<vec4<f32>>;  // (picture, lane, rows, D) or (rows, picture, lane, stride)
-@group(0) @binding(5) var<storage, read> v_cache: array<vec4<f32>>;  // the same
+@group(0) @binding(4) var<storage, read> k_cache: array<vec4<u32>>;  // (picture, lane, rows, D) or (rows, picture, lane, stride)
+@group(0) @binding(5) var<storage, read> v_cache: array<vec4<u32>>;  // the same
 @group(0) @binding(6) var<storage, read_write> out: array<vec4<f32>>; // (picture, lane, q_stride)
 
-
 fn query_at(at: u32) -> vec4<f32> { return q[at]; }
-fn k_at(at: u32) -> vec4<f32> { return k_cache[at]; }
-fn v_at(at: u32) -> vec4<f32> { return v_cache[at]; }
+
+fn k_at(at: u32) -> vec4<f32> {
+    if CACHE_BYTES == 4u { return bitcast<vec4<f32>>(k_cache[at]); }
+    return unpacked(k_cache[at / 2u], at);
+}
+
+fn v_at(at: u32) -> vec4<f32> {
+    if CACHE_BYTES == 4u { return bitcast<vec4<f32>>(v_cache[at]); }
+    return unpacked(v_cache[at / 2u], at);
+}
+
+// Four numbers of the eight that one load brings.
+fn unpacked(eight: vec4<u32>, at: u32) -> vec4<f32> {
+    let four = select(eight.xy, eight.zw, (at & 1u) == 1u);
+    return vec4(unpack2x16float(four.x), unpack2x16float(four.y));
+}
 
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) t: u32) {

@@ -5,6 +5,7 @@ mod common;
 
 use dpar::checkpoint::ModelFiles;
 use dpar::checkpoint::config::{Generator, ModelConfig};
+use dpar::engine::cache::CacheFormat;
 use dpar::engine::room::Room;
 use dpar::engine::state::MAX_PICTURES;
 use dpar::engine::{CpuExecutor, Engine, GpuExecutor, Layout, Tier, build};
@@ -27,15 +28,26 @@ fn places() -> Vec<Place> {
 }
 
 fn engine(place: Place, files: &ModelFiles, generator: Generator, lanes: u32, pictures: usize) -> Engine {
+    engine_with(CacheFormat::F32, place, files, generator, lanes, pictures)
+}
+
+fn engine_with(
+    caches: CacheFormat,
+    place: Place,
+    files: &ModelFiles,
+    generator: Generator,
+    lanes: u32,
+    pictures: usize,
+) -> Engine {
     match place {
         Place::Twins(threads) => {
-            let program = build(files, generator, Layout { lanes, pictures, ..Layout::CPU }).unwrap();
+            let program = build(files, generator, Layout { lanes, pictures, caches, ..Layout::CPU }).unwrap();
             Engine::Cpu(Box::new(CpuExecutor::with_threads(program, threads)))
         }
         Place::Gpu(tier) => {
             let gpu = common::gpu().unwrap();
             // What hardware GPUs run, in their tier.
-            let layout = Layout { lanes, pictures, fused: tier == Tier::GPU, ..Layout::GPU };
+            let layout = Layout { lanes, pictures, fused: tier == Tier::GPU, caches, ..Layout::GPU };
             let program = build(files, generator, layout).unwrap();
             let made = pollster::block_on(GpuExecutor::new(&gpu.device, &gpu.queue, tier, program));
             Engine::Gpu(Box::new(made.unwrap()))
@@ -127,6 +139,40 @@ fn each_is_what_it_is_alone() {
             }
         }
     }
+}
+
+/// Rounded keys and values move every figure a little, and none because others are drawn beside.
+#[test]
+fn with_half_caches_each_is_what_it_is_alone() {
+    let files = common::Fixture::load("odd").files;
+    let all: Vec<Request> = requests(&files, Generator::Dpar, 3)
+        .into_iter()
+        .map(|request| Request {
+            forced: (0..files.config.tokens()).map(|i| Some((i % 7) as u32)).collect(),
+            ..request
+        })
+        .collect();
+    for place in places() {
+        let drawn = |caches, requests: &[Request]| {
+            let engine = engine_with(caches, place, &files, Generator::Dpar, 2, requests.len());
+            let mut session = Session::several(engine, &files.config, requests.to_vec()).unwrap();
+            finish(&mut session);
+            session.pictures().iter().map(|picture| picture.tokens().to_vec()).collect::<Vec<_>>()
+        };
+        let (halves, floats) = (drawn(CacheFormat::F16, &all), drawn(CacheFormat::F32, &all));
+        let mut moved = 0;
+        for (n, (half, float)) in halves.iter().zip(&floats).enumerate() {
+            same(half, &drawn(CacheFormat::F16, &all[n..=n])[0], &format!("{place:?}, picture {n}"));
+            for (half, float) in half.iter().zip(float) {
+                let entropies = half.entropy.unwrap() - float.entropy.unwrap();
+                assert!(entropies.abs() < 0.01, "{place:?}: {half:?} {float:?}");
+                moved += usize::from(entropies != 0.0);
+            }
+        }
+        assert!(moved > 0, "{place:?}: caches are not rounded");
+    }
+    let room = |caches| Room::of(&files.config, Generator::Dpar, Layout { caches, ..Layout::CPU }).bytes;
+    assert!(room(CacheFormat::F16) < room(CacheFormat::F32));
 }
 
 /// A picture that is stopped alone ends there; a threshold that is moved for one moves for it only; and the others do not notice.

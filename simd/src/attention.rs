@@ -3,34 +3,34 @@
 use pulp::{Arch, Simd, WithSimd};
 
 use crate::exponential::all;
-use crate::product::dots;
+use crate::product::{Number, dots};
 
 /// Rows of keys or values of one head in a cache.
 #[derive(Clone, Copy, Debug)]
-pub struct Cache<'a> {
-    /// From the first row on.
-    pub values: &'a [f32],
+pub struct Cache<'a, T> {
+    /// From the first row on: f32, or f16.
+    pub values: &'a [T],
     /// Values from one row to the next.
     pub stride: usize,
 }
 
-impl<'a> Cache<'a> {
+impl<'a, T> Cache<'a, T> {
     /// Row `j`, d values.
     #[inline(always)]
-    fn row(&self, j: usize, d: usize) -> &'a [f32] {
+    fn row(&self, j: usize, d: usize) -> &'a [T] {
         &self.values[j * self.stride..][..d]
     }
 }
 
 /// `out = softmax(query . k / sqrt(d)) v` over the first `count` rows; `query` and `out` are d values.
-pub fn attend(query: &[f32], k: Cache<'_>, v: Cache<'_>, count: usize, out: &mut [f32]) {
+pub fn attend<T: Number>(query: &[f32], k: Cache<'_, T>, v: Cache<'_, T>, count: usize, out: &mut [f32]) {
     Arch::new().dispatch(Attend { query, k, v, count, out });
 }
 
-struct Attend<'a> {
+struct Attend<'a, T> {
     query: &'a [f32],
-    k: Cache<'a>,
-    v: Cache<'a>,
+    k: Cache<'a, T>,
+    v: Cache<'a, T>,
     count: usize,
     out: &'a mut [f32],
 }
@@ -38,38 +38,44 @@ struct Attend<'a> {
 /// Rows that are multiplied at once.
 const ROWS: usize = 4;
 
-impl WithSimd for Attend<'_> {
+impl<T: Number> WithSimd for Attend<'_, T> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let Attend { query, k, v, count, out } = self;
         let d = query.len();
+        // What numbers fall short of when they are widened: before they are multiplied, or the products would be too small.
+        let query: Vec<f32> = query.iter().map(|value| value * T::SCALE).collect();
+        let mut room = vec![0.0; ROWS * d];
         let mut weights = vec![0.0; count];
         let (fours, rest) = weights.as_chunks_mut::<ROWS>();
         let whole = fours.len() * ROWS;
         for (n, four) in fours.iter_mut().enumerate() {
-            let j = n * ROWS;
-            *four = dots(simd, [k.row(j, d), k.row(j + 1, d), k.row(j + 2, d), k.row(j + 3, d)], query);
+            let (first, second) = room.split_at_mut(2 * d);
+            let ((a, b), (c, e)) = (first.split_at_mut(d), second.split_at_mut(d));
+            let row = |at: usize, room| T::floats(k.row(n * ROWS + at, d), room);
+            *four = dots(simd, [row(0, a), row(1, b), row(2, c), row(3, e)], &query);
         }
         for (n, score) in rest.iter_mut().enumerate() {
-            [*score] = dots(simd, [k.row(whole + n, d)], query);
+            [*score] = dots(simd, [T::floats(k.row(whole + n, d), &mut room)], &query);
         }
         let top = scaled(&mut weights, 1.0 / (d as f32).sqrt());
         let total = all(&mut weights, top);
+        weights.iter_mut().for_each(|weight| *weight *= T::SCALE);
         out.fill(0.0);
         let (sums, rest) = S::as_mut_simd_f32s(out);
         // A few vectors of the result at a time, held through all rows.
         let vectors = sums.len();
         for (n, sums) in sums.chunks_mut(4).enumerate() {
-            let at = 4 * n;
+            let part = 4 * n * S::F32_LANES..(4 * n + sums.len()) * S::F32_LANES;
             match *sums {
                 [ref mut a, ref mut b, ref mut c, ref mut d_] => {
                     let mut held = [*a, *b, *c, *d_];
                     for (j, weight) in weights.iter().enumerate() {
                         let weight = simd.splat_f32s(*weight);
-                        let row = &S::as_simd_f32s(v.row(j, d)).0[at..at + 4];
-                        for (held, value) in held.iter_mut().zip(row) {
+                        let row = T::floats(&v.row(j, d)[part.clone()], &mut room);
+                        for (held, value) in held.iter_mut().zip(S::as_simd_f32s(row).0) {
                             *held = simd.mul_add_e_f32s(weight, *value, *held);
                         }
                     }
@@ -78,7 +84,8 @@ impl WithSimd for Attend<'_> {
                 _ => {
                     for (j, weight) in weights.iter().enumerate() {
                         let weight = simd.splat_f32s(*weight);
-                        for (sum, value) in sums.iter_mut().zip(&S::as_simd_f32s(v.row(j, d)).0[at..vectors]) {
+                        let row = T::floats(&v.row(j, d)[part.clone()], &mut room);
+                        for (sum, value) in sums.iter_mut().zip(S::as_simd_f32s(row).0) {
                             *sum = simd.mul_add_e_f32s(weight, *value, *sum);
                         }
                     }
@@ -86,7 +93,8 @@ impl WithSimd for Attend<'_> {
             }
         }
         for (j, weight) in weights.iter().enumerate() {
-            for (sum, value) in rest.iter_mut().zip(S::as_simd_f32s(v.row(j, d)).1) {
+            let row = T::floats(&v.row(j, d)[vectors * S::F32_LANES..], &mut room);
+            for (sum, value) in rest.iter_mut().zip(row) {
                 *sum += weight * value;
             }
         }
@@ -120,12 +128,15 @@ fn scaled(values: &mut [f32], scale: f32) -> f32 {
 
 #[cfg(test)]
 mod tests {
+    use half::f16;
+
     use super::*;
 
     #[test]
     fn it_is_the_mean_of_values_weighted_by_the_softmax_of_scores() {
         for (d, count, stride) in [(32, 1, 32), (32, 7, 96), (20, 130, 64), (64, 9, 64), (40, 3, 40), (4, 5, 8)] {
-            let number = |n: usize| ((n * 7919 % 1000) as f32 / 500.0 - 1.0) * 2.0;
+            // What f16 holds exactly.
+            let number = |n: usize| (n * 7919 % 1000) as f32 / 256.0 - 2.0;
             let query: Vec<f32> = (0..d).map(number).collect();
             let k: Vec<f32> = (0..count * stride).map(|n| number(n + 31)).collect();
             let v: Vec<f32> = (0..count * stride).map(|n| number(n + 57)).collect();
@@ -136,12 +147,16 @@ mod tests {
                 .collect();
             let top = scores.iter().copied().fold(f64::MIN, f64::max);
             let total: f64 = scores.iter().map(|s| (s - top).exp()).sum();
-            let mut out = vec![f32::NAN; d];
-            attend(&query, Cache { values: &k, stride }, Cache { values: &v, stride }, count, &mut out);
-            for c in 0..d {
+            let halves = |of: &[f32]| of.iter().map(|value| f16::from_f32(*value)).collect::<Vec<_>>();
+            let (k16, v16) = (halves(&k), halves(&v));
+            let mut out = [vec![f32::NAN; d], vec![f32::NAN; d]];
+            attend(&query, Cache { values: &k, stride }, Cache { values: &v, stride }, count, &mut out[0]);
+            attend(&query, Cache { values: &k16, stride }, Cache { values: &v16, stride }, count, &mut out[1]);
+            for (c, (out, out16)) in out[0].iter().zip(&out[1]).enumerate() {
                 let exact: f64 =
                     (0..count).map(|j| (scores[j] - top).exp() / total * f64::from(v[j * stride + c])).sum();
-                assert!((f64::from(out[c]) - exact).abs() < 1e-5, "d {d}, {count} rows: {} {exact}", out[c]);
+                assert!((f64::from(*out) - exact).abs() < 1e-5, "d {d}, {count} rows: {out} {exact}");
+                assert!((f64::from(*out16) - exact).abs() < 1e-5, "d {d}, {count} rows, f16: {out16} {exact}");
             }
         }
     }

@@ -14,7 +14,7 @@ use pulp::{Arch, Simd, WithSimd};
 
 pub use attention::{Cache, attend};
 pub use exponential::{exps, swiglu};
-pub use product::{Numbers, Weights, product};
+pub use product::{Number, Numbers, Weights, product};
 pub use runs::{RUN, in_runs, row_of_runs};
 pub use shifted::{SHIFT, shifted, unshifted};
 

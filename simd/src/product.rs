@@ -7,7 +7,7 @@ use half::slice::HalfFloatSliceExt;
 use pulp::{Arch, Simd, WithSimd};
 
 use crate::runs::RUN;
-use crate::shifted::widen;
+use crate::shifted::{SHIFT, widen, widened};
 
 /// A packed matrix.
 #[derive(Clone, Copy, Debug)]
@@ -111,21 +111,54 @@ impl<'a> Part<'a> {
     }
 }
 
-/// A number of a run.
-trait Number: Copy {
+/// A number of a run, or of a cache.
+pub trait Number: Copy {
+    /// What a widened one is to be multiplied with.
+    const SCALE: f32;
+
+    /// As floats.
     fn widen(from: &[Self], to: &mut [f32]);
+
+    /// As floats, in `room` unless they are floats already.
+    #[inline(always)]
+    fn floats<'a>(from: &'a [Self], room: &'a mut [f32]) -> &'a [f32] {
+        let to = &mut room[..from.len()];
+        Self::widen(from, to);
+        to
+    }
 }
 
 impl Number for f32 {
+    const SCALE: f32 = 1.0;
+
     #[inline(always)]
     fn widen(from: &[Self], to: &mut [f32]) {
         for (from, to) in from.iter().zip(to) {
             *to = *from;
         }
     }
+
+    #[inline(always)]
+    fn floats<'a>(from: &'a [Self], _: &'a mut [f32]) -> &'a [f32] {
+        from
+    }
+}
+
+impl Number for f16 {
+    /// 2^112: f16's exponents count from 2^-15, those of f32 from 2^-127.
+    const SCALE: f32 = f32::from_bits((127 + 112) << 23);
+
+    #[inline(always)]
+    fn widen(from: &[Self], to: &mut [f32]) {
+        for (from, to) in from.iter().zip(to) {
+            *to = widened(from.to_bits());
+        }
+    }
 }
 
 impl Number for u16 {
+    const SCALE: f32 = SHIFT;
+
     #[inline(always)]
     fn widen(from: &[Self], to: &mut [f32]) {
         widen(from, to);
@@ -133,6 +166,8 @@ impl Number for u16 {
 }
 
 impl Number for i8 {
+    const SCALE: f32 = 1.0;
+
     #[inline(always)]
     fn widen(from: &[Self], to: &mut [f32]) {
         for (from, to) in from.iter().zip(to) {

@@ -36,14 +36,30 @@ pub fn unshifted(halves: &[u16]) -> Vec<f32> {
 #[inline(always)]
 pub fn widen(from: &[u16], to: &mut [f32]) {
     for (from, to) in from.iter().zip(to) {
-        // The sign stays at the top, exponent and fraction come to where f32 has them.
-        *to = f32::from_bits((i32::from(*from as i16) << 13) as u32 & 0x8fff_e000);
+        *to = widened(*from);
     }
+}
+
+/// The sign stays at the top, exponent and fraction come to where f32 has them.
+#[inline(always)]
+pub fn widened(half: u16) -> f32 {
+    f32::from_bits((i32::from(half as i16) << 13) as u32 & 0x8fff_e000)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::product::Number;
+
+    #[test]
+    fn halves_are_widened_exactly() {
+        for bits in 0..=u16::MAX {
+            let half = f16::from_bits(bits);
+            let mut wide = [0.0];
+            f16::widen(&[half], &mut wide);
+            assert!(wide[0] * f16::SCALE == half.to_f32() || !half.is_finite(), "{half}: {}", wide[0]);
+        }
+    }
 
     #[test]
     fn every_half_below_128_is_held_exactly() {

@@ -33,11 +33,12 @@ impl PaperShape {
         }
     }
 
-    /// The model: 1,000 classes, V = 16384, `grid` tokens a side; the entropy model is LlamaGen-B, as in the paper.
+    /// The model: 1,000 classes, V = 16384, `grid` tokens a side; the entropy model is LlamaGen-B, as in the paper, or a `light` one of
+    /// two layers, 192 wide.
     ///
     /// # Errors
     /// [`crate::Error::Config`] for a grid out of range.
-    pub fn files(self, grid: usize) -> Result<ModelFiles> {
+    pub fn files(self, grid: usize, light: bool) -> Result<ModelFiles> {
         let (dim, heads, patch_layers, decoder_layers, baseline_layers) = self.sizes();
         let model = |dim, heads, layers, e, d, classes| {
             json!({"dim": dim, "n_head": heads, "n_layer": layers, "n_local_encoder_layers": e,
@@ -45,7 +46,7 @@ impl PaperShape {
                 "multiple_of": 256})
         };
         let config = json!({
-            "entropy": model(768, 12, 12, 0, 0, 1),
+            "entropy": if light { model(192, 6, 2, 0, 0, 1) } else { model(768, 12, 12, 0, 0, 1) },
             "dpar": model(dim, heads, patch_layers, 1, decoder_layers, 1000),
             "baseline": model(dim, heads, baseline_layers, 0, 0, 1000),
             "vq": {"ch": 32, "ch_mult": [1, 1, 2, 2, 4], "num_res_blocks": 1, "z_channels": 64,
@@ -54,7 +55,11 @@ impl PaperShape {
             "patching": {"mode": "static", "threshold": 7.8, "max_patch_length": 2},
             "sampling": {"cfg_scale": 2.0, "temperature": 1.0, "top_k": 2000, "top_p": 1.0}
         });
-        random_model(&format!("random weights, shape {self:?}, {grid} x {grid} tokens"), &config)
+        let entropy = if light { "2 x 192" } else { "LlamaGen-B" };
+        random_model(
+            &format!("random weights, shape {self:?}, entropy model {entropy}, {grid} x {grid} tokens"),
+            &config,
+        )
     }
 }
 

@@ -32,6 +32,7 @@ pub fn run(args: &AppArgs) -> Result<()> {
         threads: args.place.threads.map(usize::from),
         model: args.place.model.as_ref().map(|dir| dir.display().to_string()),
         weights: args.place.weights,
+        caches: args.place.caches,
         bench: args.bench,
         ..Launch::default()
     };

@@ -9,6 +9,7 @@ use dpar::checkpoint::config::ModelConfig;
 use dpar::checkpoint::stored::WeightFormat;
 use dpar::controls::{CONTROLS, Control, ControlGroup, SomeControls};
 use dpar::engine::backend::DeviceChoice;
+use dpar::engine::cache::CacheFormat;
 use dpar::engine::state::MAX_PICTURES;
 use dpar::patching::Mode;
 use dpar::{Error, Result, platform};
@@ -17,7 +18,7 @@ use dpar::{Error, Result, platform};
 static BUILT_IN: LazyLock<ModelConfig> = LazyLock::new(platform::built_in_config);
 
 /// Which model, and where it runs.
-#[derive(Clone, Debug, Args)]
+#[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Model and device")]
 pub struct PlaceArgs {
     /// Model folder with config.json and its .safetensors files [default: the model built into this program]
@@ -26,6 +27,9 @@ pub struct PlaceArgs {
     /// Keep the weights of all layers like that, which changes what is drawn a little [default: as they are stored]
     #[arg(long, value_name = "FORMAT", value_parser = weight_formats())]
     pub weights: Option<WeightFormat>,
+    /// Keep the keys and values of past tokens like that: f16 takes half the memory and changes what is drawn a little
+    #[arg(long, value_name = "FORMAT", default_value = "f32", value_parser = cache_formats())]
+    pub caches: CacheFormat,
     /// Where to run: a GPU if there is one, a GPU or an error, or the CPU
     #[arg(long, value_enum, default_value_t = Device::Auto)]
     pub device: Device,
@@ -42,6 +46,14 @@ pub fn weight_formats() -> impl TypedValueParser<Value = WeightFormat> {
     })
 }
 
+/// The values of `--caches`.
+pub fn cache_formats() -> impl TypedValueParser<Value = CacheFormat> {
+    PossibleValuesParser::new(CacheFormat::NAMES.map(|(name, _)| name)).map(|said| {
+        // One of the names, or the parser would have refused it.
+        CacheFormat::NAMES.iter().find(|(name, _)| *name == said).map_or(CacheFormat::F32, |(_, format)| *format)
+    })
+}
+
 /// `--batch`, for people.
 pub const BATCH: &str = "How many pictures are drawn at once, 1 to 32: it changes how long they take and how much memory, not the pictures \
      [default: 16, or as many as fit]";
@@ -52,8 +64,9 @@ pub fn batch() -> RangedU64ValueParser<usize> {
 }
 
 /// `--device`.
-#[derive(Clone, Copy, Debug, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
 pub enum Device {
+    #[default]
     Auto,
     Gpu,
     Cpu,

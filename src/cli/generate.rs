@@ -21,7 +21,7 @@ use dpar::run::request::Request;
 use image::RgbImage;
 use pollster::block_on;
 
-use super::args::{Device, PatchArgs, PlaceArgs, SamplingArgs, Seed};
+use super::args::{PatchArgs, PlaceArgs, SamplingArgs, Seed};
 use super::drawn::Drawn;
 use super::files::{input_name, is_stdin, read_input};
 use super::interrupt::{self, Interrupted};
@@ -133,7 +133,7 @@ pub fn first_look() -> Result<()> {
         details: false,
         resume: false,
         json: false,
-        place: PlaceArgs { model: None, weights: None, device: Device::Auto, threads: None },
+        place: PlaceArgs::default(),
     };
     run(&args)?;
     say("\nThat was `dpar generate` with its default settings; `dpar --help` lists what else there is.")?;

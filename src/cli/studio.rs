@@ -6,7 +6,6 @@ use std::time::Duration;
 use dpar::checkpoint::ModelFiles;
 use dpar::checkpoint::config::Generator;
 use dpar::engine::backend::Backend;
-use dpar::engine::device::Gpu;
 use dpar::engine::room::Room;
 use dpar::engine::{Engine, Layout};
 use dpar::model::Tokenizer;
@@ -52,7 +51,8 @@ pub fn read_model(dir: Option<&Path>) -> Result<ModelFiles> {
 /// # Errors
 /// As [`Backend::open`].
 pub fn open_backend(place: &PlaceArgs) -> Result<Backend> {
-    let backend = block_on(Backend::open(place.device.into()))?.with_threads(place.threads.map(usize::from));
+    let backend = block_on(Backend::open(place.device.into()))?;
+    let backend = backend.with_threads(place.threads.map(usize::from)).with_caches(place.caches);
     if let Some(why) = &backend.fallback {
         output::note(&format!("running on the CPU: {why}; --device gpu insists on a GPU"));
     }
@@ -171,8 +171,7 @@ impl Studio {
 
     /// How many of `count` pictures are drawn at once: as many as somebody has said, else up to [`BATCH`] that fit.
     fn at_once(&self, generator: Generator, lanes: u32, count: usize) -> Result<usize> {
-        let layout = self.backend.gpu().map_or(Layout::CPU, Gpu::layout);
-        let room = Room::of(&self.files.config, generator, Layout { lanes, ..layout });
+        let room = Room::of(&self.files.config, generator, Layout { lanes, ..self.backend.layout() });
         match self.batch {
             Some(batch) => room.check(batch.min(count)).map(|()| batch.min(count)),
             None => Ok(BATCH.min(room.most).min(count)),

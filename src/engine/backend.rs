@@ -6,6 +6,7 @@ use burn::tensor::Device as BurnDevice;
 
 use crate::checkpoint::ModelFiles;
 use crate::checkpoint::config::Generator;
+use crate::engine::cache::CacheFormat;
 use crate::engine::device::Gpu;
 use crate::engine::{CpuExecutor, Engine, GpuExecutor, Layout, Tier, build};
 use crate::error::{Error, Result};
@@ -38,6 +39,7 @@ pub struct Backend {
     pub fallback: Option<String>,
     /// How many threads the CPU twins take.
     threads: usize,
+    caches: CacheFormat,
     /// Somebody has called [`Backend::lose`] where there is no GPU.
     ended: OnceLock<()>,
 }
@@ -61,18 +63,29 @@ impl Backend {
 
     /// A GPU that something else has opened, for example on the device of a window ([`Gpu::adopt`]).
     pub fn adopt(gpu: Gpu) -> Self {
-        Self { gpu: Some(gpu), fallback: None, threads: threads(), ended: OnceLock::new() }
+        Self { gpu: Some(gpu), fallback: None, threads: threads(), caches: CacheFormat::F32, ended: OnceLock::new() }
     }
 
     /// The CPU, with the reason if a GPU would have been welcome.
     pub fn cpu(reason: Option<String>) -> Self {
-        Self { gpu: None, fallback: reason, threads: threads(), ended: OnceLock::new() }
+        Self { gpu: None, fallback: reason, threads: threads(), caches: CacheFormat::F32, ended: OnceLock::new() }
     }
 
     /// The same with so many threads for the CPU twins, if somebody has said how many. Tokens do not depend on it.
     #[must_use]
     pub fn with_threads(self, threads: Option<usize>) -> Self {
         Self { threads: threads.unwrap_or(self.threads).max(1), ..self }
+    }
+
+    /// The same with keys and values kept like that.
+    #[must_use]
+    pub fn with_caches(self, caches: CacheFormat) -> Self {
+        Self { caches, ..self }
+    }
+
+    /// How models are laid out here, for one picture.
+    pub fn layout(&self) -> Layout {
+        Layout { caches: self.caches, ..self.gpu.as_ref().map_or(Layout::CPU, Gpu::layout) }
     }
 
     /// How many threads the CPU twins take, where they run.
@@ -87,7 +100,7 @@ impl Backend {
 
     /// Adapter name, backend and kind, for people.
     pub fn name(&self) -> String {
-        match &self.gpu {
+        let name = match &self.gpu {
             Some(gpu) => {
                 let kind = if gpu.is_software() { "software adapter" } else { "GPU" };
                 match gpu.info.name.as_str() {
@@ -97,6 +110,11 @@ impl Backend {
             }
             // What their sums depend on: the same name, the same tokens.
             None => format!("CPU twins ({})", dpar_simd::instructions()),
+        };
+        // Rounded caches are other numbers too.
+        match self.caches {
+            CacheFormat::F32 => name,
+            CacheFormat::F16 => format!("{name}, f16 caches"),
         }
     }
 
@@ -119,16 +137,13 @@ impl Backend {
         lanes: u32,
         pictures: usize,
     ) -> Result<Engine> {
+        let program = build(files, generator, Layout { lanes, pictures, ..self.layout() })?;
         Ok(match &self.gpu {
             Some(gpu) => {
-                let program = build(files, generator, Layout { lanes, pictures, ..gpu.layout() })?;
                 let executor = GpuExecutor::new(&gpu.device, &gpu.queue, Tier::of(&gpu.info), program).await?;
                 Engine::Gpu(Box::new(executor))
             }
-            None => {
-                let program = build(files, generator, Layout { lanes, pictures, ..Layout::CPU })?;
-                Engine::Cpu(Box::new(CpuExecutor::with_threads(program, self.threads)))
-            }
+            None => Engine::Cpu(Box::new(CpuExecutor::with_threads(program, self.threads))),
         })
     }
 

@@ -4,6 +4,7 @@
 //! starts a patch: close the one before (pool, cross-attention) and one patch-transformer step; patch decoder; draw.
 //! The paper encodes x_i at the end of step i; doing it at the start of step i + 1 is the same and needs no draw yet.
 
+use super::cache::CacheFormat;
 use super::layers::{Cached, Model, ProgramBuilder, Projection, Scope, Stack, Stream};
 use super::ops::{boundary, decoder_input, patch_input, pool, record, sample};
 use super::program::{BufferId, Builder, Ports, Program, Row, Section};
@@ -187,7 +188,8 @@ impl<'a> ProgramBuilder<'a> {
             self.project(scope, Projection { norm, ..projection });
             let (first, last) = (word::CLOSE_FIRST, word::CLOSE_LAST);
             let (lane, stride) = (2 * dim, self.layout.pictures * 2 * dim);
-            let own = Cached { k: layer.kv, v: layer.kv, lane, stride, v_offset: dim, first, last };
+            let own =
+                Cached { k: layer.kv, v: layer.kv, format: CacheFormat::F32, lane, stride, v_offset: dim, first, last };
             self.attend(&closing, own);
             let wo = self.matrix(model, &[&format!("{name}.wo.weight")])?;
             let next = self.b.zeros(format!("patch.vector.{n}"), width);

@@ -8,6 +8,7 @@ use parking_lot::RwLock;
 use super::crew::{Crew, Member, Teamwork};
 use super::op::{Share, TwinView};
 use super::program::{BufferId, Program};
+use super::stages::beside;
 use super::state::{ControlsUniform, RECORD_WORDS, Record};
 
 /// The CPU side of the engine.
@@ -22,6 +23,8 @@ struct Memory {
     /// One lock a buffer, held while an op reads or writes it.
     buffers: Vec<RwLock<Vec<u32>>>,
     binds: Vec<Vec<usize>>,
+    /// Of each step, whether it can run beside the one before: neither reads or writes what the other writes.
+    beside: Vec<bool>,
     /// One a picture.
     controls: RwLock<Vec<ControlsUniform>>,
 }
@@ -48,7 +51,8 @@ impl CpuExecutor {
         let buffers = program.buffers.iter_mut().map(fill).collect();
         let binds = program.steps.iter().map(|s| s.bind.iter().map(|b| b.0).collect()).collect();
         let controls = RwLock::new(vec![bytemuck::Zeroable::zeroed(); program.pictures]);
-        let memory = Memory { program, buffers, binds, controls };
+        let beside = beside(&program.steps);
+        let memory = Memory { program, buffers, binds, beside, controls };
         let memory = Arc::new(memory);
         Self { crew: Crew::new(memory.clone(), threads), memory }
     }
@@ -109,6 +113,7 @@ impl Teamwork for Memory {
         let share = Share { index: member.index, count: member.count };
         let controls = self.controls.read().clone();
         let mut since = Since::Together;
+        let mut before = None;
         for n in (0..times).flat_map(|_| steps.clone()) {
             let step = &self.program.steps[n];
             let view = TwinView {
@@ -120,18 +125,21 @@ impl Teamwork for Memory {
                 buffers: &self.buffers,
                 share,
             };
+            let beside = self.beside[n] && n.checked_sub(1) == before;
+            before = Some(n);
             // The gates of shared work are looked at by every thread, which must see the same: what changes them, each
             // thread's work for its pictures, is neither under way nor begun while one of them still looks.
             if step.op.shared {
-                if matches!(since, Since::Own | Since::Shared) {
+                if since == Since::Own || since == Since::Shared && !beside {
                     member.together();
+                    since = Since::Together;
                 }
-                since = if view.is_open() {
+                if view.is_open() {
                     (step.op.twin)(&view);
-                    Since::Shared
-                } else {
-                    Since::Looked
-                };
+                    since = Since::Shared;
+                } else if since == Since::Together {
+                    since = Since::Looked;
+                }
             } else {
                 if matches!(since, Since::Looked | Since::Shared) {
                     member.together();

@@ -1,5 +1,6 @@
 //! The layers that all stacks share, as steps: transformer block, attention, projections, embeddings, logits.
 
+use super::cache::CacheFormat;
 use super::ops::{attend, embed, gate_up, linear, qkv};
 use super::program::{BufferId, Builder, MatrixRows, Norm, Row, Section};
 use super::state::word;
@@ -80,6 +81,8 @@ impl Stream {
 pub(super) struct Cached {
     pub(super) k: BufferId,
     pub(super) v: BufferId,
+    /// How they are kept.
+    pub(super) format: CacheFormat,
     /// Values from one lane's first cache row to the next lane's.
     pub(super) lane: usize,
     /// Values from one cache row to the next.
@@ -140,7 +143,8 @@ impl ProgramBuilder<'_> {
         let (model, state, tokens) = (s.model, self.state, self.tokens);
         let Scope { section, lanes, gate } = s.scope;
         let dim = model.config.dim;
-        let cache = lanes as usize * tokens * dim;
+        let format = self.layout.caches;
+        let cache = format.words(lanes as usize * tokens * dim);
         let k = self.b.zeros(format!("{name}.k"), cache);
         let v = self.b.zeros(format!("{name}.v"), cache);
 
@@ -159,10 +163,11 @@ impl ProgramBuilder<'_> {
             v_cache: v,
             cache_rows: tokens,
             slot: s.slot,
+            format,
         };
         qkv::step(&mut self.b, section, args);
         let lane = tokens * dim;
-        self.attend(s, Cached { k, v, lane, stride: dim, v_offset: 0, first: word::ZERO, last: s.slot });
+        self.attend(s, Cached { k, v, format, lane, stride: dim, v_offset: 0, first: word::ZERO, last: s.slot });
         let wo = self.matrix(model, &[&format!("{name}.attention.wo.weight")])?;
         let projection = Projection::plain(&wo, Row::only(s.mixed), Row::only(s.middle));
         self.project(s.scope, Projection { residual: Some(stream.input), ..projection });
@@ -192,7 +197,7 @@ impl ProgramBuilder<'_> {
 
     /// Attention of `s.q` over what is cached, into `s.mixed`.
     pub(super) fn attend(&mut self, s: &Stack<'_>, cached: Cached) {
-        let Cached { k, v, lane, stride, v_offset, first, last } = cached;
+        let Cached { k, v, format, lane, stride, v_offset, first, last } = cached;
         let args = attend::Args {
             state: self.state,
             gate: s.scope.gate,
@@ -202,6 +207,7 @@ impl ProgramBuilder<'_> {
             q: s.q,
             k_cache: k,
             v_cache: v,
+            format,
             lane,
             stride,
             v_offset,

@@ -5,6 +5,7 @@
 
 pub mod backend;
 pub mod build;
+pub mod cache;
 pub mod cpu;
 mod crew;
 pub mod device;

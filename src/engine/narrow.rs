@@ -4,6 +4,7 @@
 //! Two buffers go through a stack: `attended` (picture, lane, q | x | head, ..) and `fed` (picture, lane, x | slice, ..). The stream
 //! is the sum of x and what follows it; the op that adds it up writes it down as the x of its own output.
 
+use super::cache::CacheFormat;
 use super::input::{Addend, Args, InputSource, Parts, WIDEST};
 use super::layers::{Model, ProgramBuilder, Scope};
 use super::ops::feed_forward::{self, SLICE};
@@ -22,7 +23,7 @@ impl Layout {
     pub fn fuses(&self, model: &TransformerConfig) -> bool {
         let largest = 4 * model.dim * model.vocab_size.max(2 * model.ffn_dim() + model.dim);
         let whole = model.dim.is_multiple_of(8) && model.head_dim().is_multiple_of(8);
-        self.fused && model.dim <= WIDEST && whole && largest <= self.binding_limit
+        self.fused && self.caches == CacheFormat::F32 && model.dim <= WIDEST && whole && largest <= self.binding_limit
     }
 }
 

@@ -5,6 +5,7 @@ use std::ops::Range;
 use bytemuck::Pod;
 use parking_lot::{MappedRwLockReadGuard, MappedRwLockWriteGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use super::cache::CacheFormat;
 use super::state::{ControlsUniform, STATE_WORDS};
 use super::weights::Precision;
 
@@ -64,6 +65,8 @@ pub enum Override {
     TableBytes,
     /// Angles of the patch that ends, not of a position.
     PatchTurns,
+    /// Bytes of a number of a cache: 4 (f32) or 2 (f16 pairs).
+    CacheBytes,
 }
 
 /// What an op that puts its input together itself makes it of (`shaders/shared/input.wgsl`).
@@ -150,6 +153,8 @@ pub struct Flags {
     pub table: Precision,
     /// Angles of the patch that ends, not of a position.
     pub patch_turns: bool,
+    /// How keys and values are kept.
+    pub caches: CacheFormat,
 }
 
 impl Flags {
@@ -164,6 +169,7 @@ impl Flags {
             input: Gathering::Sum,
             table: Precision::F32,
             patch_turns: false,
+            caches: CacheFormat::F32,
         }
     }
 }

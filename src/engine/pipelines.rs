@@ -149,6 +149,7 @@ pub fn constants(op: &Op, tier: Tier, flags: Flags, pictures: usize) -> Vec<(&'s
         Override::Input => ("INPUT", f64::from(flags.input as u8)),
         Override::TableBytes => ("TABLE_BYTES", flags.table.bytes() as f64),
         Override::PatchTurns => ("PATCH_TURNS", f64::from(u8::from(flags.patch_turns))),
+        Override::CacheBytes => ("CACHE_BYTES", flags.caches.bytes() as f64),
     }));
     values
 }

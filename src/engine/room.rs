@@ -1,5 +1,6 @@
 //! How much memory pictures take, and so how many may be drawn at once: known before anything is allocated.
 
+use super::cache::CacheFormat;
 use super::ops::feed_forward::SLICE;
 use super::state::{MAX_PICTURES, RECORD_WORDS, STATE_WORDS, tokens_a_submit};
 use super::weights::{Layout, padded};
@@ -77,13 +78,16 @@ fn words(config: &ModelConfig, generator: Generator, layout: Layout) -> Vec<u64>
         all.extend([lanes * decoder as u64 * dim, lanes * model.vocab_size as u64]);
         return all;
     }
-    all.extend(stack(model, 1, encoder).into_iter().chain([width, width]));
+    let caches = layout.caches;
+    all.extend(stack(model, 1, encoder, caches).into_iter().chain([width, width]));
     all.extend((0..encoder).flat_map(|_| [t * width, t * 2 * dim, width]));
     // Patch transformer: x, angles.
-    all.extend(stack(model, lanes, model.n_layer).into_iter().chain([lanes * width, model.head_dim() as u64]));
+    all.extend(stack(model, lanes, model.n_layer, caches).into_iter().chain([lanes * width, model.head_dim() as u64]));
     // Patch decoder: x, logits, what it adds of the patch's state a layer.
     let decoder = model.n_local_decoder_layers;
-    all.extend(stack(model, lanes, decoder).into_iter().chain([lanes * width, lanes * model.vocab_size as u64]));
+    all.extend(
+        stack(model, lanes, decoder, caches).into_iter().chain([lanes * width, lanes * model.vocab_size as u64]),
+    );
     all.extend((0..decoder).map(|_| lanes * width));
     all
 }
@@ -95,15 +99,15 @@ fn token_model(model: &TransformerConfig, lanes: u64, layout: Layout) -> Vec<u64
         all.push(lanes * model.vocab_size as u64);
         return all;
     }
-    let mut all = stack(model, lanes, model.n_layer);
+    let mut all = stack(model, lanes, model.n_layer, layout.caches);
     all.extend([lanes * padded(model.dim) as u64, lanes * model.vocab_size as u64]);
     all
 }
 
 /// What layers compute in, and their caches.
-fn stack(model: &TransformerConfig, lanes: u64, layers: usize) -> Vec<u64> {
+fn stack(model: &TransformerConfig, lanes: u64, layers: usize, caches: CacheFormat) -> Vec<u64> {
     let (width, hidden) = (lanes * padded(model.dim) as u64, lanes * padded(model.ffn_dim()) as u64);
-    let cache = lanes * (model.tokens() * model.dim) as u64;
+    let cache = caches.words(lanes as usize * model.tokens() * model.dim) as u64;
     let mut all = vec![width, width, width, hidden];
     all.extend((0..2 * layers).map(|_| cache));
     all

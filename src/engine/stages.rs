@@ -48,6 +48,12 @@ pub(super) fn by_stage(steps: Vec<Step>) -> Vec<Step> {
     staged.into_iter().map(|(_, step)| step).collect()
 }
 
+/// Of each step, whether it can run beside the one before.
+pub(super) fn beside(steps: &[Step]) -> Vec<bool> {
+    let stages = stages(steps);
+    (0..steps.len()).map(|n| n > 0 && stages[n] == stages[n - 1]).collect()
+}
+
 impl Step {
     /// The longest loop in which one thread goes through what other threads of its workgroup have found, while these wait for it;
     /// 1 where there is none. Kernels without a reduction have none; a projection adds up what the threads of a row have; attention

@@ -8,6 +8,7 @@ use dpar_simd::{RUN, decodes_fast, in_runs, shifted};
 use half::f16;
 use half::slice::HalfFloatSliceExt;
 
+use super::cache::CacheFormat;
 use crate::checkpoint::stored::{StoredMatrix, fits_f16};
 
 /// How to lay a model out.
@@ -26,6 +27,8 @@ pub struct Layout {
     /// as long either way and SwiftShader 1.2 to 1.7 times as long, sixteen at once take llvmpipe 1.3 to 1.5 times as long), and the twins have no
     /// dispatches.
     pub fused: bool,
+    /// How keys and values are kept. Ops that put their input together themselves keep f32, and are not taken with f16.
+    pub caches: CacheFormat,
 }
 
 impl Layout {
@@ -33,18 +36,18 @@ impl Layout {
     pub const WEBGPU_BINDING: usize = 128 << 20;
 
     /// One picture, two lanes (guidance), weights as they are stored, default limits.
-    pub const GPU: Self =
-        Self { lanes: 2, pictures: 1, precision: Precision::F16, binding_limit: Self::WEBGPU_BINDING, fused: false };
+    pub const GPU: Self = Self {
+        lanes: 2,
+        pictures: 1,
+        precision: Precision::F16,
+        binding_limit: Self::WEBGPU_BINDING,
+        fused: false,
+        caches: CacheFormat::F32,
+    };
     /// The same in fewer dispatches, see [`Layout::fused`].
     pub const FUSED: Self = Self { fused: true, ..Self::GPU };
     /// One picture, two lanes (guidance), halves where they are the checkpoint's own values: what the CPU twins read fastest.
-    pub const CPU: Self = Self {
-        lanes: 2,
-        pictures: 1,
-        precision: Precision::ShiftedRuns,
-        binding_limit: Self::WEBGPU_BINDING,
-        fused: false,
-    };
+    pub const CPU: Self = Self { precision: Precision::ShiftedRuns, ..Self::GPU };
 }
 
 /// How weights are kept on the device. Accumulation is in f32 either way.

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 
 use super::dist::{self, Optimised};
 use super::tools::{self, Need};
-use super::{Steps, browser, fuzz, sizes, systems, training};
+use super::{Steps, browser, fuzz, sizes, systems, training, wasm};
 
 /// A part of the checks.
 struct Part {
@@ -87,6 +87,8 @@ pub fn help() {
 pub struct Options {
     /// There is no adapter: the GPU tests would fail; so they skip, and say so.
     no_gpu: bool,
+    /// The page comes later.
+    page: bool,
     /// How long each fuzz target runs (`--seconds N`).
     pub seconds: u32,
 }
@@ -105,7 +107,11 @@ impl Options {
 pub fn test(args: &[String]) -> Result<()> {
     let (parts, seconds) = asked(args)?;
     let mut steps = Steps::default();
-    let mut options = Options { no_gpu: std::env::var_os("DPAR_NO_GPU").is_some(), seconds };
+    let mut options = Options {
+        no_gpu: std::env::var_os("DPAR_NO_GPU").is_some(),
+        page: parts.iter().any(|part| part.name == "web"),
+        seconds,
+    };
     steps.run("tools", || {
         let mut needs: Vec<Need> = Vec::new();
         for need in parts.iter().flat_map(|part| part.needs).filter(|need| **need != Need::Vulkan || !options.no_gpu) {
@@ -119,9 +125,11 @@ pub fn test(args: &[String]) -> Result<()> {
     if parts.iter().any(|part| part.needs.contains(&Need::Python)) {
         training::begin();
     }
-    for part in &parts {
-        (part.run)(&mut steps, options)?;
+    let passed = parts.iter().try_for_each(|part| (part.run)(&mut steps, options));
+    if passed.is_err() {
+        wasm::abandon();
     }
+    passed?;
     let gpu = parts.iter().any(|part| part.needs.contains(&Need::Vulkan));
     steps.summary(match (gpu, options.no_gpu) {
         (false, _) => "",
@@ -160,6 +168,9 @@ fn asked(args: &[String]) -> Result<(Vec<&'static Part>, u32)> {
 fn rust(steps: &mut Steps, options: Options) -> Result<()> {
     steps.cargo("format", &["fmt", "--all", "--check"], &[])?;
     steps.cargo("lints", &["test", "--workspace", "--no-run"], &LINTED)?;
+    if options.page {
+        wasm::begin();
+    }
     steps.cargo("tests", &["test", "--workspace"], &options.env())
 }
 

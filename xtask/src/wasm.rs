@@ -3,7 +3,8 @@
 use std::ffi::OsString;
 use std::fs;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
@@ -60,9 +61,47 @@ pub fn optimise(program: &[u8]) -> Result<Vec<u8>> {
     fs::read(&to).with_context(|| format!("wasm-opt wrote no {}", to.display()))
 }
 
+/// How the page's program is built.
+const BUILD: [&str; 7] = ["build", "--bin", "dpar", "--target", WASM, "--profile", "web"];
+
+/// The build that [`begin`] has begun.
+static UNDER_WAY: Mutex<Option<Child>> = Mutex::new(None);
+
+/// Builds the page's program beside what else is done, with what that leaves of the machine: most of a build is one core's work, and
+/// tests wait a good deal. Says nothing: [`build`] does it again, and is done at once where this has been.
+pub fn begin() {
+    if std::env::var_os("DPAR_WASM").is_some() {
+        return;
+    }
+    let mut command = Command::new("nice");
+    command.args(["-n", "19"]).arg(cargo_program()).args(BUILD).arg("--quiet").current_dir(root());
+    // A system without `nice` builds later.
+    if let (Ok(child), Ok(mut under_way)) =
+        (command.stdout(Stdio::null()).stderr(Stdio::null()).spawn(), UNDER_WAY.lock())
+    {
+        *under_way = Some(child);
+    }
+}
+
+/// Ends what [`begin`] has begun, where nobody will want it.
+pub fn abandon() {
+    if let Some(mut child) = UNDER_WAY.lock().ok().and_then(|mut under_way| under_way.take()) {
+        // It may be done by now.
+        let _ = child.kill();
+        let _ = child.wait();
+    }
+}
+
 /// Builds the page's program.
 fn cargo() -> Result<PathBuf> {
-    built(&["build", "--bin", "dpar", "--target", WASM, "--profile", "web"], &[])
+    if let Some(mut child) = UNDER_WAY.lock().ok().and_then(|mut under_way| under_way.take()) {
+        child.wait().context("the build beside the tests is lost")?; // what it says of its errors, the next line says again
+    }
+    built(&BUILD, &[])
+}
+
+fn cargo_program() -> OsString {
+    std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"))
 }
 
 /// Runs cargo with some more in its environment; where it put the program `dpar`.
@@ -70,9 +109,8 @@ fn cargo() -> Result<PathBuf> {
 /// # Errors
 /// When it does not build.
 pub fn built(args: &[&str], env: &[(&str, &str)]) -> Result<PathBuf> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
     println!("   cargo {}", args.join(" "));
-    let mut command = Command::new(cargo);
+    let mut command = Command::new(cargo_program());
     command.args(args).arg("--message-format=json-render-diagnostics").envs(env.iter().copied());
     command.current_dir(root()).stdout(Stdio::piped());
     let output = command.spawn().and_then(|child| child.wait_with_output()).context("cargo could not be started")?;

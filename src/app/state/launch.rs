@@ -5,6 +5,7 @@ use eframe::egui;
 use crate::app::state::handover::Kept;
 use crate::checkpoint::stored::WeightFormat;
 use crate::engine::backend::DeviceChoice;
+use crate::engine::cache::CacheFormat;
 
 /// How the app is opened.
 #[derive(Clone, Debug, Default)]
@@ -21,6 +22,8 @@ pub struct Launch {
     pub model: Option<String>,
     /// How its weights are kept; `None` is as they are stored.
     pub weights: Option<WeightFormat>,
+    /// How keys and values are kept.
+    pub caches: CacheFormat,
     /// Said at once, where something is not as hoped for (no GPU).
     pub notice: String,
     /// Measure, print, close.

@@ -33,7 +33,7 @@ impl Machine {
 
 /// The window's device, or the CPU where that is wanted or the window has none that can run the engine.
 pub fn adopt_device(cc: &eframe::CreationContext<'_>, launch: &Launch) -> Backend {
-    chosen(cc, launch).with_threads(launch.threads)
+    chosen(cc, launch).with_threads(launch.threads).with_caches(launch.caches)
 }
 
 fn chosen(cc: &eframe::CreationContext<'_>, launch: &Launch) -> Backend {

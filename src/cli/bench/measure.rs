@@ -261,6 +261,28 @@ pub fn copy_speed(gpu: &Gpu) -> Result<f64> {
     Ok(BYTES as f64 / 1e6 / ms)
 }
 
+/// How fast so many threads copy from one place in memory to another, GB/s: what CPU twins could read at, where weights are more than the
+/// caches hold.
+///
+/// # Errors
+/// None.
+pub fn memory_copy_speed(threads: usize) -> Result<f64> {
+    const BYTES: usize = 256 << 20;
+    let (from, mut to) = (vec![1u8; BYTES], vec![0u8; BYTES]);
+    let part = BYTES.div_ceil(threads.max(1));
+    let ms = time(|times| {
+        for _ in 0..times {
+            std::thread::scope(|scope| {
+                for (to, from) in to.chunks_mut(part).zip(from.chunks(part)) {
+                    scope.spawn(|| to.copy_from_slice(from));
+                }
+            });
+        }
+        Ok(())
+    })?;
+    Ok(BYTES as f64 / 1e6 / ms)
+}
+
 /// Median time from a moved threshold to the new patches of an image of `side` x `side` tokens in this process' memory,
 /// milliseconds: what an app waits for between a slider's event and the grid.
 pub fn merge_time(backend: &Backend, side: u32) -> Result<f64> {

@@ -16,6 +16,7 @@ use dpar::checkpoint::config::ModelConfig;
 use dpar::checkpoint::random::PaperShape;
 use dpar::checkpoint::stored::WeightFormat;
 use dpar::engine::backend::{Backend, DeviceChoice};
+use dpar::engine::cache::CacheFormat;
 use dpar::engine::gpu::TimedBy;
 use dpar::engine::{Engine, Program, Section};
 use dpar::run::request::Request;
@@ -33,6 +34,9 @@ pub struct BenchArgs {
     /// Random weights of a shape of the paper instead of a model.
     #[arg(long, value_enum, conflicts_with = "model")]
     shape: Option<ShapeName>,
+    /// A light entropy model for --shape, 2 layers of 192, instead of the paper's LlamaGen-B.
+    #[arg(long, requires = "shape")]
+    light_entropy: bool,
     /// Tokens a side for --shape (16: 256 tokens, 24: 576).
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u8).range(4..=64))]
     grid: u8,
@@ -54,6 +58,9 @@ pub struct BenchArgs {
     /// Keep the weights of all layers like that [default: as they are stored].
     #[arg(long, value_name = "FORMAT", value_parser = super::args::weight_formats())]
     weights: Option<WeightFormat>,
+    /// Keep the keys and values of past tokens like that.
+    #[arg(long, value_name = "FORMAT", default_value = "f32", value_parser = super::args::cache_formats())]
+    caches: CacheFormat,
     /// Where to run.
     #[arg(long, value_enum, default_value_t = super::args::Device::Auto)]
     device: super::args::Device,
@@ -104,13 +111,13 @@ struct Round {
 /// Runs the benchmark.
 pub fn run(args: &BenchArgs) -> Result<()> {
     let files = match (args.shape, &args.model) {
-        (Some(shape), _) => PaperShape::from(shape).files(usize::from(args.grid))?,
+        (Some(shape), _) => PaperShape::from(shape).files(usize::from(args.grid), args.light_entropy)?,
         (None, Some(dir)) => ModelFiles::load_dir(dir)?,
         (None, None) => dpar::platform::embedded_model()?,
     };
     let files = files.kept(args.weights);
     let backend = pollster::block_on(Backend::open(DeviceChoice::from(args.device)))?;
-    let backend = backend.with_threads(args.threads.map(usize::from));
+    let backend = backend.with_threads(args.threads.map(usize::from)).with_caches(args.caches);
     let limit = args.tokens.unwrap_or(usize::MAX).clamp(2, files.config.tokens());
     let note = |text: &str| {
         if !args.json {
@@ -157,6 +164,7 @@ pub fn run(args: &BenchArgs) -> Result<()> {
         threads: backend.gpu().is_none().then(|| backend.threads()),
         model_hash: args.shape.is_none().then(|| files.hash.clone()),
         model: files.source.clone(),
+        caches: format!("{:?}", args.caches).to_lowercase(),
         tokens: limit,
         pictures: args.pictures,
         dpar: None,
@@ -168,7 +176,10 @@ pub fn run(args: &BenchArgs) -> Result<()> {
         together: None,
         peer: None,
         merges: merges(&backend)?,
-        copy_gb_per_s: backend.gpu().map(measure::copy_speed).transpose()?,
+        copy_gb_per_s: match backend.gpu() {
+            Some(gpu) => measure::copy_speed(gpu)?,
+            None => measure::memory_copy_speed(backend.threads())?,
+        },
         peak_memory_mb: None,
     };
     if let [(_, _, dpar), (_, _, baseline)] = &generators[..] {
@@ -202,6 +213,9 @@ pub fn run(args: &BenchArgs) -> Result<()> {
     if let (Some(d), true) = (&report.dpar, args.peer_tokens > 0 && args.shape.is_none()) {
         note("the plain burn loop");
         report.peer = Some(peer(&backend, &files, args.peer_tokens, d.ms_per_token)?);
+    }
+    for timed in [&mut report.dpar, &mut report.baseline].into_iter().flatten() {
+        timed.weight_share_of_copy = timed.weight_gb_per_s / report.copy_gb_per_s;
     }
     report.peak_memory_mb = measure::peak_memory();
     if !args.json {
@@ -283,6 +297,7 @@ fn timed(backend: &Backend, program: &Program, runs: &[Round]) -> Result<Timed> 
         multiply_adds_per_token: arithmetic::multiply_adds(program, share),
         weight_mb_per_token: bytes / 1e6,
         weight_gb_per_s: bytes / 1e6 / ms_per_token,
+        weight_share_of_copy: 0.0, // when all is measured
         device_memory_mb: memory as f64 / 1e6,
         sections: medians(runs),
         ops: Vec::new(),

@@ -18,6 +18,8 @@ pub struct BenchReport {
     pub model: String,
     /// [`dpar::checkpoint::ModelFiles::hash`]; `null` for random weights.
     pub model_hash: Option<String>,
+    /// How keys and values are kept.
+    pub caches: String,
     pub tokens: usize,
     /// Drawn at once; all times are of one of them.
     pub pictures: usize,
@@ -34,7 +36,8 @@ pub struct BenchReport {
     pub together: Option<Together>,
     pub peer: Option<Peer>,
     pub merges: Vec<Merge>,
-    pub copy_gb_per_s: Option<f64>,
+    /// Of a buffer on the GPU, of memory on the CPU.
+    pub copy_gb_per_s: f64,
     pub peak_memory_mb: Option<f64>,
 }
 
@@ -58,6 +61,8 @@ pub struct Timed {
     pub multiply_adds_per_token: f64,
     pub weight_mb_per_token: f64,
     pub weight_gb_per_s: f64,
+    /// Of [`BenchReport::copy_gb_per_s`].
+    pub weight_share_of_copy: f64,
     pub device_memory_mb: f64,
     pub sections: Vec<SectionTime>,
     /// On a GPU: each op by itself.

@@ -31,6 +31,7 @@ pub fn table(r: &BenchReport) -> String {
     row("multiply-adds a token, million", &|t| format!("{:.2}", t.multiply_adds_per_token / 1e6));
     row("weights a token, MB", &|t| format!("{:.2}", t.weight_mb_per_token));
     row("weights, GB/s", &|t| format!("{:.2}", t.weight_gb_per_s));
+    row("  share of a copy", &|t| format!("{:.2}", t.weight_share_of_copy));
     row("device memory, MB", &|t| format!("{:.0}", t.device_memory_mb));
     let names = Section::ALL.map(Section::name);
     for name in names[..3].iter().chain([&SKIPPED]).chain(&names[3..]) {
@@ -73,7 +74,7 @@ pub fn table(r: &BenchReport) -> String {
         ("  by multiply-adds alone", r.together.as_ref().and_then(|t| t.arithmetic_bound)),
         ("plain burn loop, ms a token", r.peer.as_ref().map(|p| p.ms_per_token)),
         ("plain burn loop time / DPAR time", r.peer.as_ref().map(|p| p.speedup)),
-        ("device copy, GB/s", r.copy_gb_per_s),
+        ("copy, GB/s", Some(r.copy_gb_per_s)),
         ("peak memory of this process, MB", r.peak_memory_mb),
     ] {
         lines.push(format!("{name:<44}{:>12}", show(value)));

@@ -4,9 +4,11 @@
 //! cross-attention (dpar.md section 4).
 
 use bytemuck::{Pod, Zeroable};
-use dpar_simd::Cache;
+use dpar_simd::{Cache, Number};
+use half::f16;
 
-use crate::engine::op::{Binding, Flags, Op, Shape, TwinView};
+use crate::engine::cache::CacheFormat;
+use crate::engine::op::{Binding, Flags, Op, Override, Shape, TwinView};
 use crate::engine::program::{BufferId, Builder, Section, Work};
 use crate::engine::weights::padded;
 
@@ -25,7 +27,7 @@ pub const OP: Op = Op {
         include_str!("../../../shaders/attend.wgsl")
     ),
     storage: &[STATE, Q, K_CACHE, V_CACHE, OUT],
-    overrides: &[],
+    overrides: &[Override::CacheBytes],
     shape: Shape::Head,
     twin,
     shared: true,
@@ -78,6 +80,8 @@ pub struct Args {
     pub k_cache: BufferId,
     /// The same; may be the same buffer.
     pub v_cache: BufferId,
+    /// How they are kept.
+    pub format: CacheFormat,
     /// Values from one lane's first cache row to the next lane's.
     pub lane: usize,
     /// Values from one cache row to the next.
@@ -108,16 +112,26 @@ pub fn step(b: &mut Builder, section: Section, a: Args) {
         pad: [0; 2],
     };
     let bind = OP.bind(&[(STATE, a.state), (Q, a.q), (K_CACHE, a.k_cache), (V_CACHE, a.v_cache), (OUT, a.out)]);
-    b.step(&OP, section, Flags::lanes(a.lanes), params, bind, Work::Groups(a.lanes * params.heads));
+    let flags = Flags { caches: a.format, ..Flags::lanes(a.lanes) };
+    b.step(&OP, section, flags, params, bind, Work::Groups(a.lanes * params.heads));
 }
 
 fn twin(v: &TwinView<'_>) {
+    match v.flags().caches {
+        CacheFormat::F32 => mix::<f32>(v),
+        CacheFormat::F16 => mix::<f16>(v),
+    }
+}
+
+/// The twin, for caches of such numbers.
+fn mix<T: Number + Pod>(v: &TwinView<'_>) {
     let p = v.params::<Params>();
     let open = v.open(p.gate, 0..v.count());
     let (d, stride, heads, lanes) = (p.head as usize, p.stride as usize, p.heads as usize, p.lanes as usize);
     // Heads of the lanes of open pictures, one after the other.
     let units = v.share().of(open.len() * lanes * heads, 1);
-    let (q, k, val) = (v.f32(Q), v.f32(K_CACHE), v.f32(V_CACHE));
+    let (q, k, val) = (v.f32(Q), v.words(K_CACHE), v.words(V_CACHE));
+    let (k, val): (&[T], &[T]) = (bytemuck::cast_slice(&k), bytemuck::cast_slice(&val));
     let lane = |unit: usize| open[unit / heads / lanes].0 * lanes + unit / heads % lanes;
     let place = |unit: usize| lane(unit) * p.q_stride as usize + unit % heads * d;
     let mut mixed = vec![0.0; units.len() * d];

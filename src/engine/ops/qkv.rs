@@ -6,6 +6,7 @@ use bytemuck::{Pod, Zeroable};
 
 use dpar_simd::{RUN, product};
 
+use crate::engine::cache::CacheFormat;
 use crate::engine::math::{Staging, packed, staged};
 use crate::engine::op::{Binding, Flags, Op, Override, Shape, TwinView};
 use crate::engine::program::{BufferId, Builder, MatrixRows, Norm, Row, Section, Work};
@@ -31,7 +32,14 @@ pub const OP: Op = Op {
         include_str!("../../../shaders/qkv.wgsl")
     ),
     storage: &[STATE, X, GAIN, WEIGHTS, ROPE, Q, K_CACHE, V_CACHE],
-    overrides: &[Override::Lanes, Override::Together, Override::Split, Override::Bytes, Override::Norm],
+    overrides: &[
+        Override::Lanes,
+        Override::Together,
+        Override::Split,
+        Override::Bytes,
+        Override::Norm,
+        Override::CacheBytes,
+    ],
     shape: Shape::Wide,
     twin,
     shared: true,
@@ -96,6 +104,8 @@ pub struct Args {
     pub cache_rows: usize,
     /// State word: cache row to write.
     pub slot: u32,
+    /// How keys and values are kept.
+    pub format: CacheFormat,
 }
 
 /// Adds the op to a program.
@@ -114,7 +124,7 @@ pub fn step(b: &mut Builder, section: Section, a: Args) {
         own_turn: u32::from(a.own_rope),
         pad: [0; 2],
     };
-    let flags = Flags { precision: a.weights.precision, norm: true, ..Flags::lanes(a.lanes) };
+    let flags = Flags { precision: a.weights.precision, norm: true, caches: a.format, ..Flags::lanes(a.lanes) };
     let bind = OP.bind(&[
         (STATE, a.state),
         (X, a.x.buffer),
@@ -138,7 +148,7 @@ fn twin(v: &TwinView<'_>) {
     let (lanes, rows) = (flags.lanes as usize, v.share().of(3 * dim, RUN));
     let mut y = vec![0.0; open.len() * lanes * rows.len()]; // (picture, lane, rows)
     product(packed(&v.words(WEIGHTS), width, flags.precision, 3 * dim), width, rows.clone(), &x, &mut y);
-    let (rope, mut q, mut k, mut val) = (v.f32(ROPE), v.f32_mut(Q), v.f32_mut(K_CACHE), v.f32_mut(V_CACHE));
+    let (rope, mut q, mut k, mut val) = (v.f32(ROPE), v.f32_mut(Q), v.words_mut(K_CACHE), v.words_mut(V_CACHE));
     for (vector, y) in y.chunks_exact_mut(rows.len().max(1)).enumerate() {
         let (picture, state) = &open[vector / lanes];
         let turn = state.index(p.turn) * if p.own_turn == 1 { v.count() } else { 1 } + p.own_turn as usize * picture;
@@ -157,12 +167,11 @@ fn twin(v: &TwinView<'_>) {
                     (pair[0], pair[1]) = (pair[0] * cos - pair[1] * sin, pair[1] * cos + pair[0] * sin);
                 }
             }
-            let to = match part {
-                0 => &mut q[of * width + at..],
-                1 => &mut k[cached + at..],
-                _ => &mut val[cached + at..],
-            };
-            to[..some.len()].copy_from_slice(some);
+            match part {
+                0 => q[of * width + at..][..some.len()].copy_from_slice(some),
+                1 => flags.caches.put(&mut k, cached + at, some),
+                _ => flags.caches.put(&mut val, cached + at, some),
+            }
             row += some.len();
             rest = more;
         }
