@@ -3,7 +3,7 @@
 use pulp::{Arch, Simd, WithSimd};
 
 use crate::exponential::all;
-use crate::product::{Number, dots};
+use crate::product::{Number, sum, vector};
 
 /// Rows of keys or values of one head in a cache.
 #[derive(Clone, Copy, Debug)]
@@ -47,61 +47,88 @@ impl<T: Number> WithSimd for Attend<'_, T> {
         let d = query.len();
         // What numbers fall short of when they are widened: before they are multiplied, or the products would be too small.
         let query: Vec<f32> = query.iter().map(|value| value * T::SCALE).collect();
-        let mut room = vec![0.0; ROWS * d];
         let mut weights = vec![0.0; count];
         let (fours, rest) = weights.as_chunks_mut::<ROWS>();
         let whole = fours.len() * ROWS;
         for (n, four) in fours.iter_mut().enumerate() {
-            let (first, second) = room.split_at_mut(2 * d);
-            let ((a, b), (c, e)) = (first.split_at_mut(d), second.split_at_mut(d));
-            let row = |at: usize, room| T::floats(k.row(n * ROWS + at, d), room);
-            *four = dots(simd, [row(0, a), row(1, b), row(2, c), row(3, e)], &query);
+            let j = n * ROWS;
+            *four = scores(simd, [k.row(j, d), k.row(j + 1, d), k.row(j + 2, d), k.row(j + 3, d)], &query);
         }
         for (n, score) in rest.iter_mut().enumerate() {
-            [*score] = dots(simd, [T::floats(k.row(whole + n, d), &mut room)], &query);
+            [*score] = scores(simd, [k.row(whole + n, d)], &query);
         }
         let top = scaled(&mut weights, 1.0 / (d as f32).sqrt());
         let total = all(&mut weights, top);
         weights.iter_mut().for_each(|weight| *weight *= T::SCALE);
-        out.fill(0.0);
-        let (sums, rest) = S::as_mut_simd_f32s(out);
-        // A few vectors of the result at a time, held through all rows.
-        let vectors = sums.len();
-        for (n, sums) in sums.chunks_mut(4).enumerate() {
-            let part = 4 * n * S::F32_LANES..(4 * n + sums.len()) * S::F32_LANES;
-            match *sums {
-                [ref mut a, ref mut b, ref mut c, ref mut d_] => {
-                    let mut held = [*a, *b, *c, *d_];
-                    for (j, weight) in weights.iter().enumerate() {
-                        let weight = simd.splat_f32s(*weight);
-                        let row = T::floats(&v.row(j, d)[part.clone()], &mut room);
-                        for (held, value) in held.iter_mut().zip(S::as_simd_f32s(row).0) {
-                            *held = simd.mul_add_e_f32s(weight, *value, *held);
-                        }
-                    }
-                    [*a, *b, *c, *d_] = held;
-                }
-                _ => {
-                    for (j, weight) in weights.iter().enumerate() {
-                        let weight = simd.splat_f32s(*weight);
-                        let row = T::floats(&v.row(j, d)[part.clone()], &mut room);
-                        for (sum, value) in sums.iter_mut().zip(S::as_simd_f32s(row).0) {
-                            *sum = simd.mul_add_e_f32s(weight, *value, *sum);
-                        }
-                    }
-                }
-            }
+        let row = |j: usize| v.row(j, d);
+        let vectors = d / S::F32_LANES;
+        let mut at = 0;
+        while at < vectors {
+            at += match vectors - at {
+                8.. => mean::<S, T, 8>(simd, &weights, row, at, out),
+                4.. => mean::<S, T, 4>(simd, &weights, row, at, out),
+                _ => mean::<S, T, 1>(simd, &weights, row, at, out),
+            };
         }
+        let from = vectors * S::F32_LANES;
+        out[from..].fill(0.0);
         for (j, weight) in weights.iter().enumerate() {
-            let row = T::floats(&v.row(j, d)[vectors * S::F32_LANES..], &mut room);
-            for (sum, value) in rest.iter_mut().zip(row) {
-                *sum += weight * value;
+            for (sum, value) in out[from..].iter_mut().zip(&row(j)[from..]) {
+                let mut wide = [0.0];
+                T::widen(&[*value], &mut wide);
+                *sum += weight * wide[0];
             }
         }
         for value in out {
             *value /= total;
         }
     }
+}
+
+/// Dot products of some rows with the query.
+#[inline(always)]
+fn scores<S: Simd, T: Number, const R: usize>(simd: S, rows: [&[T]; R], query: &[f32]) -> [f32; R] {
+    let (blocks, rest) = S::as_simd_f32s(query);
+    let mut sums = [simd.splat_f32s(0.0); R];
+    for (n, x) in blocks.iter().enumerate() {
+        for r in 0..R {
+            sums[r] = simd.mul_add_e_f32s(vector::<S, T>(&rows[r][n * S::F32_LANES..][..S::F32_LANES]), *x, sums[r]);
+        }
+    }
+    let mut y = [0.0; R];
+    let from = blocks.len() * S::F32_LANES;
+    for r in 0..R {
+        y[r] = sum::<S>(sums[r]);
+        for (value, x) in rows[r][from..].iter().zip(rest) {
+            let mut wide = [0.0];
+            T::widen(&[*value], &mut wide);
+            y[r] += wide[0] * x;
+        }
+    }
+    y
+}
+
+/// N vectors of the weighted sum of all rows, from vector `at` on, held through all rows; returns N.
+#[inline(always)]
+fn mean<'a, S: Simd, T: Number + 'a, const N: usize>(
+    simd: S,
+    weights: &[f32],
+    row: impl Fn(usize) -> &'a [T],
+    at: usize,
+    out: &mut [f32],
+) -> usize {
+    let part = at * S::F32_LANES..(at + N) * S::F32_LANES;
+    let mut sums = [simd.splat_f32s(0.0); N];
+    for (j, weight) in weights.iter().enumerate() {
+        let weight = simd.splat_f32s(*weight);
+        for (sum, values) in sums.iter_mut().zip(row(j)[part.clone()].chunks_exact(S::F32_LANES)) {
+            *sum = simd.mul_add_e_f32s(weight, vector::<S, T>(values), *sum);
+        }
+    }
+    for (to, sum) in S::as_mut_simd_f32s(&mut out[part]).0.iter_mut().zip(sums) {
+        *to = sum;
+    }
+    N
 }
 
 /// Multiplies all; returns the largest. (Side by side: one after the other it waits for each comparison.)

@@ -118,14 +118,6 @@ pub trait Number: Copy {
 
     /// As floats.
     fn widen(from: &[Self], to: &mut [f32]);
-
-    /// As floats, in `room` unless they are floats already.
-    #[inline(always)]
-    fn floats<'a>(from: &'a [Self], room: &'a mut [f32]) -> &'a [f32] {
-        let to = &mut room[..from.len()];
-        Self::widen(from, to);
-        to
-    }
 }
 
 impl Number for f32 {
@@ -136,11 +128,6 @@ impl Number for f32 {
         for (from, to) in from.iter().zip(to) {
             *to = *from;
         }
-    }
-
-    #[inline(always)]
-    fn floats<'a>(from: &'a [Self], _: &'a mut [f32]) -> &'a [f32] {
-        from
     }
 }
 
@@ -181,7 +168,7 @@ const LANES: usize = 16;
 
 /// The first numbers as a vector.
 #[inline(always)]
-fn vector<S: Simd, T: Number>(numbers: &[T]) -> S::f32s {
+pub fn vector<S: Simd, T: Number>(numbers: &[T]) -> S::f32s {
     let mut floats = [0.0; LANES];
     T::widen(numbers, &mut floats[..S::F32_LANES]);
     S::as_simd_f32s(&floats[..S::F32_LANES]).0[0]
@@ -380,7 +367,7 @@ pub fn dots<S: Simd, const R: usize>(simd: S, rows: [&[f32]; R], x: &[f32]) -> [
 
 /// The sum of a vector's lanes. (`reduce_sum_f32s` is made of calls, which took a third of a product's time.)
 #[inline(always)]
-fn sum<S: Simd>(lanes: S::f32s) -> f32 {
+pub fn sum<S: Simd>(lanes: S::f32s) -> f32 {
     let lanes = [lanes];
     let lanes: &[f32] = pulp::bytemuck::cast_slice(&lanes);
     let (fours, rest) = lanes.as_chunks::<4>();
