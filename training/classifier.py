@@ -1,5 +1,6 @@
-"""Small classifier of the groups: its features are what evaluate.py measures distances in, and what the tokenizer's
-perceptual loss compares. Trained on the training split only, no downloaded weights.
+"""Small classifier of the groups and of the ideas: its features are what evaluate.py measures distances in, and what the
+tokenizer's perceptual loss compares; its answers say whether samples show what was asked for. Trained on the training split only,
+no downloaded weights. Held-out pictures are of ideas that training saw in other styles.
 
     python classifier.py --data DIR --out RUN --steps 3000 --resume      # -> RUN/classifier.pt, RUN/accuracy.json
 """
@@ -12,6 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+import data
+from labels import label
 from models.vq import Res
 from pictures import Pictures
 from trainer import Optimizers, World, autocast, common_arguments, save_atomic, seed_step, train
@@ -20,9 +23,9 @@ INPUT = 64  # pixels a side; larger pictures are averaged down
 
 
 class Classifier(nn.Module):
-    """(B,3,H,W) in [-1,1] -> logits (B,C). Four resolutions (64, 32, 16, 8), one residual block each."""
+    """(B,3,H,W) in [-1,1] -> logits of the groups (B,C). Four resolutions (64, 32, 16, 8), one residual block each."""
 
-    def __init__(self, classes, widths=(24, 48, 96, 192)):
+    def __init__(self, classes, ideas=0, widths=(24, 48, 96, 192)):
         super().__init__()
         self.widths = widths
         self.stem = nn.Conv2d(3, widths[0], 3, 1, 1)
@@ -30,6 +33,7 @@ class Classifier(nn.Module):
         self.stages = nn.ModuleList(Res(i, o, 8) for i, o in pairs)
         self.norm = nn.GroupNorm(8, widths[-1])
         self.head = nn.Linear(widths[-1], classes)
+        self.idea_head = nn.Linear(widths[-1], ideas) if ideas else None
 
     def maps(self, x):
         """Features of the first three stages, each scaled to unit length over channels (as LPIPS does)."""
@@ -52,21 +56,64 @@ class Classifier(nn.Module):
         return F.silu(self.norm(h)).mean((2, 3))
 
     def forward(self, x):
-        return self.head(F.dropout(self.features(x), 0.2, self.training))
+        return self.both(x)[0]
+
+    def both(self, x):
+        """Logits of the groups (B,C) and of the ideas (B,I), or None where it knows none."""
+        f = F.dropout(self.features(x), 0.2, self.training)
+        return self.head(f), None if self.idea_head is None else self.idea_head(f)
+
+
+class Both(nn.Module):
+    """The classifier, called for both its answers."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+
+    def forward(self, x):
+        return self.model.both(x)
 
 
 def load_classifier(path, device="cpu"):
     state = torch.load(path, map_location=device, weights_only=False)
-    model = Classifier(len(state["ema"]["head.bias"]))
+    ideas = state["ema"].get("idea_head.bias", ())
+    model = Classifier(len(state["ema"]["head.bias"]), len(ideas))
     model.load_state_dict(state["ema"])
+    model.names = state.get("names", [])  # of the groups, then of the ideas
     return model.to(device).eval()
 
 
 @torch.no_grad()
-def accuracy(model, x, y):
-    top = torch.cat([model(part).topk(min(5, model.head.out_features), -1).indices for part in x.split(64)])
-    hit = top == y[:, None]
-    return float(hit[:, 0].float().mean()), float(hit.any(1).float().mean())
+def hits(model, x, groups, ideas):
+    """Whether the right group (B,), the right idea (B,), and the right idea among five (B,) was answered; ideas below 0, and those
+    of a classifier that knows none, count as missed."""
+    right = []
+    for part, g, i in zip(x.split(64), groups.split(64), ideas.split(64)):
+        of_groups, of_ideas = model.both(part)
+        five = torch.zeros(len(part), 1) if of_ideas is None else of_ideas.topk(min(5, of_ideas.shape[1]), -1).indices == i[:, None]
+        right.append(torch.stack([of_groups.argmax(-1) == g, five[:, 0] > 0, five.any(1)]))
+    return torch.cat(right, 1)
+
+
+def share(hit):
+    """-> share of what is true, its standard error."""
+    p, n = float(hit.float().mean()), max(len(hit), 1)
+    return p, (p * (1 - p) / n) ** 0.5
+
+
+def accuracy(model, x, groups, ideas):
+    """-> share of right groups; of right ideas and of those among five, of the pictures that have one (0 where none has)."""
+    group, one, five = hits(model, x, groups, ideas)
+    known = ideas >= 0
+    return [share(group)[0], *(share(h[known])[0] if known.any() else 0.0 for h in (one, five))]
+
+
+def idea_numbers(found):
+    """Of a data set: the names of the ideas (groups aside), and of each picture its idea (N,), -1 where it has no name."""
+    known = label(found.rows, found.groups)
+    names = known["names"][len(found.groups) :].tolist()
+    return names, torch.from_numpy(np.where(known["ideas"] >= len(found.groups), known["ideas"] - len(found.groups), -1))
 
 
 def main():
@@ -78,36 +125,43 @@ def main():
     world = World(args.threads)
     seed_step(args.seed, 0)
     pictures = Pictures(args)
-    model = Classifier(len(pictures.groups)).to(world.device, memory_format=torch.channels_last).train()
+    names, idea = idea_numbers(data.load(args.data))
+    model = Classifier(len(pictures.groups), len(names)).to(world.device, memory_format=torch.channels_last).train()
     adam = torch.optim.AdamW(model.parameters(), args.lr, betas=(0.9, 0.99), weight_decay=args.weight_decay, fused=True)
     cls = torch.from_numpy(pictures.cls)
     val_i = pictures.val
-    val = pictures.validation(len(val_i)).to(world.device), cls[val_i].to(world.device)
+    val = pictures.validation(len(val_i)).to(world.device), cls[val_i].to(world.device), idea[val_i].to(world.device)
     seen_i = np.random.default_rng(5).choice(pictures.train, min(500, len(pictures.train)), replace=False)
-    seen = pictures.pictures(seen_i, 77).to(world.device), cls[seen_i].to(world.device)
-    net = world.wrap(model)
+    seen = pictures.pictures(seen_i, 77).to(world.device), cls[seen_i].to(world.device), idea[seen_i].to(world.device)
+    net = world.wrap(Both(model))
 
     def step_fn(step, bf16):
         x, i = pictures.batch(step, args.batch, world.rank, world.size, with_index=True)
         with autocast(world.device, bf16):
-            logits = net(x.to(world.device, memory_format=torch.channels_last))
-        loss = F.cross_entropy(logits.float(), cls[i].to(world.device), label_smoothing=0.05)
+            of_groups, of_ideas = net(x.to(world.device, memory_format=torch.channels_last))
+        loss = F.cross_entropy(of_groups.float(), cls[i].to(world.device), label_smoothing=0.05)
+        if of_ideas is not None:
+            y = idea[i].to(world.device)
+            known = F.cross_entropy(of_ideas.float(), y, label_smoothing=0.05, ignore_index=-1, reduction="sum")
+            loss = loss + known / (y >= 0).sum().clamp(min=1)
         return loss, dict(loss=loss)
 
     def validate_fn(_bf16):
         model.eval()
-        top1, top5 = accuracy(model, *val)
+        group, one, five = accuracy(model, *val)
         model.train()
-        return dict(top1=top1, top5=top5)
+        return dict(group=group, idea=one, idea_of_five=five)
 
-    fields, opt = "step images seconds loss top1 top5 images_per_s".split(), Optimizers((adam, args.lr))
+    fields, opt = "step images seconds loss group idea idea_of_five images_per_s".split(), Optimizers((adam, args.lr))
     step, ema, clock = train(args, world, model, opt, step_fn, validate_fn, fields, facts={}, clip=0)
     if world.main and step == args.steps:
         with ema.applied(model.eval()):
-            (v1, v5), (s1, s5) = accuracy(model, *val), accuracy(model, *seen)
-        figures = dict(held_out_top1=v1, held_out_top5=v5, training_pictures_top1=s1, training_pictures_top5=s5)
+            figures = {}
+            for name, some in (("held_out", val), ("training_pictures", seen)):
+                figures |= {f"{name}_{k}": v for k, v in zip(("group", "idea", "idea_of_five"), accuracy(model, *some))}
+                figures |= {f"{name}_count": len(some[0]), f"{name}_with_an_idea": int((some[2] >= 0).sum())}
         (args.out / "accuracy.json").write_text(json.dumps(figures, indent=1) + "\n")
-        save_atomic(dict(ema=ema.shadow, accuracy=figures), args.out / "classifier.pt")
+        save_atomic(dict(ema=ema.shadow, accuracy=figures, names=[*pictures.groups, *names]), args.out / "classifier.pt")
         print(figures)
     world.close()
     clock.leave()

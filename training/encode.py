@@ -10,6 +10,7 @@ tokens.npz: `tokens` int16 (A,N,T), A augmentations of N pictures; the labels (`
 """
 
 import argparse
+import json
 import time
 from pathlib import Path
 
@@ -19,10 +20,10 @@ from safetensors.numpy import save_file
 
 import data
 import labels
+import weights
 from augment import compose
 from models import PatchRule, entropies, patch_starts
 from trainer import World, autocast, save_atomic
-from weights import load_run
 
 
 def save_npz(path, **arrays):
@@ -31,15 +32,25 @@ def save_npz(path, **arrays):
     part.replace(path)
 
 
+def tokenizer(path, device):
+    """The tokenizer of a run or of a model folder, and pixels a side of its pictures."""
+    config = Path(path) / "config.json"
+    if not config.exists():
+        model, state = weights.load_run(path, device)
+        return model, state["size"]
+    found = json.loads(config.read_text())
+    grid = (found.get("entropy") or found["baseline"])["grid_size"]
+    return weights.load(path, "vq", device), grid << (len(found["vq"]["ch_mult"]) - 1)
+
+
 @torch.no_grad()
 def encode_tokens(args):
     world = World(args.threads)
     pictures = data.load(args.data)
     marks = labels.label(pictures.rows, pictures.groups)  # before the long part: a bad list is said at once
     images = pictures.images
-    model, state = load_run(args.tokenizer, world.device)
-    model = model.to(memory_format=torch.channels_last)
-    size, n = state["size"], len(images)
+    model, size = tokenizer(args.tokenizer, world.device)
+    model, n = model.to(memory_format=torch.channels_last), len(images)
     tokens, t0 = None, time.time()
     for a in range(args.augmentations):
         g = torch.Generator().manual_seed(args.seed * 1000 + a)
@@ -63,7 +74,7 @@ def encode_entropies(args):
     world = World(args.threads)
     z = np.load(args.tokens)
     tokens = z["tokens"].reshape(-1, z["tokens"].shape[-1])
-    model, _ = load_run(args.entropy, world.device)
+    model = weights.load(args.entropy, "entropy", world.device)
     part = Path(args.out).with_suffix(".part.pt")
     out, done = np.zeros(tokens.shape, np.float32), 0
     if part.exists():
@@ -133,9 +144,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=["tokens", "entropies", "threshold", "validation"])
     parser.add_argument("--data")
-    parser.add_argument("--tokenizer", help="run of train_tokenizer.py")
+    parser.add_argument("--tokenizer", help="run of train_tokenizer.py, or a model folder")
     parser.add_argument("--tokens")
-    parser.add_argument("--entropy", help="run of train_ar.py entropy")
+    parser.add_argument("--entropy", help="run of train_ar.py entropy, or a model folder")
     parser.add_argument("--entropies", help="entropies.npy, for threshold")
     parser.add_argument("--length", type=float, default=1.97, help="average patch length, for threshold")
     parser.add_argument("--out", required=True)

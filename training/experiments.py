@@ -1,20 +1,28 @@
-"""The paper's tables on this data: trains what a table needs, samples, scores, writes CSV and plots. Everything that is done stays
-done: run it again after an interruption and it goes on.
+"""The paper's tables on this data: CSV and plots, and a page of them.
 
-    python experiments.py a b c d e --data DIR --tokens tokens.npz --entropies entropies.npy --vq RUN --entropy RUN \\
-        --classifier classifier.pt --out OUT --steps 4000 --samples 2000 --threshold 3.3
+    python experiments.py a b s --work WORK --dpar ../target/release/dpar --out ../docs/results    # the shipped model, drawn
+    python experiments.py c d e --work WORK --dpar .. --out ..                             # small models, trained here first
+    python experiments.py report --out ../docs/results                                     # -> ../docs/results.md
 
-(a) DPAR against the fixed-length baseline   (b) threshold and P_max sweeps   (c) static / entropy / + P_max / + row reset
-(d) trained at one threshold, sampled at +0.1 .. +0.5 nats, beside a static model   (e) dynamic RoPE against plain 2D
-Every training has the same steps, batch, schedule, data order and total number of layers. --dry prints the list and its cost.
+(a) DPAR against the fixed-length baseline   (b) thresholds and P_max, moved while drawing
+(c) static / entropy / + P_max / + row reset
+(d) the row-reset model of (c), trained at one threshold, drawn at +0.1 .. +0.5 nats, beside its static model
+(e) dynamic RoPE against plain 2D   (s) guidance, temperature, top-p
+
+WORK is recipe.sh's folder (data, classifier, tokens, entropies). Each row is drawn by the engine (`dpar eval --sample`: the same
+classes and seeds in every row), scored by evaluate.py and measured on the validation drawings by `dpar eval`. What is done stays
+done: run it again after an interruption and it goes on. --dry prints the rows.
 """
 
 import argparse
 import csv
 import json
+import re
+import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import matplotlib
@@ -22,208 +30,285 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
-from flops import dpar_flops, token_model_flops
-from models import ModelConfig
+from flops import summary
 
 HERE = Path(__file__).resolve().parent
+SHIPPED = HERE.parent / "assets/model"
+MANY, SOME = 5000, 1000  # samples of a row
+ROW_RESET = "entropy_row_boundary"
+
+# What every small model is trained with: 1/3/1 x 128, and a step sees what it sees in every other.
+SMALL = dict(steps=4000, batch=16, dim=128, heads=2, lr=6e-3, muon_lr=1e-2, weight_decay=0.1, noise=0.05, warmup=100, log_every=200)
+LAYERS = (1, 3, 1)
 
 
 @dataclass(frozen=True)
-class Run:
-    """One training."""
+class Small:
+    """A small DPAR model, trained here at one threshold."""
 
-    kind: str = "dpar"
-    mode: str = "entropy_row_boundary"
+    mode: str = ROW_RESET
     threshold: float = 3.3
     p_max: int = 4
     rope: str = "dynamic"
 
     @property
     def name(self):
-        if self.kind == "baseline":
-            return "baseline"
-        rope = "" if self.rope == "dynamic" else f"-{self.rope}"
         th = f"-{self.threshold:g}" if self.mode.startswith("entropy") else ""
-        return f"{self.mode}{th}-p{self.p_max}{rope}"
+        return f"{self.mode}{th}-p{self.p_max}" + ("" if self.rope == "dynamic" else f"-{self.rope}")
 
 
-def settings(table, th):
-    """-> (label, training, sampling rule as (mode, threshold, p_max)) of a table's rows."""
-    main, base = Run(threshold=th), Run("baseline")
-    same = lambda r: (r.mode, r.threshold, r.p_max)  # noqa: E731
-    rows = []
+@dataclass(frozen=True)
+class Row:
+    """A row of a table: a model (None: the shipped one), what is said to `dpar eval` beyond its defaults, how many samples."""
+
+    label: str
+    small: Small | None = None
+    baseline: bool = False
+    flags: dict = field(default_factory=dict)
+    samples: int = SOME
+
+    @property
+    def name(self):
+        said = "".join(f"-{k}{v:g}" if isinstance(v, float | int) else f"-{v}" for k, v in self.flags.items())
+        who = self.small.name if self.small else "shipped-baseline" if self.baseline else "shipped"
+        return f"{who}{said}-{self.samples}"
+
+
+def rows(table):
+    """The rows of a table."""
     if table == "a":
-        rows = [("baseline", base, same(base)), ("DPAR", main, same(main))]
+        return [Row("baseline", baseline=True, samples=MANY), Row("DPAR", samples=MANY)]
     if table == "b":
-        for t in (-0.8, -0.4, 0.0, 0.4, 0.8):
-            r = Run(threshold=round(th + t, 3))
-            rows.append((f"threshold {r.threshold:g}", r, same(r)))
-        for p in (1, 2, 4, 6, 8, 16):
-            r = Run(threshold=th, p_max=p)
-            rows.append((f"P_max {p}", r, same(r)))
+        found = [Row(f"threshold {t:g}", flags={"threshold": t}) for t in (1.3, 2.3, 2.8, 3.3, 3.8, 4.3, 4.8, 5.3, 6.3)]
+        return found + [Row(f"P_max {p or 'unlimited'}", flags={"p-max": p}) for p in (1, 2, 3, 4, 6, 8, 0)]
     if table == "c":
-        steps = [("static 2", Run(mode="static", p_max=2)), ("entropy", Run(mode="entropy", threshold=th, p_max=0))]
-        steps += [("+ P_max 4", Run(mode="entropy", threshold=th)), ("+ row reset", main)]
-        rows = [(label, r, same(r)) for label, r in steps]
+        steps = [Small("static", p_max=2), Small("entropy", p_max=0), Small("entropy"), Small()]
+        return [Row(name, small) for name, small in zip(("static 2", "entropy", "+ P_max 4", "+ row reset"), steps)]
     if table == "d":
-        for d in (0.0, 0.1, 0.2, 0.3, 0.4, 0.5):
-            rows.append((f"DPAR +{d:g} nats", main, (main.mode, round(th + d, 3), main.p_max)))
-        static = Run(mode="static", p_max=2)
-        rows += [(f"static 2, sampled at {p}", static, ("static", 0.0, p)) for p in (2, 3, 4)]
+        moved = [round(0.1 * k, 1) for k in range(6)]
+        found = [
+            Row(f"+{m:g} nats", Small(), flags={"threshold": round(3.3 + m, 1)}, samples=MANY if m in (0, 0.3) else SOME)
+            for m in moved
+        ]
+        return found + [Row(f"static 2, drawn at {p}", Small("static", p_max=2), flags={"p-max": p}) for p in (2, 3, 4)]
     if table == "e":
-        plain = Run(threshold=th, rope="plain")
-        rows = [("dynamic RoPE", main, same(main)), ("plain 2D RoPE", plain, same(plain))]
-    return rows
-
-
-class Bench:
-    def __init__(self, args):
-        self.args, self.out = args, args.out
-        total = sum(args.layers)
-        self.layers = {"baseline": [total], "dpar": args.layers}
-
-    def call(self, script, *args):
-        cmd = [sys.executable, str(HERE / script), *map(str, args)]
-        if self.args.dry:
-            return print(" ".join(cmd[1:]))
-        if self.args.threads:
-            cmd += ["--threads", str(self.args.threads)]
-        subprocess.run(cmd, check=True)
-
-    def train(self, run):
-        a, folder = self.args, self.out / "runs" / run.name
-        if (folder / "done").exists():
-            return folder
-        cmd = [run.kind, "--tokens", a.tokens, "--out", folder, "--steps", a.steps, "--batch", a.batch, "--dim", a.dim]
-        cmd += ["--heads", a.heads, "--codes", a.codes, "--lr", a.lr, "--muon-lr", a.muon_lr, "--weight-decay", a.weight_decay]
-        cmd += ["--noise", a.noise, "--seed", a.seed, "--resume", "--layers", *self.layers[run.kind]]
-        cmd += ["--warmup", min(a.warmup, a.steps // 10 + 1), "--log-every", a.log_every, "--dropout", a.dropout]
-        if run.kind == "dpar":
-            cmd += ["--entropies", a.entropies, "--mode", run.mode, "--threshold", run.threshold, "--p-max", run.p_max]
-            cmd += ["--patch-rope", run.rope]
-        self.call("train_ar.py", *cmd)
-        if not a.dry:
-            (folder / "done").touch()
-        return folder
-
-    def score(self, run, rule):
-        """-> figures of a training sampled under a rule."""
-        a, folder = self.args, self.train(run)
-        mode, th, p = rule
-        out = folder / f"samples-{mode}-{th:g}-p{p}-cfg{a.cfg:g}"
-        if not (out / "score.json").exists():
-            models = ["--vq", a.vq, "--entropy", a.entropy, f"--{run.kind}", folder]
-            rules = ["--mode", mode, "--threshold", th, "--p-max", p]
-            how = ["--cfg", a.cfg, "--temperature", a.temperature, "--top-p", a.top_p, "--tokens", a.tokens]
-            draw = ["--kind", run.kind, "--count", a.samples, "--batch", a.sample_batch, "--out", out]
-            self.call("evaluate.py", "sample", *models, *rules, *how, *draw)
-            self.call("evaluate.py", "merge", "--out", out)
-            seen = ["--data", a.data, "--classifier", a.classifier, "--tokens", a.tokens]
-            seen += ["--samples", out / "samples.npz", "--out", out]
-            self.call("evaluate.py", "score", *models, *seen)
-            val = ["--entropy", a.entropy, f"--{run.kind}", folder, *rules, "--tokens", a.tokens, "--out", out / "nll.json"]
-            self.call("evaluate.py", "nll", *val)
-        if a.dry:
-            return {}
-        s, nll = json.loads((out / "score.json").read_text()), json.loads((out / "nll.json").read_text())
-        key = next(k for k in nll if k.startswith(run.kind))
-        return s | {"val_nats": nll[key]["nats"]} | self.cost(run, s["patch_length"])
-
-    def cost(self, run, length):
-        """GFLOP an image: training (3 forwards, the entropies once) and inference with two lanes, entropy model included."""
-        import torch
-
-        state = torch.load(self.out / "runs" / run.name / "last.pt", map_location="cpu", weights_only=False)
-        c = ModelConfig.of(state["cfg"])
-        tokens = c.grid_size**2
-        if run.kind == "baseline":
-            f = token_model_flops(c)
-            return dict(patch_steps=tokens, train_gflop=3 * f / 1e9, inference_gflop=2 * f / 1e9)
-        ent = torch.load(Path(self.args.entropy) / "last.pt", map_location="cpu", weights_only=False)["cfg"]
-        e = token_model_flops(ModelConfig.of(ent)) if run.mode.startswith("entropy") else 0
-        parts = dpar_flops(c, tokens / length)
-        main, shared = sum(parts.values()), parts["encoder"]
-        train, infer = 3 * main + e, shared + 2 * (main - shared) + e
-        return dict(patch_steps=tokens / length, train_gflop=train / 1e9, inference_gflop=infer / 1e9)
-
-    def curve(self, run):
-        with open(self.out / "runs" / run.name / "log.csv", newline="") as f:
-            return [(int(r["images"]), float(r["val_nats"])) for r in csv.DictReader(f)]
+        return [Row("dynamic RoPE", Small()), Row("plain 2D RoPE", Small(rope="plain"))]
+    moved = [
+        ("cfg", (1.0, 1.5, 2.0, 2.5, 3.0, 4.0)),
+        ("temperature", (0.7, 0.8, 0.9, 1.0)),
+        ("top-p", (0.75, 0.8, 0.85, 0.9, 0.95, 1.0)),
+    ]
+    found = [Row(f"DPAR, {flag} {v:g}", flags={flag: v}) for flag, values in moved for v in values]
+    return found + [Row(f"baseline, {flag} {v:g}", baseline=True, flags={flag: v}) for flag, values in moved for v in values]
 
 
 COLUMNS = (
-    "row training steps images val_nats frechet precision recall class_agreement patch_length patch_steps train_gflop "
-    "inference_gflop samples frechet_reconstructions frechet_real"
+    "row model samples threshold p_max mode cfg temperature top_p val_nats frechet kernel kernel_error precision recall "
+    "right_group right_group_error right_idea right_idea_error right_idea_of_five patch_length patch_steps "
+    "inference_gflop train_gflop ms_a_picture as_near_as_copies_samples as_near_as_copies_training_pictures "
+    "frechet_reconstructions frechet_real kernel_reconstructions kernel_real"
 ).split()
 
 
-def plot(table, rows, bench, todo):
-    """PNG beside the CSV: Frechet distance of each row and, for (a), the convergence curves."""
-    fig, axes = plt.subplots(1, 2, figsize=(11, 4.2), layout="constrained")
-    axes[0].barh([r["row"] for r in rows], [r["frechet"] for r in rows], color="#4477aa")
+class Bench:
+    """Draws and measures."""
+
+    def __init__(self, args):
+        self.args, self.out = args, args.out
+        self.runs = args.work / "experiments"
+        self.tokens, self.entropies = args.work / "tokens/tokens.npz", args.work / "entropies/entropies.npy"
+        self.classifier, self.data = args.work / "classifier/classifier.pt", args.work / "data"
+        self.validation = args.work / "validation/validation.safetensors"
+
+    def python(self, script, *args):
+        threads = ["--threads", self.args.threads] if self.args.threads else []
+        subprocess.run([sys.executable, *map(str, (HERE / script, *args, *threads))], check=True)
+
+    def dpar(self, *args):
+        """What `dpar eval` prints as JSON."""
+        command = [self.args.dpar, "eval", *args, "--device", self.args.device, "--quiet", "--json"]
+        return json.loads(subprocess.run([str(a) for a in command], check=True, stdout=subprocess.PIPE, text=True).stdout)
+
+    def classes(self, count):
+        path = self.runs / f"classes-{count}.safetensors"
+        if not path.exists():
+            self.python("evaluate.py", "classes", "--tokens", self.tokens, "--count", count, "--out", path)
+        return path
+
+    def folder(self, small):
+        """The model folder of a row; a small model is trained first."""
+        if small is None:
+            return self.args.model
+        run, folder = self.runs / "runs" / small.name, self.runs / "models" / small.name
+        if not (run / "done").exists():
+            flags = [f for k, v in SMALL.items() for f in (f"--{k.replace('_', '-')}", v)]
+            flags += ["--layers", *LAYERS, "--mode", small.mode, "--threshold", small.threshold, "--p-max", small.p_max]
+            where = ["--tokens", self.tokens, "--entropies", self.entropies, "--out", run, "--resume"]
+            self.python("train_ar.py", "dpar", *where, *flags, "--patch-rope", small.rope)
+            (run / "done").touch()
+        if not (folder / "config.json").exists():
+            write_folder(run, small, self.args.model, folder)
+        return folder
+
+    def figures(self, row):
+        """All that is known of a row."""
+        at = self.runs / "rows" / row.name
+        if not (at / "row.json").exists():
+            at.mkdir(parents=True, exist_ok=True)
+            folder = self.folder(row.small)
+            flags = [f for k, v in row.flags.items() for f in (f"--{k}", v)]
+            samples, drawn = at / "samples.safetensors", at / "drawn.json"
+            if not drawn.exists():
+                who = ["--baseline"] if row.baseline else []
+                begun = time.time()
+                found = self.dpar(self.classes(MANY), "--model", folder, *who, *flags, "--sample", row.samples, "--out", samples)
+                found["ms_a_picture"] = 1000 * (time.time() - begun) / row.samples
+                drawn.write_text(json.dumps(found))
+            seen = ["--model", folder, "--data", self.data, "--classifier", self.classifier, "--samples", samples]
+            self.python("evaluate.py", "score", *seen, "--out", at, "--per-class", at / "classes.csv")
+            patching = [f for k, v in row.flags.items() if k in ("threshold", "p-max", "mode") for f in (f"--{k}", v)]
+            measured = self.dpar(self.validation, "--model", folder, *patching)["rows"]
+            found = json.loads(drawn.read_text()) | json.loads((at / "score.json").read_text())
+            found["val_nats"] = next(r["nats"] for r in measured if r["model"] == ("baseline" if row.baseline else "dpar"))
+            found |= cost(folder, row.baseline, found["patch_length"])
+            (at / "row.json").write_text(json.dumps(found, indent=1) + "\n")
+        return dict(row=row.label, model=row.small.name if row.small else "shipped") | json.loads((at / "row.json").read_text())
+
+
+def write_folder(run, small, shipped, folder):
+    """A model folder of a small model, with the shipped tokenizer and entropy model."""
+    from safetensors.torch import save_file
+
+    from export import half
+    from weights import load_run
+
+    model, state = load_run(run)
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in [*shipped.glob("vq*.safetensors"), shipped / "entropy.safetensors"]:
+        shutil.copy(path, folder)
+    save_file(half(model), folder / "dpar.safetensors")
+    config = json.loads((shipped / "config.json").read_text())
+    config = {k: v for k, v in config.items() if k != "baseline"} | {"dpar": {k: state["cfg"][k] for k in config["dpar"]}}
+    config["patching"] |= dict(mode=small.mode, threshold=small.threshold, max_patch_length=small.p_max)
+    (folder / "config.json").write_text(json.dumps(config) + "\n")
+
+
+def cost(folder, baseline, length):
+    """GFLOP a picture: training (three forwards, the entropies once) and drawing with guidance; the entropy model is in both."""
+    config = json.loads((folder / "config.json").read_text())
+    patches = config["dpar"]["grid_size"] ** 2 / length
+    found = summary(config, patches)
+    names = ("baseline_inference", "baseline_train") if baseline else ("dpar_inference_with_entropy", "dpar_train_with_entropy")
+    return dict(patch_steps=patches) | {k: found[n] / 1e9 for k, n in zip(("inference_gflop", "train_gflop"), names)}
+
+
+def write(table, found, out):
+    """The CSV of a table, with the rows that there are."""
+    with open(out / f"table-{table}.csv", "w", newline="") as f:
+        w = csv.DictWriter(f, COLUMNS)
+        w.writeheader()
+        w.writerows({k: f"{r[k]:.5g}" if isinstance(r.get(k), float) else r.get(k, "") for k in COLUMNS} for r in found)
+
+
+def plot(table, found, out):
+    """PNG beside the CSV: distances with their errors, and how often a picture shows what was asked for."""
+    fig, axes = plt.subplots(1, 3, figsize=(13, 0.9 + 0.32 * len(found)), sharey=True, layout="constrained")
+    names, place = [r["row"] for r in found], range(len(found))
+    number = lambda r, k: float(r[k])  # noqa: E731
+    axes[0].barh(place, [number(r, "frechet") for r in found], color="#4477aa")
+    axes[0].set_xlabel("Fréchet distance, lower is better")
+    axes[1].barh(place, [number(r, "kernel") for r in found], xerr=[number(r, "kernel_error") for r in found], color="#66ccee")
+    axes[1].set_xlabel("kernel distance, lower is better")
+    ideas = [number(r, "right_idea") for r in found]
+    axes[2].barh(place, ideas, xerr=[number(r, "right_idea_error") for r in found], color="#228833")
+    axes[2].set_xlabel("share taken for the idea asked for")
+    axes[0].set_yticks(place, names)
     axes[0].invert_yaxis()
-    axes[0].set_xlabel("Fréchet distance (classifier features), lower is better")
-    if table in "ae":
-        for label, run, _ in todo:
-            axes[1].plot(*zip(*bench.curve(run)), label=label)
-        axes[1].set(xlabel="training images", ylabel="validation nats per token")
-        axes[1].legend()
-    else:
-        axes[1].scatter([r["patch_length"] for r in rows], [r["val_nats"] for r in rows], color="#cc6677")
-        for r in rows:
-            axes[1].annotate(r["row"], (r["patch_length"], r["val_nats"]), fontsize=7)
-        axes[1].set(xlabel="average patch length when sampling", ylabel="validation nats per token")
-    fig.savefig(bench.out / f"table-{table}.png", dpi=110)
+    fig.savefig(out / f"table-{table}.png", dpi=100)
     plt.close(fig)
+
+
+TITLES = dict(
+    a="DPAR against the fixed-length baseline",
+    b="Thresholds and P_max moved while drawing",
+    c="How patches are cut",
+    d="A threshold moved while drawing, trained at one",
+    e="Angles by the patch's place, and without",
+    s="Guidance, temperature, top-p",
+)
+SHOWN = {
+    "row": "", "samples": "samples", "val_nats": "validation nats", "frechet": "Fréchet", "kernel": "kernel x 1000",
+    "precision": "precision", "recall": "recall", "right_group": "right group %", "right_idea": "right idea %",
+    "patch_length": "tokens a patch", "patch_steps": "steps", "inference_gflop": "GFLOP", "ms_a_picture": "ms a picture",
+}  # fmt: skip
+
+
+def shown(row, column):
+    """A cell for people."""
+    value = row[column]
+    error = float(row.get(f"{column}_error") or 0)
+    if column == "kernel":
+        return f"{1000 * float(value):.2f} ± {1000 * error:.2f}"
+    if column.startswith("right"):
+        return f"{100 * float(value):.1f} ± {100 * error:.1f}"
+    if re.fullmatch(r"-?\d+\.\d+(e-?\d+)?", value):
+        return f"{float(value):.4g}"
+    return value
+
+
+def report(out):
+    """docs/results.md from the CSVs and the words in notes.md beside them (a section a table: `## a`, ..)."""
+    notes = (out / "notes.md").read_text() if (out / "notes.md").exists() else ""
+    said = dict(re.findall(r"^## (\w+)\n(.*?)(?=^## |\Z)", notes, re.S | re.M))
+    page = ["# Results", "", said.get("intro", "").strip(), ""]
+    for table, title in TITLES.items():
+        path = out / f"table-{table}.csv"
+        if not path.exists():
+            continue
+        with open(path, newline="") as f:
+            found = list(csv.DictReader(f))
+        page += [f"## {title}", "", said.get(table, "").strip(), "", "| " + " | ".join(SHOWN.values()) + " |"]
+        page += ["|" + "---|" * len(SHOWN)]
+        page += ["| " + " | ".join(shown(r, c) for c in SHOWN) + " |" for r in found]
+        page += [
+            "",
+            f"![{title}]({out.name}/table-{table}.png)",
+            f"All columns: [table-{table}.csv]({out.name}/table-{table}.csv)",
+            "",
+        ]
+        plot(table, found, out)
+    target = out.parent / f"{out.name}.md"
+    target.write_text("\n".join(page).replace("\n\n\n", "\n\n"))
+    print(target)
 
 
 def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
-    add("tables", nargs="+", choices=list("abcde"))
-    for name in ("data", "tokens", "entropies", "vq", "entropy", "classifier"):
-        add(f"--{name}", required=True)
-    add("--out", type=Path, required=True)
-    add("--steps", type=int, default=4000)
-    add("--batch", type=int, default=32)
-    add("--lr", type=float, default=6e-3)
-    add("--muon-lr", type=float, default=1e-2)
-    add("--weight-decay", type=float, default=0.1)
-    add("--noise", type=float, default=0.05)
-    add("--warmup", type=int, default=100)
-    add("--log-every", type=int, default=200)
-    add("--dropout", type=float, default=0.0)
-    add("--seed", type=int, default=0)
-    add("--dim", type=int, default=192)
-    add("--heads", type=int, default=3)
-    add("--codes", type=int, default=1024)
-    add("--layers", type=int, nargs=3, default=[1, 8, 3], help="of DPAR; the baseline has their sum")
-    add("--threshold", type=float, default=3.3, help="the main model's, nats")
-    add("--samples", type=int, default=2000)
-    add("--sample-batch", type=int, default=64)
-    add("--cfg", type=float, default=2.0)
-    add("--temperature", type=float, default=1.0)
-    add("--top-p", type=float, default=1.0)
+    add("tables", nargs="+", choices=[*TITLES, "report"])
+    add("--out", type=Path, required=True, help="where the CSVs and plots are kept")
+    add("--work", type=Path, help="recipe.sh's folder")
+    add("--model", type=Path, default=SHIPPED, help="the shipped model's folder")
+    add("--dpar", help="the program")
+    add("--device", default="cpu")
     add("--threads", type=int, default=0)
     add("--dry", action="store_true")
     args = parser.parse_args(argv)
     args.out.mkdir(parents=True, exist_ok=True)
-    bench = Bench(args)
-    for table in args.tables:
-        todo, rows = settings(table, args.threshold), []
-        for label, run, rule in todo:
-            figures = bench.score(run, rule)
-            if not args.dry:
-                own = dict(row=label, training=run.name, steps=args.steps, images=args.steps * args.batch)
-                rows.append({k: (own | figures)[k] for k in COLUMNS})
-        if args.dry:
-            continue
-        with open(args.out / f"table-{table}.csv", "w", newline="") as f:
-            w = csv.DictWriter(f, COLUMNS)
-            w.writeheader()
-            w.writerows({k: f"{v:.5g}" if isinstance(v, float) else v for k, v in r.items()} for r in rows)
-        plot(table, rows, bench, todo)
-        print(f"{args.out}/table-{table}.csv: {len(rows)} rows", flush=True)
+    tables = [t for t in args.tables if t != "report"]
+    if args.dry:
+        return [print(t, row.name, row.label) for t in tables for row in rows(t)]
+    if tables and not (args.work and args.dpar):
+        parser.error("drawing needs --work and --dpar")
+    for table in tables:
+        bench, found = Bench(args), []
+        bench.runs.mkdir(parents=True, exist_ok=True)
+        for row in rows(table):
+            found.append(bench.figures(row))
+            write(table, found, args.out)
+            print(f"{args.out}/table-{table}.csv: {len(found)} of {len(rows(table))} rows", flush=True)
+    if "report" in args.tables:
+        report(args.out)
 
 
 if __name__ == "__main__":
