@@ -33,7 +33,7 @@ def kernel_distance(a, b, blocks=10):
         within = (xx.sum() - xx.trace()) / (n * (n - 1)) + (yy.sum() - yy.trace()) / (m * (m - 1))
         found.append(within - 2 * xy.mean())
     found = torch.stack(found)
-    return float(found.mean()), float(found.std() / len(found) ** 0.5)
+    return float(found.mean()), float(found.std(correction=len(found) > 1) / len(found) ** 0.5)
 
 
 def precision_recall(real, fake, k=3):

@@ -1,0 +1,73 @@
+"""Distances, the classifier's answers, the tables' rows and their page."""
+
+import csv
+
+import numpy as np
+import torch
+
+import experiments
+from classifier import Classifier, accuracy, hits, share
+from metrics import frechet, kernel_distance
+
+
+def test_kernel_distance():
+    g = torch.Generator().manual_seed(0)
+    a, b = torch.randn(1000, 16, generator=g), torch.randn(1000, 16, generator=g)
+    same, error = kernel_distance(a, b)
+    assert abs(same) < 4 * error  # unbiased: around zero, on either side
+    far, error = kernel_distance(a, b + 0.5)
+    assert far > 10 * error
+    # By the definition, for one block of three.
+    x, y = torch.tensor([[0.0], [1.0], [2.0]]), torch.tensor([[1.0], [1.0], [4.0]])
+    k = lambda p, q: (float(p) * float(q) + 1) ** 3  # noqa: E731
+    pairs = [(i, j) for i in range(3) for j in range(3)]
+    within = sum(k(v[i], v[j]) for v in (x, y) for i, j in pairs if i != j) / 6
+    between = sum(k(x[i], y[j]) for i, j in pairs) / 9
+    assert np.isclose(kernel_distance(x, y, blocks=1)[0], within - 2 * between)
+    assert frechet(a, b) < frechet(a, b + 0.5)
+
+
+def test_answers():
+    torch.manual_seed(0)
+    net = Classifier(3, 4).eval()
+    x = torch.randn(5, 3, 64, 64)
+    of_groups, of_ideas = net.both(x)
+    best, last = of_ideas.argmax(-1), of_ideas.argmin(-1)
+    ideas = torch.where(torch.arange(5) < 2, best, last)
+    ideas[4] = -1
+    group, one, five = hits(net, x, of_groups.argmax(-1), ideas)
+    assert group.all() and one.tolist() == [True, True, False, False, False]
+    assert five.tolist() == [True] * 4 + [False]  # four ideas: each is among five
+    assert accuracy(net, x, of_groups.argmin(-1), ideas) == [0.0, 0.5, 1.0]
+    assert share(torch.tensor([True, False, False, False])) == (0.25, (0.25 * 0.75 / 4) ** 0.5)
+    # One that knows no ideas.
+    assert not hits(Classifier(3).eval(), x, of_groups.argmax(-1), ideas)[1:].any()
+
+
+def test_rows_are_named_apart():
+    for table in experiments.TITLES:
+        names = [row.name for row in experiments.rows(table)]
+        assert len(set(names)) == len(names), table
+        assert len({row.label for row in experiments.rows(table)}) == len(names), table
+    named = {row.name: row for table in experiments.TITLES for row in experiments.rows(table)}
+    for table in experiments.TITLES:  # a row of two tables is drawn once, so it must be the same one
+        for row in experiments.rows(table):
+            other = named[row.name]
+            assert (row.small, row.baseline, row.flags, row.samples) == (other.small, other.baseline, other.flags, other.samples)
+
+
+def test_page(tmp_path):
+    out = tmp_path / "results"
+    out.mkdir()
+    found = dict.fromkeys(experiments.COLUMNS, 0.125) | dict(
+        row="DPAR", model="shipped", samples=5000, kernel=0.0021, kernel_error=0.0003
+    )
+    experiments.write("a", [found], out)
+    (out / "notes.md").write_text("## intro\nWhat is true.\n\n## a\nSaid of the table.\n")
+    experiments.main(["report", "--out", str(out)])
+    page = (tmp_path / "results.md").read_text()
+    assert "What is true." in page and "Said of the table." in page and "| DPAR | 5000 | 0.125 |" in page and "2.10 ± 0.30" in page
+    assert "## Thresholds" not in page  # no table, no section
+    assert (out / "table-a.png").stat().st_size > 1000
+    with open(out / "table-a.csv", newline="") as f:
+        assert [r["samples"] for r in csv.DictReader(f)] == ["5000"]
