@@ -1,5 +1,6 @@
 //! Attention of one query over cached keys and values.
 
+use half::f16;
 use pulp::{Arch, Simd, WithSimd};
 
 use crate::exponential::all;
@@ -23,7 +24,14 @@ impl<'a, T> Cache<'a, T> {
 }
 
 /// `out = softmax(query . k / sqrt(d)) v` over the first `count` rows; `query` and `out` are d values.
-pub fn attend<T: Number>(query: &[f32], k: Cache<'_, T>, v: Cache<'_, T>, count: usize, out: &mut [f32]) {
+///
+/// (Not generic: what is compiled elsewhere is compiled as that asks for, and a page for size.)
+pub fn attend(query: &[f32], k: Cache<'_, f32>, v: Cache<'_, f32>, count: usize, out: &mut [f32]) {
+    Arch::new().dispatch(Attend { query, k, v, count, out });
+}
+
+/// The same over f16.
+pub fn attend_f16(query: &[f32], k: Cache<'_, f16>, v: Cache<'_, f16>, count: usize, out: &mut [f32]) {
     Arch::new().dispatch(Attend { query, k, v, count, out });
 }
 
@@ -155,8 +163,6 @@ fn scaled(values: &mut [f32], scale: f32) -> f32 {
 
 #[cfg(test)]
 mod tests {
-    use half::f16;
-
     use super::*;
 
     #[test]
@@ -178,7 +184,7 @@ mod tests {
             let (k16, v16) = (halves(&k), halves(&v));
             let mut out = [vec![f32::NAN; d], vec![f32::NAN; d]];
             attend(&query, Cache { values: &k, stride }, Cache { values: &v, stride }, count, &mut out[0]);
-            attend(&query, Cache { values: &k16, stride }, Cache { values: &v16, stride }, count, &mut out[1]);
+            attend_f16(&query, Cache { values: &k16, stride }, Cache { values: &v16, stride }, count, &mut out[1]);
             for (c, (out, out16)) in out[0].iter().zip(&out[1]).enumerate() {
                 let exact: f64 =
                     (0..count).map(|j| (scores[j] - top).exp() / total * f64::from(v[j * stride + c])).sum();

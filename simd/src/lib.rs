@@ -12,9 +12,9 @@ mod shifted;
 
 use pulp::{Arch, Simd, WithSimd};
 
-pub use attention::{Cache, attend};
+pub use attention::{Cache, attend, attend_f16};
 pub use exponential::{exps, swiglu};
-pub use product::{Number, Numbers, Weights, product};
+pub use product::{Numbers, Weights, product};
 pub use runs::{RUN, in_runs, row_of_runs};
 pub use shifted::{SHIFT, shifted, unshifted};
 

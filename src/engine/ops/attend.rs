@@ -4,7 +4,7 @@
 //! cross-attention (dpar.md section 4).
 
 use bytemuck::{Pod, Zeroable};
-use dpar_simd::{Cache, Number};
+use dpar_simd::Cache;
 use half::f16;
 
 use crate::engine::cache::CacheFormat;
@@ -118,13 +118,16 @@ pub fn step(b: &mut Builder, section: Section, a: Args) {
 
 fn twin(v: &TwinView<'_>) {
     match v.flags().caches {
-        CacheFormat::F32 => mix::<f32>(v),
-        CacheFormat::F16 => mix::<f16>(v),
+        CacheFormat::F32 => mix::<f32>(v, dpar_simd::attend),
+        CacheFormat::F16 => mix::<f16>(v, dpar_simd::attend_f16),
     }
 }
 
+/// The attention of one head over caches of such numbers ([`dpar_simd::attend`]).
+type HeadAttention<T> = fn(&[f32], Cache<'_, T>, Cache<'_, T>, usize, &mut [f32]);
+
 /// The twin, for caches of such numbers.
-fn mix<T: Number + Pod>(v: &TwinView<'_>) {
+fn mix<T: Pod>(v: &TwinView<'_>, attend: HeadAttention<T>) {
     let p = v.params::<Params>();
     let open = v.open(p.gate, 0..v.count());
     let (d, stride, heads, lanes) = (p.head as usize, p.stride as usize, p.heads as usize, p.lanes as usize);
@@ -141,7 +144,7 @@ fn mix<T: Number + Pod>(v: &TwinView<'_>) {
         let row = lane(unit) * p.lane as usize + first * stride + unit % heads * d;
         let keys = Cache { values: &k[row..], stride };
         let values = Cache { values: &val[row + p.v_offset as usize..], stride };
-        dpar_simd::attend(&q[place(unit)..][..d], keys, values, last + 1 - first, mixed);
+        attend(&q[place(unit)..][..d], keys, values, last + 1 - first, mixed);
     }
     let mut out = v.f32_mut(OUT);
     for (unit, mixed) in units.zip(mixed.chunks_exact(d)) {
