@@ -21,5 +21,14 @@ fn main() -> std::process::ExitCode {
 #[cfg(target_arch = "wasm32")]
 pub use dpar::shell::Page;
 
+/// Runs what libraries have to run before all else (burn's compiler registers itself so). The linker leaves that to whoever does it
+/// by name; where nobody does, it has every call from the page run all of it again, a seventh of what a page computed.
 #[cfg(target_arch = "wasm32")]
-fn main() {}
+#[allow(unsafe_code)]
+fn main() {
+    unsafe extern "C" {
+        fn __wasm_call_ctors();
+    }
+    // SAFETY: the linker makes it, with this signature, for every program; it is called once, before anything else.
+    unsafe { __wasm_call_ctors() }
+}

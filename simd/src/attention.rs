@@ -4,7 +4,8 @@ use half::f16;
 use pulp::{Arch, Simd, WithSimd};
 
 use crate::exponential::all;
-use crate::product::{Number, sum, vector};
+use crate::number::{Number, vector};
+use crate::product::sum;
 
 /// Rows of keys or values of one head in a cache.
 #[derive(Clone, Copy, Debug)]

@@ -6,6 +6,8 @@
 
 mod attention;
 mod exponential;
+mod number;
+mod platform;
 mod product;
 mod runs;
 mod shifted;
@@ -36,12 +38,6 @@ pub fn instructions() -> &'static str {
         }
     }
     Arch::new().dispatch(Name)
-}
-
-/// Whether numbers of 8 and 16 bits are best kept as they are. With simd128, in a page built for size, multiplying them took three
-/// times as long as multiplying floats.
-pub fn decodes_fast() -> bool {
-    instructions() != "simd128"
 }
 
 /// Dot product; `a` and `b` are of one length.

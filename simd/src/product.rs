@@ -6,8 +6,10 @@ use half::f16;
 use half::slice::HalfFloatSliceExt;
 use pulp::{Arch, Simd, WithSimd};
 
+use crate::number::{Number, vector};
+use crate::platform::HELPS;
 use crate::runs::RUN;
-use crate::shifted::{SHIFT, widen, widened};
+use crate::shifted::widen;
 
 /// A packed matrix.
 #[derive(Clone, Copy, Debug)]
@@ -111,73 +113,10 @@ impl<'a> Part<'a> {
     }
 }
 
-/// A number of a run, or of a cache.
-pub trait Number: Copy {
-    /// What a widened one is to be multiplied with.
-    const SCALE: f32;
-
-    /// As floats.
-    fn widen(from: &[Self], to: &mut [f32]);
-}
-
-impl Number for f32 {
-    const SCALE: f32 = 1.0;
-
-    #[inline(always)]
-    fn widen(from: &[Self], to: &mut [f32]) {
-        for (from, to) in from.iter().zip(to) {
-            *to = *from;
-        }
-    }
-}
-
-impl Number for f16 {
-    /// 2^112: f16's exponents count from 2^-15, those of f32 from 2^-127.
-    const SCALE: f32 = f32::from_bits((127 + 112) << 23);
-
-    #[inline(always)]
-    fn widen(from: &[Self], to: &mut [f32]) {
-        for (from, to) in from.iter().zip(to) {
-            *to = widened(from.to_bits());
-        }
-    }
-}
-
-impl Number for u16 {
-    const SCALE: f32 = SHIFT;
-
-    #[inline(always)]
-    fn widen(from: &[Self], to: &mut [f32]) {
-        widen(from, to);
-    }
-}
-
-impl Number for i8 {
-    const SCALE: f32 = 1.0;
-
-    #[inline(always)]
-    fn widen(from: &[Self], to: &mut [f32]) {
-        for (from, to) in from.iter().zip(to) {
-            *to = f32::from(*from);
-        }
-    }
-}
-
-/// More lanes than any instruction set here has.
-const LANES: usize = 16;
-
-/// The first numbers as a vector.
-#[inline(always)]
-pub fn vector<S: Simd, T: Number>(numbers: &[T]) -> S::f32s {
-    let mut floats = [0.0; LANES];
-    T::widen(numbers, &mut floats[..S::F32_LANES]);
-    S::as_simd_f32s(&floats[..S::F32_LANES]).0[0]
-}
-
 /// Vectors that a run is multiplied with at once.
 const FEW: usize = 3;
 
-/// For more vectors than these, runs are decoded first: AVX2 gains a quarter from it, AVX-512 nothing.
+/// For more vectors than these, runs are decoded first: AVX2 gains a quarter from it, AVX-512 nothing, and simd128 loses as much.
 const MANY: usize = 6;
 
 #[inline(always)]
@@ -193,7 +132,7 @@ fn by_runs<S: Simd, T: Number>(simd: S, all: &[T], scales: Option<&[f32]>, mut p
         _ => 1,
     };
     // For many vectors, runs are decoded once and before.
-    let decode = vectors > MANY && S::F32_LANES < 16;
+    let decode = vectors > MANY && S::F32_LANES < 16 && !HELPS;
     let mut decoded = vec![[0.0; RUN]; if decode { width } else { 0 }];
     let mut n = 0;
     while n < count {
@@ -273,7 +212,7 @@ fn some_vectors<S: Simd, T: Number, const P: usize, const V: usize>(
 
 /// Writes sums of a tile down; `from` is the first row of each run.
 #[inline(always)]
-fn put<F: pulp::bytemuck::Pod, const P: usize, const V: usize, const N: usize>(
+fn put<F: bytemuck::Pod, const P: usize, const V: usize, const N: usize>(
     part: &mut Part<'_>,
     at: At<'_>,
     from: usize,
@@ -283,7 +222,7 @@ fn put<F: pulp::bytemuck::Pod, const P: usize, const V: usize, const N: usize>(
         let row = at.row + p * RUN + from;
         if row < part.rows.len() {
             for (n, sums) in sums.iter().enumerate() {
-                part.put(at.v + n, row, pulp::bytemuck::cast_slice(sums), at.scales);
+                part.put(at.v + n, row, bytemuck::cast_slice(sums), at.scales);
             }
         }
     }
@@ -306,9 +245,11 @@ fn tile<S: Simd, T: Number, const P: usize, const V: usize, const N: usize>(
         }
         for p in 0..P {
             let numbers = if p == 0 { first } else { runs[p].get(column).unwrap_or(first) };
-            let vectors = numbers.split_at_checked(from).unwrap_or_default().1.chunks_exact(S::F32_LANES);
-            for (n, numbers) in vectors.take(N).enumerate() {
-                let weights = vector::<S, T>(numbers);
+            let numbers = numbers.split_at_checked(from).unwrap_or_default().1;
+            // Elsewhere one by one: all of them and the sums are more than AVX2 can hold, which cost a third.
+            let all = if HELPS { T::vectors::<S, N>(simd, numbers) } else { [simd.splat_f32s(0.0); N] };
+            for (n, numbers) in numbers.chunks_exact(S::F32_LANES).take(N).enumerate() {
+                let weights = if HELPS { all[n] } else { vector::<S, T>(numbers) };
                 for v in 0..V {
                     sums[p][v][n] = simd.mul_add_e_f32s(weights, x[v], sums[p][v][n]);
                 }
@@ -369,7 +310,7 @@ pub fn dots<S: Simd, const R: usize>(simd: S, rows: [&[f32]; R], x: &[f32]) -> [
 #[inline(always)]
 pub fn sum<S: Simd>(lanes: S::f32s) -> f32 {
     let lanes = [lanes];
-    let lanes: &[f32] = pulp::bytemuck::cast_slice(&lanes);
+    let lanes: &[f32] = bytemuck::cast_slice(&lanes);
     let (fours, rest) = lanes.as_chunks::<4>();
     if fours.is_empty() {
         return rest.iter().sum();

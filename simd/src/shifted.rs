@@ -49,7 +49,7 @@ pub fn widened(half: u16) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::product::Number;
+    use crate::number::Number;
 
     #[test]
     fn halves_are_widened_exactly() {

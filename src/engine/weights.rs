@@ -4,7 +4,7 @@
 
 use std::ops::Range;
 
-use dpar_simd::{RUN, decodes_fast, in_runs, shifted};
+use dpar_simd::{RUN, in_runs, shifted};
 use half::f16;
 use half::slice::HalfFloatSliceExt;
 
@@ -115,10 +115,10 @@ pub struct Chunk {
 }
 
 /// Packs a matrix, rows of `cols` numbers, so that no chunk exceeds `limit` bytes. `wanted` is for halves and says the order; what was
-/// stored in other formats stays in them, unless all is wanted in f32, or the twins are faster with it.
+/// stored in other formats stays in them, unless all is wanted in f32.
 pub fn pack(matrix: StoredMatrix, cols: usize, wanted: Precision, limit: usize) -> Vec<Chunk> {
     let order = |rows, runs| if wanted.in_runs() { runs } else { rows };
-    let small = if wanted.in_runs() { decodes_fast() } else { wanted != Precision::F32 };
+    let small = wanted != Precision::F32;
     match matrix {
         StoredMatrix::Int8 { values, scales } if small => {
             let precision = order(Precision::Int8, Precision::Int8Runs);
