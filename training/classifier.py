@@ -2,7 +2,7 @@
 tokenizer's perceptual loss compares; its answers say whether samples show what was asked for. Trained on the training split only,
 no downloaded weights. Held-out pictures are of ideas that training saw in other styles.
 
-    python classifier.py --data DIR --out RUN --steps 3000 --resume      # -> RUN/classifier.pt, RUN/accuracy.json
+    python classifier.py --data DIR --out RUN --steps 3000 --resume      # -> RUN/classifier.safetensors, RUN/accuracy.json
 """
 
 import argparse
@@ -11,13 +11,15 @@ import json
 import numpy as np
 import torch
 import torch.nn.functional as F
+from safetensors import safe_open
+from safetensors.torch import save_file
 from torch import nn
 
 import data
 from labels import label
 from models.vq import Res
 from pictures import Pictures
-from trainer import Optimizers, World, autocast, common_arguments, save_atomic, seed_step, train
+from trainer import Optimizers, World, autocast, common_arguments, seed_step, train
 
 INPUT = 64  # pixels a side; larger pictures are averaged down
 
@@ -75,12 +77,20 @@ class Both(nn.Module):
         return self.model.both(x)
 
 
+def save_classifier(path, state, names, figures):
+    """f16 weights; what it tells apart and how well stand in the file's metadata. Another's file runs no code of theirs."""
+    plain = {k: v.detach().cpu().half().contiguous() for k, v in state.items()}
+    save_file(plain, path, metadata=dict(names=json.dumps(names), accuracy=json.dumps(figures)))
+    path.chmod(0o644)
+
+
 def load_classifier(path, device="cpu"):
-    state = torch.load(path, map_location=device, weights_only=False)
-    ideas = state["ema"].get("idea_head.bias", ())
-    model = Classifier(len(state["ema"]["head.bias"]), len(ideas))
-    model.load_state_dict(state["ema"])
-    model.names = state.get("names", [])  # of the groups, then of the ideas
+    with safe_open(path, "pt") as f:
+        names = json.loads((f.metadata() or {}).get("names", "[]"))
+        state = {k: f.get_tensor(k).float() for k in f.keys()}
+    model = Classifier(len(state["head.bias"]), len(state.get("idea_head.bias", ())))
+    model.load_state_dict(state)
+    model.names = names  # of the groups, then of the ideas
     return model.to(device).eval()
 
 
@@ -161,7 +171,7 @@ def main():
                 figures |= {f"{name}_{k}": v for k, v in zip(("group", "idea", "idea_of_five"), accuracy(model, *some))}
                 figures |= {f"{name}_count": len(some[0]), f"{name}_with_an_idea": int((some[2] >= 0).sum())}
         (args.out / "accuracy.json").write_text(json.dumps(figures, indent=1) + "\n")
-        save_atomic(dict(ema=ema.shadow, accuracy=figures, names=[*pictures.groups, *names]), args.out / "classifier.pt")
+        save_classifier(args.out / "classifier.safetensors", ema.shadow, [*pictures.groups, *names], figures)
         print(figures)
     world.close()
     clock.leave()

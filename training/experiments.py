@@ -9,7 +9,7 @@
 (d) the row-reset model of (c), trained at one threshold, drawn at +0.1 .. +0.5 nats, beside its static model
 (e) dynamic RoPE against plain 2D   (s) guidance, temperature, top-p
 
-WORK is recipe.sh's folder (data, classifier, tokens, entropies). Each row is drawn by the engine (`dpar eval --sample`: the same
+WORK is recipe.sh's folder (data, tokens, entropies, validation). Each row is drawn by the engine (`dpar eval --sample`: the same
 classes and seeds in every row), scored by evaluate.py and measured on the validation drawings by `dpar eval`. What is done stays
 done: run it again after an interruption and it goes on. --dry prints the rows.
 """
@@ -117,7 +117,7 @@ class Bench:
         self.args, self.out = args, args.out
         self.runs = args.work / "experiments"
         self.tokens, self.entropies = args.work / "tokens/tokens.npz", args.work / "entropies/entropies.npy"
-        self.classifier, self.data = args.work / "classifier/classifier.pt", args.work / "data"
+        self.classifier, self.data = args.classifier, args.work / "data"
         self.validation = args.work / "validation/validation.safetensors"
 
     def python(self, script, *args):
@@ -289,6 +289,7 @@ def main(argv=None):
     add("--out", type=Path, required=True, help="where the CSVs and plots are kept")
     add("--work", type=Path, help="recipe.sh's folder")
     add("--model", type=Path, default=SHIPPED, help="the shipped model's folder")
+    add("--classifier", type=Path, default=HERE / "classifier.safetensors", help="the judge (default: the one beside this file)")
     add("--dpar", help="the program")
     add("--device", default="cpu")
     add("--threads", type=int, default=0)

@@ -131,6 +131,8 @@ def main(argv=None):
         model, state = load_run(getattr(args, name))
         if name != "vq" and model.c.patch_rope != "dynamic":
             raise SystemExit("a model with plain patch RoPE is for the ablation only: the Rust engine has none")
+        if name != "vq" and model.c.entropy_dim:
+            raise SystemExit("a model that reads the entropy model's states is a pilot: the Rust engine has none")
         config[name] = model.cfg if name == "vq" else model.c.exported()
         tensors = half(model)
         save_file(tensors, out / f"{name}.safetensors")

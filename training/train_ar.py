@@ -20,6 +20,7 @@ import torch.nn.functional as F
 import encode
 from models import MODES, ModelConfig, PatchRule, build, patch_starts
 from trainer import Optimizers, World, autocast, common_arguments, seed_step, train
+from weights import load
 
 FIELDS = "step images seconds lr train_nats val_nats patch_length images_per_s".split()
 
@@ -85,8 +86,15 @@ def noisy(x, share, codes):
     return torch.where(torch.rand(x.shape, device=x.device) < share, torch.randint_like(x, codes), x)
 
 
-def forward(model, x, y, starts):
-    return model(x, y) if starts is None else model(x, y, starts)
+def forward(model, x, y, starts, judge=None):
+    """`judge`: an entropy model whose hidden states DPAR is given."""
+    if starts is None:
+        return model(x, y)
+    if judge is None:
+        return model(x, y, starts)
+    with torch.no_grad():
+        states = judge.hidden(x, torch.full_like(y, judge.c.num_classes))
+    return model(x, y, starts, states)
 
 
 def nats(logits, x):
@@ -95,14 +103,14 @@ def nats(logits, x):
 
 
 @torch.no_grad()
-def validate(model, batches, device, bf16=True, limit=0):
+def validate(model, batches, device, bf16=True, limit=0, judge=None):
     """-> validation nats per token, average patch length (1 without patches)."""
     training = model.training
     model.eval()
     total, count, patches = 0.0, 0, 0
     for x, y, starts in batches.validation(limit=limit):
         with autocast(device, bf16):
-            logits = forward(model, x, y, starts)
+            logits = forward(model, x, y, starts, judge)
         total += float(nats(logits, x)) * x.numel()
         count += x.numel()
         patches += x.numel() if starts is None else int(starts.sum())
@@ -131,16 +139,19 @@ def parse(argv=None):
     add("--threshold", type=float, default=3.3, help="nats")
     add("--p-max", type=int, default=4, help="0: unlimited")
     add("--patch-rope", choices=["dynamic", "plain"], default="dynamic")
+    add("--entropy-states", help="entropy model (a run or a model folder) whose last hidden states DPAR reads, too: a pilot")
     add("--val-limit", type=int, default=0, help="validation pictures a log row; 0 is all")
     args = parser.parse_args(argv)
     want = 3 if args.kind == "dpar" else 1
     args.layers = args.layers or {"entropy": [2], "baseline": [12], "dpar": [1, 8, 3]}[args.kind]
+    if args.entropy_states and args.kind != "dpar":
+        parser.error("--entropy-states is for dpar")
     if len(args.layers) != want:
         parser.error(f"--layers takes {want} number{'s' * (want > 1)} for {args.kind}")
     return args
 
 
-def model_config(args, z):
+def model_config(args, z, judge=None):
     e, g, d = args.layers if args.kind == "dpar" else (0, args.layers[0], 0)
     return ModelConfig(
         dim=args.dim,
@@ -155,6 +166,7 @@ def model_config(args, z):
         dropout_p=args.dropout,
         class_dropout_prob=args.class_dropout,
         patch_rope=args.patch_rope,
+        entropy_dim=judge.c.dim if judge else 0,
     )
 
 
@@ -173,7 +185,8 @@ def main(argv=None):
     args = parse(argv)
     world = World(args.threads)
     z = encode.load(args.tokens, args.entropies)
-    c = model_config(args, z)
+    judge = load(args.entropy_states, "entropy", world.device) if args.entropy_states else None
+    c = model_config(args, z, judge)
     rule = PatchRule(args.mode, args.threshold, args.p_max)
     seed_step(args.seed, 0)
     model = build(c).to(world.device).train()
@@ -189,12 +202,12 @@ def main(argv=None):
     def step_fn(step, bf16):
         x, y, starts = batches.batch(step, args.batch, world.rank, world.size)
         with autocast(world.device, bf16):
-            logits = forward(run, noisy(x, args.noise, c.vocab_size), y, starts)
+            logits = forward(run, noisy(x, args.noise, c.vocab_size), y, starts, judge)
         loss = nats(logits, x)
         return loss, dict(train_nats=loss)
 
     def validate_fn(bf16):
-        val, length = validate(model, batches, world.device, bf16, args.val_limit)
+        val, length = validate(model, batches, world.device, bf16, args.val_limit, judge)
         return dict(val_nats=val, patch_length=length)
 
     facts = dict(cfg=vars(c), kind=args.kind, shares=shares, patching=vars(rule))

@@ -96,7 +96,7 @@ def parse():
     add("--width", type=int, default=8, help="of a code vector")
     add("--groups", type=int, default=8)
     add("--perceptual", type=float, default=0, help="weight; needs --classifier")
-    add("--classifier", help="classifier.pt of classifier.py")
+    add("--classifier", help="classifier.safetensors of classifier.py")
     add("--chroma", type=float, default=0, help="weight of the colours without their brightness")
     add("--free", type=int, default=0, help="steps before there are codes; then k-means puts them where the vectors are")
     add("--adversarial", type=float, default=0, help="weight, on top of the adaptive one")

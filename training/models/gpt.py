@@ -14,7 +14,7 @@ from torch import nn
 
 @dataclass
 class ModelConfig:
-    """Sizes as in config.json of a model folder; the last four fields shape training only and are not exported."""
+    """Sizes as in config.json of a model folder; the last five fields shape training only and are not exported."""
 
     dim: int = 192
     n_head: int = 3
@@ -31,8 +31,11 @@ class ModelConfig:
     dropout_p: float = 0.0
     class_dropout_prob: float = 0.1
     patch_rope: str = "dynamic"  # or "plain": row and first column only, for the ablation; the Rust engine has no such model
+    # Width of the entropy model whose last hidden states are added to the patch decoder's inputs; 0: they are not. A pilot beyond
+    # the paper: neither generate.py nor the Rust engine has such a model.
+    entropy_dim: int = 0
 
-    TRAINING_ONLY = ("token_dropout_p", "dropout_p", "class_dropout_prob", "patch_rope")
+    TRAINING_ONLY = ("token_dropout_p", "dropout_p", "class_dropout_prob", "patch_rope", "entropy_dim")
 
     @property
     def is_dpar(self):
@@ -213,12 +216,16 @@ class Transformer(nn.Module):
         r = rope_2d(c.grid_size, c.dim // c.n_head, c.rope_base)
         self.register_buffer("rope", torch.cat([torch.zeros_like(r[:1]), r])[None], persistent=False)
 
-    def forward(self, x, y):
+    def hidden(self, x, y):
+        """-> (B,T,D), what the output layer reads; [:, i] knows the tokens before x_i."""
         h = torch.cat([self.cls_embedding(y), self.tok_embeddings(x[:, :-1])], 1)
         h = F.dropout(h, self.c.token_dropout_p, self.training)
         for layer in self.layers:
             h = layer(h, self.rope[:, : h.shape[1]])
-        return self.output(self.norm(h))
+        return self.norm(h)
+
+    def forward(self, x, y):
+        return self.output(self.hidden(x, y))
 
 
 class Windows(torch.autograd.Function):
@@ -333,7 +340,8 @@ class LocalDecoder(nn.Module):
 
 
 class DynamicTransformer(nn.Module):
-    """DPAR. forward(tokens (B,T), classes (B,) or class rows (B,1,D), starts (B,T) bool) -> logits (B,T,V)."""
+    """DPAR. forward(tokens (B,T), classes (B,) or class rows (B,1,D), starts (B,T) bool, and with `entropy_dim` the entropy model's
+    hidden states (B,T,entropy_dim)) -> logits (B,T,V)."""
 
     def __init__(self, c):
         super().__init__()
@@ -349,6 +357,10 @@ class DynamicTransformer(nn.Module):
         self.output = nn.Linear(c.dim, c.vocab_size, bias=False)
         self.apply(init_weights)
         nn.init.zeros_(self.output.weight)
+        if c.entropy_dim:
+            # Made after all else, and from nothing: so the others begin as they do without it.
+            self.entropy_state = nn.Linear(c.entropy_dim, c.dim, bias=False)
+            nn.init.zeros_(self.entropy_state.weight)
         r = rope_2d(c.grid_size, c.dim // c.n_head, c.rope_base)
         self.register_buffer("rope_tok", r[None], persistent=False)
         self.register_buffer("rope_dec", torch.cat([torch.zeros_like(r[:1]), r])[None], persistent=False)
@@ -360,7 +372,7 @@ class DynamicTransformer(nn.Module):
             return self.rope_tok[0][row * c.grid_size + first]
         return rope_dynamic(row, first, last, c.dim // c.n_head, c.rope_base)
 
-    def forward(self, x, y, starts):
+    def forward(self, x, y, starts, states=None):
         B, T = x.shape
         layout = PatchLayout(starts, self.c.grid_size)
         h, p = self.local_encoder(self.tok_embeddings(x), self.rope_tok[:, :T], layout)
@@ -371,7 +383,9 @@ class DynamicTransformer(nn.Module):
         for layer in self.layers:
             q = layer(q, r)
         start = self.decoder_start_embedding.weight[None].expand(B, 1, -1)
-        d = self.local_decoder(torch.cat([start, h[:, :-1]], 1), q, layout, self.rope_dec[:, :T])
+        tokens = torch.cat([start, h[:, :-1]], 1)
+        tokens = tokens if states is None else tokens + self.entropy_state(states)
+        d = self.local_decoder(tokens, q, layout, self.rope_dec[:, :T])
         return self.output(self.norm(d))
 
 

@@ -3,7 +3,7 @@
 import torch
 import torch.nn.functional as F
 
-from models import PatchRule, entropies, patch_starts
+from models import PatchRule, build, entropies, patch_starts
 from models.vq import VectorQuantizer
 
 CLOSE = dict(atol=2e-4, rtol=1e-4)
@@ -60,6 +60,25 @@ def test_causal_and_padding(tiny):
         every = s.clone()
         every[1] = True
         torch.testing.assert_close(tiny.dpar(x, y, every)[0], a[0], **CLOSE)
+
+
+@torch.no_grad()
+def test_entropy_states(tiny):
+    """They change nothing before training, and let no token see itself or a later one."""
+    from dataclasses import replace
+
+    x, y, s = (tiny.expected[k] for k in ("tokens", "classes", "starts"))
+    model = build(replace(tiny.dpar.c, entropy_dim=tiny.entropy.c.dim)).eval()
+    left = model.load_state_dict(tiny.dpar.state_dict(), strict=False)
+    assert left.missing_keys == ["entropy_state.weight"]
+    states = lambda x: tiny.entropy.hidden(x, torch.full_like(y, tiny.entropy.c.num_classes))  # noqa: E731
+    torch.testing.assert_close(model(x, y, s, states(x)), tiny.dpar(x, y, s), **CLOSE)
+    torch.nn.init.normal_(model.entropy_state.weight)
+    moved = x.clone()
+    moved[:, 20] = (moved[:, 20] + 1) % 64
+    a, b = model(x, y, s, states(x)), model(moved, y, s, states(moved))
+    assert (a - b)[:, :21].abs().max() < 1e-4 < (a - b)[:, 21].abs().max()
+    assert (a - tiny.dpar(x, y, s)).abs().max() > 0.1
 
 
 def test_attention_of_training():

@@ -6,6 +6,8 @@ import numpy as np
 import torch
 
 import experiments
+import pilots
+import train_ar
 from classifier import Classifier, accuracy, hits, share
 from metrics import frechet, kernel_distance
 
@@ -71,3 +73,20 @@ def test_page(tmp_path):
     assert (out / "table-a.png").stat().st_size > 1000
     with open(out / "table-a.csv", newline="") as f:
         assert [r["samples"] for r in csv.DictReader(f)] == ["5000"]
+
+
+def test_pilots(tmp_path):
+    for name, (kind, _, changed) in pilots.PILOTS.items():
+        words = [str(w) for w in pilots.command(name, tmp_path, tmp_path / name, 1)[2:]]
+        args = train_ar.parse(words)
+        assert args.kind == kind and args.steps == 4000
+        assert all(str(getattr(args, k)) == str(v) for k, v in changed.items()), name
+    for name, val in (("dpar", 2.5), ("decay", 2.4)):
+        lines = ["step,images,seconds,lr,train_nats,val_nats,patch_length,images_per_s"]
+        lines += [f"{s},{16 * s},{s / 4},0.1,3.0,{val + (4000 - s) / 1000},2.0,64" for s in (2000, 4000)]
+        (tmp_path / f"{name}.csv").write_text("\n".join(lines) + "\n")
+    pilots.main(["report", "--out", str(tmp_path)])
+    with open(tmp_path / "pilots.csv", newline="") as f:
+        found = {row["pilot"]: row for row in csv.DictReader(f)}
+    assert list(found) == ["dpar", "decay"] and found["decay"]["val_nats"] == "2.4" and found["dpar"]["pictures_per_s"] == "64"
+    assert (tmp_path / "pilots.png").exists()

@@ -58,7 +58,8 @@ def chain(tmp_path_factory):
     quick = ["--log-every", 50, "--warmup", 2, "--ema", "0.9", "--threads", 1]
     python("classifier.py", "--data", pictures, "--out", t / "classifier", "--steps", 3, "--batch", 8, *quick)
     vq = "--size 32 --ch 8 --ch-mult 1 2 2 --z 8 --codes 64 --steps 80 --batch 8 --lr 3e-3 --free 30".split()
-    losses = ["--perceptual", 0.1, "--classifier", t / "classifier/classifier.pt", "--adversarial", 0.1, "--adversarial-from", 70]
+    judge = t / "classifier/classifier.safetensors"
+    losses = ["--perceptual", 0.1, "--classifier", judge, "--adversarial", 0.1, "--adversarial-from", 70]
     for part in (["--stop-at", 20], ["--resume"]):  # cut off before there are codes, and gone on with
         python("train_tokenizer.py", "--data", pictures, "--out", t / "vq", *vq, *losses, *quick, *part)
     tokens, ents = t / "tokens.npz", t / "entropies.npy"
@@ -154,7 +155,7 @@ def test_rust_evaluation(chain):
         assert abs(rows[name]["patch_length"] - mine[key].get("patch_length", 1)) < 0.02  # an entropy may tie with the threshold
     dpar("--sample", 30, "--out", t / "drawn.safetensors")
     how = ["--samples", t / "drawn.safetensors", "--model", model, "--data", pictures]
-    python("evaluate.py", "score", *how, "--classifier", t / "classifier/classifier.pt", "--out", t / "score-rust")
+    python("evaluate.py", "score", *how, "--classifier", t / "classifier/classifier.safetensors", "--out", t / "score-rust")
     assert json.loads((t / "score-rust/score.json").read_text())["samples"] == 30
 
 
@@ -171,7 +172,7 @@ def test_shards_merge_and_scores(chain):
         assert (a["seeds"] == np.arange(24)).all() and (a["classes"] == b["classes"]).all()
         assert (a["tokens"] == b["tokens"]).mean() > 0.98  # other batches round otherwise, a tie may fall the other way
     score = ["--samples", t / "dpar/samples/samples.npz", "--model", t / "model", "--data", pictures]
-    python("evaluate.py", "score", *score, "--classifier", t / "classifier/classifier.pt", "--out", t / "score")
+    python("evaluate.py", "score", *score, "--classifier", t / "classifier/classifier.safetensors", "--out", t / "score")
     s = json.loads((t / "score/score.json").read_text())
     assert s["frechet"] > 0 and s["frechet_real"] >= 0 and 1 <= s["patch_length"] <= 4
     python("evaluate.py", "nll", "--tokens", t / "tokens.npz", "--model", t / "model", "--out", t / "nll.json")
