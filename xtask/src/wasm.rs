@@ -25,6 +25,12 @@ pub fn build() -> Result<(String, Vec<u8>)> {
         }
         None => cargo()?,
     };
+    let bytes = fs::read(&program).with_context(|| format!("cannot read {}", program.display()))?;
+    // What the linker calls its wrappers around exports.
+    ensure!(
+        !bytes.windows(15).any(|some| some == b".command_export"),
+        "every call from the page would run all constructors again: `main` has to call __wasm_call_ctors (src/main.rs)"
+    );
     let mut bindgen = Bindgen::new();
     // No names: they are 7 of 28 MB, and nobody sees a stack trace of a page that runs elsewhere.
     let bindgen = bindgen.input_path(&program).web(true)?.typescript(false).remove_name_section(true);
