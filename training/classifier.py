@@ -80,8 +80,10 @@ class Both(nn.Module):
 def save_classifier(path, state, names, figures):
     """f16 weights; what it tells apart and how well stand in the file's metadata. Another's file runs no code of theirs."""
     plain = {k: v.detach().cpu().half().contiguous() for k, v in state.items()}
-    save_file(plain, path, metadata=dict(names=json.dumps(names), accuracy=json.dumps(figures)))
-    path.chmod(0o644)
+    part = path.with_suffix(".part")  # the old file or the new one, never half of one
+    save_file(plain, part, metadata=dict(names=json.dumps(names), accuracy=json.dumps(figures)))
+    part.chmod(0o644)
+    part.replace(path)
 
 
 def load_classifier(path, device="cpu"):

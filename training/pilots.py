@@ -33,14 +33,14 @@ PILOTS = {
         "the entropy model's last hidden state in the decoder's input, too",
         dict(entropy_states=SHIPPED),
     ),
-    "decoder": ("dpar", "a decoder of more layers at equal cost: 1/2/2", dict(layers=[1, 2, 2])),
+    "decoder": ("dpar", "a second decoder layer for a transformer layer: 1/2/2", dict(layers=[1, 2, 2])),
     "noise": ("dpar", "10 % random input tokens", dict(noise=0.1)),
     "no-noise": ("dpar", "no random input tokens", dict(noise=0.0)),
     "dropout": ("dpar", "dropout 0.1 in the patch transformer", dict(dropout=0.1)),
     "decay": ("dpar", "weight decay 0.2", dict(weight_decay=0.2)),
     "jitter": ("dpar", "thresholds moved by up to one nat, as in the shipped model", dict(jitter=1.0)),
     "wide": ("dpar", "160 wide", dict(dim=160)),
-    "multiply-adds": ("dpar", "as many multiply-adds a token as the baseline: 1/6/1", dict(layers=[1, 6, 1])),
+    "multiply-adds": ("dpar", "as many multiply-adds in training as the baseline, entropies aside: 1/6/1", dict(layers=[1, 6, 1])),
     "short-mean": ("dpar", "mean weights over 200 steps instead of 1,000", dict(ema=0.995)),
 }
 

@@ -25,7 +25,7 @@ pub trait Number: Copy {
     }
 }
 
-/// N vectors, M numbers at a time as `floats` has them.
+/// N vectors, M numbers at a time as `floats` has them; for targets of at most M lanes.
 #[inline(always)]
 fn by<S: Simd, T, const M: usize, const N: usize>(
     simd: S,

@@ -116,7 +116,7 @@ impl<'a> Part<'a> {
 /// Vectors that a run is multiplied with at once.
 const FEW: usize = 3;
 
-/// For more vectors than these, runs are decoded first: AVX2 gains a quarter from it, AVX-512 nothing, and simd128 loses as much.
+/// For more vectors than these, runs are decoded first: AVX2 gains a quarter from it, AVX-512 nothing, and simd128 loses a third to a half.
 const MANY: usize = 6;
 
 #[inline(always)]
