@@ -87,7 +87,7 @@ fn check_tokenizer(name: &str, f: &Fixture, device: &Device) {
     }
     let t = f.files.config.tokens();
     let images = f.shape("decoded")[0];
-    let decoded = tokenizer.decode(&f.u32("tokens")[..images * t], f.files.config.grid()).unwrap();
+    let decoded = tokenizer.decode(&f.u32("tokens")[..images * t], [f.files.config.grid(); 2]).unwrap();
     assert_eq!(decoded.dims().to_vec(), f.shape("decoded"));
     // Pixels run from -1 to 1: this one is absolute.
     let expected = f.f32("decoded");

@@ -16,6 +16,7 @@ done: run it again after an interruption and it goes on. --dry prints the rows.
 
 import argparse
 import csv
+import hashlib
 import json
 import re
 import shutil
@@ -79,8 +80,9 @@ def rows(table):
     if table == "a":
         return [Row("baseline", baseline=True, samples=MANY), Row("DPAR", samples=MANY)]
     if table == "b":
-        found = [Row(f"threshold {t:g}", flags={"threshold": t}) for t in (1.3, 2.3, 2.8, 3.3, 3.8, 4.3, 4.8, 5.3, 6.3)]
-        return found + [Row(f"P_max {p or 'unlimited'}", flags={"p-max": p}) for p in (1, 2, 3, 4, 6, 8, 0)]
+        found = [Row(f"threshold {t:g}", flags={"threshold": t}) for t in (1.3, 2.3, 2.8, 3.3, 3.8, 4.8, 5.3, 6.3)]
+        found.insert(5, Row("threshold 4.3, P_max 4: as shipped"))
+        return found + [Row(f"P_max {p or 'unlimited'}", flags={"p-max": p}) for p in (1, 2, 3, 6, 8, 0)]
     if table == "c":
         steps = [Small("static", p_max=2), Small("entropy", p_max=0), Small("entropy"), Small()]
         return [Row(name, small) for name, small in zip(("static 2", "entropy", "+ P_max 4", "+ row reset"), steps)]
@@ -93,13 +95,13 @@ def rows(table):
         return found + [Row(f"static 2, drawn at {p}", Small("static", p_max=2), flags={"p-max": p}) for p in (2, 3, 4)]
     if table == "e":
         return [Row("dynamic RoPE", Small()), Row("plain 2D RoPE", Small(rope="plain"))]
-    moved = [
-        ("cfg", (1.0, 1.5, 2.0, 2.5, 3.0, 4.0)),
-        ("temperature", (0.7, 0.8, 0.9, 1.0)),
-        ("top-p", (0.75, 0.8, 0.85, 0.9, 0.95, 1.0)),
-    ]
-    found = [Row(f"DPAR, {flag} {v:g}", flags={flag: v}) for flag, values in moved for v in values]
-    return found + [Row(f"baseline, {flag} {v:g}", baseline=True, flags={flag: v}) for flag, values in moved for v in values]
+    # One at a time, from guidance 2, temperature 0.8 and top-p 0.85.
+    moved = [("cfg", (1.0, 1.5, 2.5, 3.0, 4.0)), ("temperature", (0.7, 0.9, 1.0)), ("top-p", (0.75, 0.8, 0.9, 0.95, 1.0))]
+    found = []
+    for who, baseline in (("DPAR", False), ("baseline", True)):
+        found.append(Row(f"{who}, as shipped", baseline=baseline))
+        found += [Row(f"{who}, {flag} {v:g}", baseline=baseline, flags={flag: v}) for flag, values in moved for v in values]
+    return found
 
 
 COLUMNS = (
@@ -118,6 +120,7 @@ class Bench:
         self.runs = args.work / "experiments"
         self.tokens, self.entropies = args.work / "tokens/tokens.npz", args.work / "entropies/entropies.npy"
         self.classifier, self.data = args.classifier, args.work / "data"
+        self.judge = hashlib.sha256(args.classifier.read_bytes()).hexdigest()[:12]
         self.validation = args.work / "validation/validation.safetensors"
 
     def python(self, script, *args):
@@ -151,28 +154,41 @@ class Bench:
         return folder
 
     def figures(self, row):
-        """All that is known of a row."""
-        at = self.runs / "rows" / row.name
-        if not (at / "row.json").exists():
-            at.mkdir(parents=True, exist_ok=True)
-            folder = self.folder(row.small)
-            flags = [f for k, v in row.flags.items() for f in (f"--{k}", v)]
-            samples, drawn = at / "samples.safetensors", at / "drawn.json"
-            if not drawn.exists():
-                who = ["--baseline"] if row.baseline else []
-                begun = time.time()
-                found = self.dpar(self.classes(MANY), "--model", folder, *who, *flags, "--sample", row.samples, "--out", samples)
-                found["ms_a_picture"] = 1000 * (time.time() - begun) / row.samples
-                drawn.write_text(json.dumps(found))
-            seen = ["--model", folder, "--data", self.data, "--classifier", self.classifier, "--samples", samples]
-            self.python("evaluate.py", "score", *seen, "--out", at, "--per-class", at / "classes.csv")
+        """All that is known of a row. What was drawn and measured stays; scores are made anew where the judge is another."""
+        at, folder = self.runs / "rows" / row.name, self.folder(row.small)
+        at.mkdir(parents=True, exist_ok=True)
+        flags = [f for k, v in row.flags.items() for f in (f"--{k}", v)]
+        samples = at / "samples.safetensors"
+
+        def draw():
+            who = ["--baseline"] if row.baseline else []
+            begun = time.time()
+            found = self.dpar(self.classes(MANY), "--model", folder, *who, *flags, "--sample", row.samples, "--out", samples)
+            return found | dict(ms_a_picture=1000 * (time.time() - begun) / row.samples)
+
+        def measure():
             patching = [f for k, v in row.flags.items() if k in ("threshold", "p-max", "mode") for f in (f"--{k}", v)]
             measured = self.dpar(self.validation, "--model", folder, *patching)["rows"]
-            found = json.loads(drawn.read_text()) | json.loads((at / "score.json").read_text())
-            found["val_nats"] = next(r["nats"] for r in measured if r["model"] == ("baseline" if row.baseline else "dpar"))
-            found |= cost(folder, row.baseline, found["patch_length"])
-            (at / "row.json").write_text(json.dumps(found, indent=1) + "\n")
-        return dict(row=row.label, model=row.small.name if row.small else "shipped") | json.loads((at / "row.json").read_text())
+            return dict(val_nats=next(r["nats"] for r in measured if r["model"] == ("baseline" if row.baseline else "dpar")))
+
+        def score():
+            seen = ["--model", folder, "--data", self.data, "--classifier", self.classifier, "--samples", samples]
+            self.python("evaluate.py", "score", *seen, "--out", at, "--per-class", at / "classes.csv")
+            return json.loads((at / "score.json").read_text())
+
+        found = kept(at / "drawn.json", draw) | kept(at / "measured.json", measure)
+        found |= kept(at / f"score-{self.judge}.json", score)
+        found |= cost(folder, row.baseline, found["patch_length"])
+        return dict(row=row.label, model=row.small.name if row.small else "shipped") | found
+
+
+def kept(path, make):
+    """What is in a file, made first where that is not there."""
+    if not path.exists():
+        text = json.dumps(make(), indent=1)
+        path.with_suffix(".part").write_text(text + "\n")
+        path.with_suffix(".part").replace(path)
+    return json.loads(path.read_text())
 
 
 def write_folder(run, small, shipped, folder):
@@ -256,6 +272,26 @@ def shown(row, column):
     return value
 
 
+def curves(out):
+    """curves.png from curves/*.csv, the logs of the shipped models' trainings; whether there are any."""
+    found = {path.stem: path for path in sorted((out / "curves").glob("*.csv"))}
+    if not found:
+        return False
+    fig, axes = plt.subplots(1, 2, figsize=(12, 4.5), sharey=True, layout="constrained")
+    for name, path in found.items():
+        with open(path, newline="") as f:
+            log = [{k: float(v) for k, v in row.items()} for row in csv.DictReader(f)]
+        for axis, of in zip(axes, (lambda r: r["images"], lambda r: r["seconds"] / 60)):
+            (line,) = axis.plot([of(r) for r in log], [r["val_nats"] for r in log], label=f"{name}, validation")
+            axis.plot([of(r) for r in log], [r["train_nats"] for r in log], ":", color=line.get_color(), label=f"{name}, training")
+    axes[0].set(xlabel="pictures seen", ylabel="nats a token")
+    axes[1].set(xlabel="minutes on two cores")
+    axes[0].legend(fontsize=8)
+    fig.savefig(out / "curves.png", dpi=100)
+    plt.close(fig)
+    return True
+
+
 def report(out):
     """docs/results.md from the CSVs and the words in notes.md beside them (a section a table: `## a`, ..)."""
     notes = (out / "notes.md").read_text() if (out / "notes.md").exists() else ""
@@ -276,6 +312,10 @@ def report(out):
             f"All columns: [table-{table}.csv]({out.name}/table-{table}.csv)",
             "",
         ]
+        if table == "a" and curves(out):
+            page += [f"![How they were trained]({out.name}/curves.png)", ""]
+        if table == "a" and (out / "nearest.png").exists():
+            page += [f"![Samples, and below each its nearest training drawing]({out.name}/nearest.png)", ""]
         plot(table, found, out)
     target = out.parent / f"{out.name}.md"
     target.write_text("\n".join(page).replace("\n\n\n", "\n\n"))
@@ -308,6 +348,8 @@ def main(argv=None):
             found.append(bench.figures(row))
             write(table, found, args.out)
             print(f"{args.out}/table-{table}.csv: {len(found)} of {len(rows(table))} rows", flush=True)
+        if table == "a":
+            shutil.copy(bench.runs / "rows" / rows("a")[-1].name / "nearest.png", args.out)
     if "report" in args.tables:
         report(args.out)
 

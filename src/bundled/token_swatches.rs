@@ -91,7 +91,7 @@ impl Compute {
         let codes: Vec<u32> = (first..end).flat_map(|code| [code; FIELD * FIELD]).collect();
         let side = self.layout.side;
         let at = FIELD as u32 / 2 * side;
-        for rgb in tensor_to_rgb8(tokenizer.decode(&codes, FIELD)?).await? {
+        for rgb in tensor_to_rgb8(tokenizer.decode(&codes, [FIELD; 2])?).await? {
             let field = RgbImage::from_raw(FIELD as u32 * side, FIELD as u32 * side, rgb)
                 .ok_or_else(|| Error::Internal("a decoded picture has the wrong size".into()))?;
             self.tiles.push(imageops::crop_imm(&field, at, at, side, side).to_image());

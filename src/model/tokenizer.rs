@@ -91,11 +91,11 @@ impl Tokenizer {
         read_u32(Tensor::cat(best.collect(), 0)).await
     }
 
-    /// Codes (B * grid * grid) in raster order -> images (B, 3, grid * f, grid * f), about -1..1 (not clamped).
+    /// Codes (B * rows * columns) in raster order -> images (B, 3, rows * f, columns * f), about -1..1 (not clamped).
     ///
     /// # Errors
-    /// [`Error::Request`] for codes that do not exist, or a number of them that is not a multiple of grid * grid.
-    pub fn decode(&self, codes: &[u32], grid: usize) -> Result<Tensor<4>> {
+    /// [`Error::Request`] for codes that do not exist, or a number of them that is not a multiple of rows * columns.
+    pub fn decode(&self, codes: &[u32], [rows, columns]: [usize; 2]) -> Result<Tensor<4>> {
         let [entries, c] = self.codebook.dims();
         if let Some(code) = codes.iter().find(|v| **v as usize >= entries) {
             return Err(Error::Request(format!(
@@ -103,21 +103,26 @@ impl Tokenizer {
                 entries - 1
             )));
         }
-        if grid == 0 || codes.is_empty() || !codes.len().is_multiple_of(grid * grid) {
-            return Err(Error::Request(format!("{} tokens do not fill images of {grid} x {grid} tokens", codes.len())));
+        let each = rows * columns;
+        if each == 0 || codes.is_empty() || !codes.len().is_multiple_of(each) {
+            return Err(Error::Request(format!(
+                "{} tokens do not fill images of {columns} x {rows} tokens",
+                codes.len()
+            )));
         }
         let ids = indices(codes.iter().map(|&v| v as usize), &self.codebook.device());
         let z = self.codebook.clone().select(0, ids); // (B * T, c)
-        let z = z.reshape([codes.len() / (grid * grid), grid, grid, c]).permute([0, 3, 1, 2]); // (B, c, g, g)
+        let z = z.reshape([codes.len() / each, rows, columns, c]).permute([0, 3, 1, 2]); // (B, c, rows, columns)
         Ok(self.decoder.forward(self.post_quant_conv.forward(z)))
     }
 
-    /// Codes (grid * grid) of one image -> its picture.
+    /// Codes (rows * columns) of one image, or of its upper rows -> its picture.
     ///
     /// # Errors
     /// As [`Tokenizer::decode`] and [`tensor_to_rgb8`].
-    pub async fn decode_image(&self, codes: &[u32], grid: usize) -> Result<RgbImage> {
-        let image = self.decode(codes, grid)?; // (1, 3, H, W)
+    pub async fn decode_image(&self, codes: &[u32], columns: usize) -> Result<RgbImage> {
+        let rows = codes.len().div_ceil(columns.max(1));
+        let image = self.decode(codes, [rows, columns])?; // (1, 3, H, W)
         let [_, _, height, width] = image.dims();
         let rgb = tensor_to_rgb8(image).await?.swap_remove(0);
         RgbImage::from_raw(width as u32, height as u32, rgb)

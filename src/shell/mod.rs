@@ -6,6 +6,8 @@ mod desktop;
 pub use desktop::open_window;
 
 #[cfg(target_arch = "wasm32")]
+mod between;
+#[cfg(target_arch = "wasm32")]
 mod page;
 #[cfg(target_arch = "wasm32")]
 pub use page::Page;

@@ -9,6 +9,7 @@ use eframe::{CreationContext, Renderer, WebOptions, WebRunner, egui};
 use wasm_bindgen::prelude::*;
 use web_sys::HtmlCanvasElement;
 
+use super::between::PageApp;
 use crate::app::{App, Kept, Launch, Reopen, Reopener};
 use crate::engine::backend::DeviceChoice;
 use crate::engine::device;
@@ -63,7 +64,8 @@ impl Opening {
             reopen: Reopener(reopen),
             ..Launch::default()
         };
-        Ok(Box::new(App::new(cc, launch)))
+        let page = PageApp::new(App::new(cc, launch), self.runner.clone());
+        Ok(Box::new(page.map_err(|e| host::sentence(&e))?))
     }
 }
 

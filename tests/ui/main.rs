@@ -5,6 +5,7 @@
 mod common;
 
 mod actions;
+mod between;
 mod brought;
 mod looks;
 mod many;

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 import experiments
+import ideas
 import pilots
 import train_ar
 from classifier import Classifier, accuracy, hits, share
@@ -65,14 +66,44 @@ def test_page(tmp_path):
         row="DPAR", model="shipped", samples=5000, kernel=0.0021, kernel_error=0.0003
     )
     experiments.write("a", [found], out)
+    (out / "curves").mkdir()
+    log = (
+        "step,images,seconds,lr,train_nats,val_nats,patch_length,images_per_s\n1,32,60,0.1,3.0,3.1,2,1\n2,64,120,0.1,2.5,2.7,2,1\n"
+    )
+    (out / "curves/dpar.csv").write_text(log)
     (out / "notes.md").write_text("## intro\nWhat is true.\n\n## a\nSaid of the table.\n")
     experiments.main(["report", "--out", str(out)])
     page = (tmp_path / "results.md").read_text()
     assert "What is true." in page and "Said of the table." in page and "| DPAR | 5000 | 0.125 |" in page and "2.10 ± 0.30" in page
     assert "## Thresholds" not in page  # no table, no section
     assert (out / "table-a.png").stat().st_size > 1000
+    assert "(results/curves.png)" in page and (out / "curves.png").stat().st_size > 1000
     with open(out / "table-a.csv", newline="") as f:
         assert [r["samples"] for r in csv.DictReader(f)] == ["5000"]
+
+
+def test_what_was_made_stays(tmp_path):
+    calls = []
+    make = lambda: calls.append(1) or dict(found=len(calls))  # noqa: E731
+    assert [experiments.kept(tmp_path / "a.json", make) for _ in range(3)] == [dict(found=1)] * 3
+    assert experiments.kept(tmp_path / "b.json", make) == dict(found=2)
+
+
+def test_ideas():
+    # Three groups and four ideas; asked for twice, in turn.
+    torch.manual_seed(0)
+    net, parents = Classifier(3, 4).eval(), np.array([-1, -1, -1, 0, 1, 2, 2])
+    classes = ideas.asked(7, 2)
+    assert classes.tolist() == [*range(7), *range(7)]
+    x = torch.randn(14, 3, 64, 64)
+    of_groups, of_ideas = (answer.argmax(-1) for answer in net.both(x))
+    found = ideas.judged(net, x, classes, parents)
+    for c in range(7):
+        group, idea, five = found[c]
+        expected = parents[c] if c > 2 else c
+        assert group == sum(of_groups[k] == expected for k in (c, c + 7)) / 2
+        assert idea == (sum(of_ideas[k] == c - 3 for k in (c, c + 7)) / 2 if c > 2 else 0.0)
+        assert five == (1.0 if c > 2 else 0.0)  # four ideas: each is among five
 
 
 def test_pilots(tmp_path):

@@ -60,6 +60,8 @@ pub struct Playback {
     given_up: Option<Error>,
     /// How long the last frame took.
     pub frame: Duration,
+    /// Whether the runs go on between frames as well ([`App::draw_between`](crate::app::App::draw_between)).
+    pub between: bool,
 }
 
 impl Playback {
@@ -92,6 +94,11 @@ impl Playback {
     /// Whether it is held.
     pub fn is_paused(&self) -> bool {
         self.tiles.as_ref().map_or(self.turns.is_paused(), Tiles::is_paused)
+    }
+
+    /// Tokens that all pictures have together.
+    pub fn drawn(&self) -> usize {
+        self.pictures().map(|picture| picture.tokens.len()).sum()
     }
 
     /// Whether frames are wanted as fast as they come.

@@ -45,6 +45,31 @@ impl App {
         }
     }
 
+    /// Somebody will call [`App::draw_between`] whenever nothing else is due.
+    pub fn will_draw_between(&mut self) {
+        self.playback.between = self.machine.backend.gpu().is_none();
+    }
+
+    /// Whether there is something to draw between two frames: the CPU twins draw, not held.
+    pub fn draws_between(&self) -> bool {
+        self.playback.between && !self.machine.over && self.playback.is_live() && !self.playback.is_paused()
+    }
+
+    /// The CPU twins go on between two frames, about as long as they may keep one at least. Whether they would like to be called
+    /// again before the next frame: not where they wait for something.
+    pub fn draw_between(&mut self) -> bool {
+        if !self.draws_between() {
+            return false;
+        }
+        let (now, speed) = (self.clock.now(), self.chosen.settings.speed);
+        let drawn = self.playback.drawn();
+        if let Err(e) = self.playback.advance(self.model.ready_mut(), &self.machine.wake, now, speed) {
+            self.failed(&e);
+            return false;
+        }
+        self.playback.drawn() > drawn && self.draws_between()
+    }
+
     /// What has come since the last frame.
     fn arrivals(&mut self) -> Vec<Arrival> {
         let model = if let ModelState::Loading(task, _) = &self.model.state { task.take() } else { None };
@@ -78,7 +103,9 @@ impl App {
     /// Runs go on, and what they have drawn is decoded.
     fn draw(&mut self) -> Result<()> {
         let (now, speed) = (self.clock.now(), self.chosen.settings.speed);
-        self.playback.frame = Duration::from_secs_f64(self.clock.frame_ms.max(0.0) / 1000.0);
+        // Where much is drawn between frames, a frame itself draws as little as may be.
+        let frame_ms = if self.playback.between { 0.0 } else { self.clock.frame_ms.max(0.0) };
+        self.playback.frame = Duration::from_secs_f64(frame_ms / 1000.0);
         self.playback.advance(self.model.ready_mut(), &self.machine.wake, now, speed)?;
         if let Some(e) = self.playback.take_given_up() {
             self.ui.say(format!("there is no comparison: {e}"));
