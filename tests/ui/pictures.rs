@@ -170,9 +170,10 @@ fn entropies_become_colours_of_drawn_tokens_only() {
 fn undrawn_tokens_are_guessed_from_above() {
     let config = built_in_config();
     let codes = picture(20, &config).codes(18);
-    assert_eq!(codes.len(), 256);
-    assert_eq!((codes[17], codes[18], codes[34], codes[255]), (17, 2, 2, 15));
-    assert_eq!(picture(0, &config).codes(0), vec![0; 256]);
+    assert_eq!(codes.len(), 48, "the two rows that are begun, and one more");
+    assert_eq!((codes[17], codes[18], codes[34], codes[47]), (17, 2, 2, 15));
+    assert_eq!(picture(250, &config).codes(250).len(), 256);
+    assert_eq!(picture(0, &config).codes(0), vec![0; 16]);
 }
 
 #[test]

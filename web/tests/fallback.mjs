@@ -33,10 +33,30 @@ async function cpu_forced({ lab, folder, note }) {
     check(/CPU/.test(state.device), `the model runs on the CPU, not on "${state.device}"`);
     await drawn(visit, note);
     await visit.shot("cpu");
+    const [before, after] = await visit.page.evaluate(drawn_without_frames, 10_000);
+    check(before.tokens < 256, `nothing is shown while no frame is drawn, yet there were ${before.tokens} tokens`);
+    check(after.frames - before.frames <= 3, `${after.frames - before.frames} frames were drawn`);
+    equal([after.phase, after.tokens], ["done", 256], "the twins draw between frames");
     await visit.clean(site.url);
   } finally {
     await site.close();
   }
+}
+
+/** In the page: begins a picture, then lets the browser draw no frame for a while; the last state before that and the first after it. */
+async function drawn_without_frames(ms) {
+  const later = (ms) => new Promise((done) => setTimeout(done, ms));
+  window.dpar.command("generate", "");
+  while (!(window.dparState.phase === "running" && window.dparState.tokens > 0 && window.dparState.tokens < 200)) await later(5);
+  const held = [];
+  const request = window.requestAnimationFrame;
+  window.requestAnimationFrame = (frame) => held.push(frame);
+  await later(ms);
+  window.requestAnimationFrame = request;
+  const before = window.dparState;
+  held.forEach((frame) => window.requestAnimationFrame(frame));
+  while (window.dparState === before) await later(1);
+  return [before, window.dparState];
 }
 
 /** WebGPU is there, but its adapter never comes. */

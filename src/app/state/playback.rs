@@ -18,7 +18,7 @@ use crate::run::{Session, Statistics, Token};
 /// (software adapters), so that what is in flight lasts until the next frame; and never so long that three of them keep a
 /// person waiting who has pressed Stop.
 const GPU_BUDGET: [Duration; 2] = [Duration::from_millis(8), Duration::from_millis(32)];
-/// How long the CPU twins may keep a frame, for the same reasons: with what else is computed for one in a page, about 100 ms.
+/// How long the CPU twins may keep a frame, for the same reasons; the least where they draw between frames, too.
 const CPU_BUDGET: [Duration; 2] = [Duration::from_millis(24), Duration::from_millis(64)];
 /// How long a submit may take while tokens are only repeated (after a lost device): nobody wants to watch that again, and
 /// the cost of a frame is best shared by many of them.
