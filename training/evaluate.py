@@ -15,6 +15,7 @@ draws, `score` reads FILE.
 
 import argparse
 import csv
+import hashlib
 import json
 import time
 from pathlib import Path
@@ -170,9 +171,45 @@ def decode(vq, tokens, device, batch=32):
     return torch.cat([vq.decode_code(p.to(device)).float().clamp(-1, 1).cpu() for p in x.split(batch)])
 
 
+def file_hash(path):
+    """The first 12 digits of a file's SHA-256."""
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()[:12]
+
+
 @torch.no_grad()
 def features(net, x, device):
     return torch.cat([net.features(p.to(device)).float().cpu() for p in x.split(64)])
+
+
+def drawings(found, which, size, seed=None):
+    """Drawings (N,3,size,size) in [-1,1]: as they are, or augmented by a seed."""
+    g, parts = torch.Generator().manual_seed(seed or 0), np.array_split(which, max(1, len(which) // 64))
+    return torch.cat([compose(np.asarray(found.images[p]), g, size, found.fill[p], augment=seed is not None) for p in parts])
+
+
+@torch.no_grad()
+def beside(args, world, net, vq, found, count, size):
+    """What samples are scored against, `count` pictures of `size` pixels: features (count,192) of real ones, of others, and of the
+    others' reconstructions; and for what is learnt by heart, a bank of all training drawings as `canonical` makes them, and how far
+    copies and held-out drawings are from it. Kept in --kept, as it is the same for all samples."""
+    path = args.kept and Path(args.kept) / f"beside-{file_hash(args.classifier)}-{count}-{size}.safetensors"
+    if path and path.exists():
+        return {k: torch.from_numpy(v) for k, v in load_file(path).items()}
+    train, val = np.flatnonzero(~found.is_val), np.flatnonzero(found.is_val)
+    rng, w = np.random.default_rng(11), data.picture_weights([found.rows[i] for i in train])
+    a, b = (drawings(found, rng.choice(train, count, p=w), size, seed) for seed in (1, 2))
+    rebuild = lambda x: torch.cat([vq(p.to(world.device))[0].float().clamp(-1, 1).cpu() for p in x.split(32)])  # noqa: E731
+    rebuilt = rebuild(b)
+    names = ("real", "more_real", "reconstructions")
+    known = {k: features(net, x, world.device) for k, x in zip(names, (a, b, rebuilt))}
+    known["bank"] = canonical(drawings(found, train, size))
+    known["copies_apart"], _ = nearest(canonical(rebuilt[: args.memory]), known["bank"])
+    known["held_out_apart"], _ = nearest(canonical(rebuild(drawings(found, val, size, seed=3))), known["bank"])
+    if path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_file({k: v.numpy() for k, v in known.items()}, path.with_suffix(".part"))
+        path.with_suffix(".part").replace(path)
+    return known
 
 
 @torch.no_grad()
@@ -180,61 +217,45 @@ def score(args, world):
     """Frechet distance, precision and recall, class agreement, memorisation; two floors to read them by."""
     z = load_file(args.samples) if str(args.samples).endswith(".safetensors") else np.load(args.samples)  # `dpar eval --sample`
     found = data.load(args.data)
-    images, is_val, fill = found.images, found.is_val, found.fill
     net, vq = load_classifier(args.classifier, world.device), model_of(args, "vq", world.device)
     if args.model and net.idea_head is not None:
         asked_for = json.loads((Path(args.model) / "config.json").read_text())["classes"]
         if asked_for != net.names:
             raise SystemExit(f"{args.classifier} knows other names than {args.model}: train it on the pictures of that model")
     fake = decode(vq, z["tokens"], world.device)
-    size, train = fake.shape[-1], np.flatnonzero(~is_val)
-    rng, w = np.random.default_rng(11), data.picture_weights([found.rows[i] for i in train])
-
-    def real(seed):
-        i = rng.choice(train, len(fake), p=w)
-        g = torch.Generator().manual_seed(seed)
-        parts = np.array_split(i, max(1, len(i) // 64))
-        return torch.cat([compose(images[np.asarray(p)], g, size, fill[p]) for p in parts])
-
-    a, b = real(1), real(2)
-    rebuilt = torch.cat([vq(p.to(world.device))[0].float().clamp(-1, 1).cpu() for p in b.split(32)])
-    fa, fb, fr, ff = (features(net, x, world.device) for x in (a, b, rebuilt, fake))
-    precision, recall = precision_recall(fa, ff)
-    out = dict(samples=len(fake), frechet=frechet(fa, ff), frechet_reconstructions=frechet(fa, fr), frechet_real=frechet(fa, fb))
-    for name, f in (("", ff), ("_reconstructions", fr), ("_real", fb)):
+    known = beside(args, world, net, vq, found, len(fake), fake.shape[-1])
+    fa, ff = known["real"], features(net, fake, world.device)
+    out = dict(samples=len(fake), frechet=frechet(fa, ff))
+    out |= dict(frechet_reconstructions=frechet(fa, known["reconstructions"]), frechet_real=frechet(fa, known["more_real"]))
+    for name, f in (("", ff), ("_reconstructions", known["reconstructions"]), ("_real", known["more_real"])):
         out[f"kernel{name}"], out[f"kernel{name}_error"] = kernel_distance(fa, f)
+    precision, recall = precision_recall(fa, ff)
     out |= dict(precision=precision, recall=recall)
     # What was asked for, and what the classifier takes it for.
     y, groups = np.asarray(z["classes"], np.int64), len(net.head.bias)
     asked = torch.from_numpy(groups_of(args)[y]), torch.from_numpy(np.where(y >= groups, y - groups, -1))
-    found = hits(net.cpu(), fake, *asked)
+    right = hits(net.cpu(), fake, *asked)
     named = torch.from_numpy(y >= groups) & (net.idea_head is not None)
-    for name, hit in zip(("group", "idea", "idea_of_five"), found):
+    for name, hit in zip(("group", "idea", "idea_of_five"), right):
         hit = hit if name == "group" else hit[named]
         out[f"right_{name}"], out[f"right_{name}_error"] = share(hit) if len(hit) else (0.0, 0.0)
     if args.per_class:
-        by_class(Path(args.per_class), y, found)
+        by_class(Path(args.per_class), y, right)
     out["patch_length"] = float(z["tokens"].shape[1] / z["patches"].mean())
 
     # Memorisation: distance to the nearest training drawing, beside pictures known to be copies or not.
-    plain = torch.cat(
-        [compose(np.asarray(images[p]), None, size, fill[p], augment=False) for p in np.array_split(train, len(train) // 64 + 1)]
-    )
-    bank = canonical(plain)
     few = slice(0, args.memory)
-    d_fake, index = nearest(canonical(fake[few]), bank)
-    d_copy, _ = nearest(canonical(rebuilt[few]), bank)
-    val = np.flatnonzero(is_val)
-    held = compose(np.asarray(images[val]), torch.Generator().manual_seed(3), size, fill[val])
-    held = torch.cat([vq(p.to(world.device))[0].float().clamp(-1, 1).cpu() for p in held.split(32)])
-    d_val, _ = nearest(canonical(held), bank)
+    d_fake, index = nearest(canonical(fake[few]), known["bank"])
+    d_copy, d_val = known["copies_apart"], known["held_out_apart"]
     limit = d_copy.quantile(0.95)
     for name, d in (("samples", d_fake), ("training_pictures", d_copy), ("validation_pictures", d_val)):
         out[f"nearest_{name}"] = [round(float(d.quantile(q)), 4) for q in (0.05, 0.5, 0.95)]
         out[f"as_near_as_copies_{name}"] = float((d <= limit).float().mean())
     order = d_fake.argsort()
     show = torch.cat([order[:: max(1, len(order) // 24)][:24]])
-    rows = [t for k in range(0, len(show), 12) for t in (fake[few][show[k : k + 12]], plain[index[show[k : k + 12]]])]
+    train = np.flatnonzero(~found.is_val)
+    plain = [drawings(found, train[index[show[k : k + 12]].numpy()], fake.shape[-1]) for k in range(0, len(show), 12)]
+    rows = [t for k, p in zip(range(0, len(show), 12), plain) for t in (fake[few][show[k : k + 12]], p)]
     Path(args.out).mkdir(parents=True, exist_ok=True)
     sheet(np.concatenate([to_uint8(r) for r in rows]), 12, Path(args.out) / "nearest.png")
     write(Path(args.out) / "score.json", out)
@@ -277,6 +298,7 @@ def main(argv=None):
     add("--top-p", type=float, default=1.0)
     add("--patch-length", type=float, default=1.81)
     add("--per-class", help="CSV of each class's shares, for score")
+    add("--kept", help="folder where score keeps what is the same for all samples")
     add("--memory", type=int, default=1000, help="samples whose nearest training drawing is looked for")
     add("--threads", type=int, default=0)
     args = parser.parse_args(argv)

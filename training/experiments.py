@@ -16,9 +16,7 @@ done: run it again after an interruption and it goes on. --dry prints the rows.
 
 import argparse
 import csv
-import hashlib
 import json
-import re
 import shutil
 import subprocess
 import sys
@@ -26,12 +24,9 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import matplotlib
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
-
+from evaluate import file_hash
 from flops import summary
+from results_page import TITLES, report
 
 HERE = Path(__file__).resolve().parent
 SHIPPED = HERE.parent / "assets/model"
@@ -120,7 +115,7 @@ class Bench:
         self.runs = args.work / "experiments"
         self.tokens, self.entropies = args.work / "tokens/tokens.npz", args.work / "entropies/entropies.npy"
         self.classifier, self.data = args.classifier, args.work / "data"
-        self.judge = hashlib.sha256(args.classifier.read_bytes()).hexdigest()[:12]
+        self.judge = file_hash(args.classifier)
         self.validation = args.work / "validation/validation.safetensors"
 
     def python(self, script, *args):
@@ -173,10 +168,13 @@ class Bench:
 
         def score():
             seen = ["--model", folder, "--data", self.data, "--classifier", self.classifier, "--samples", samples]
+            seen += ["--kept", self.runs / "kept"]
             self.python("evaluate.py", "score", *seen, "--out", at, "--per-class", at / "classes.csv")
             return json.loads((at / "score.json").read_text())
 
         found = kept(at / "drawn.json", draw) | kept(at / "measured.json", measure)
+        if self.args.unscored:
+            return found
         found |= kept(at / f"score-{self.judge}.json", score)
         found |= cost(folder, row.baseline, found["patch_length"])
         return dict(row=row.label, model=row.small.name if row.small else "shipped") | found
@@ -226,102 +224,6 @@ def write(table, found, out):
         w.writerows({k: f"{r[k]:.5g}" if isinstance(r.get(k), float) else r.get(k, "") for k in COLUMNS} for r in found)
 
 
-def plot(table, found, out):
-    """PNG beside the CSV: distances with their errors, and how often a picture shows what was asked for."""
-    fig, axes = plt.subplots(1, 3, figsize=(13, 0.9 + 0.32 * len(found)), sharey=True, layout="constrained")
-    names, place = [r["row"] for r in found], range(len(found))
-    number = lambda r, k: float(r[k])  # noqa: E731
-    axes[0].barh(place, [number(r, "frechet") for r in found], color="#4477aa")
-    axes[0].set_xlabel("Fréchet distance, lower is better")
-    axes[1].barh(place, [number(r, "kernel") for r in found], xerr=[number(r, "kernel_error") for r in found], color="#66ccee")
-    axes[1].set_xlabel("kernel distance, lower is better")
-    ideas = [number(r, "right_idea") for r in found]
-    axes[2].barh(place, ideas, xerr=[number(r, "right_idea_error") for r in found], color="#228833")
-    axes[2].set_xlabel("share taken for the idea asked for")
-    axes[0].set_yticks(place, names)
-    axes[0].invert_yaxis()
-    fig.savefig(out / f"table-{table}.png", dpi=100)
-    plt.close(fig)
-
-
-TITLES = dict(
-    a="DPAR against the fixed-length baseline",
-    b="Thresholds and P_max moved while drawing",
-    c="How patches are cut",
-    d="A threshold moved while drawing, trained at one",
-    e="Angles by the patch's place, and without",
-    s="Guidance, temperature, top-p",
-)
-SHOWN = {
-    "row": "", "samples": "samples", "val_nats": "validation nats", "frechet": "Fréchet", "kernel": "kernel x 1000",
-    "precision": "precision", "recall": "recall", "right_group": "right group %", "right_idea": "right idea %",
-    "patch_length": "tokens a patch", "patch_steps": "steps", "inference_gflop": "GFLOP", "ms_a_picture": "ms a picture",
-}  # fmt: skip
-
-
-def shown(row, column):
-    """A cell for people."""
-    value = row[column]
-    error = float(row.get(f"{column}_error") or 0)
-    if column == "kernel":
-        return f"{1000 * float(value):.2f} ± {1000 * error:.2f}"
-    if column.startswith("right"):
-        return f"{100 * float(value):.1f} ± {100 * error:.1f}"
-    if re.fullmatch(r"-?\d+\.\d+(e-?\d+)?", value):
-        return f"{float(value):.4g}"
-    return value
-
-
-def curves(out):
-    """curves.png from curves/*.csv, the logs of the shipped models' trainings; whether there are any."""
-    found = {path.stem: path for path in sorted((out / "curves").glob("*.csv"))}
-    if not found:
-        return False
-    fig, axes = plt.subplots(1, 2, figsize=(12, 4.5), sharey=True, layout="constrained")
-    for name, path in found.items():
-        with open(path, newline="") as f:
-            log = [{k: float(v) for k, v in row.items()} for row in csv.DictReader(f)]
-        for axis, of in zip(axes, (lambda r: r["images"], lambda r: r["seconds"] / 60)):
-            (line,) = axis.plot([of(r) for r in log], [r["val_nats"] for r in log], label=f"{name}, validation")
-            axis.plot([of(r) for r in log], [r["train_nats"] for r in log], ":", color=line.get_color(), label=f"{name}, training")
-    axes[0].set(xlabel="pictures seen", ylabel="nats a token")
-    axes[1].set(xlabel="minutes on two cores")
-    axes[0].legend(fontsize=8)
-    fig.savefig(out / "curves.png", dpi=100)
-    plt.close(fig)
-    return True
-
-
-def report(out):
-    """docs/results.md from the CSVs and the words in notes.md beside them (a section a table: `## a`, ..)."""
-    notes = (out / "notes.md").read_text() if (out / "notes.md").exists() else ""
-    said = dict(re.findall(r"^## (\w+)\n(.*?)(?=^## |\Z)", notes, re.S | re.M))
-    page = ["# Results", "", said.get("intro", "").strip(), ""]
-    for table, title in TITLES.items():
-        path = out / f"table-{table}.csv"
-        if not path.exists():
-            continue
-        with open(path, newline="") as f:
-            found = list(csv.DictReader(f))
-        page += [f"## {title}", "", said.get(table, "").strip(), "", "| " + " | ".join(SHOWN.values()) + " |"]
-        page += ["|" + "---|" * len(SHOWN)]
-        page += ["| " + " | ".join(shown(r, c) for c in SHOWN) + " |" for r in found]
-        page += [
-            "",
-            f"![{title}]({out.name}/table-{table}.png)",
-            f"All columns: [table-{table}.csv]({out.name}/table-{table}.csv)",
-            "",
-        ]
-        if table == "a" and curves(out):
-            page += [f"![How they were trained]({out.name}/curves.png)", ""]
-        if table == "a" and (out / "nearest.png").exists():
-            page += [f"![Samples, and below each its nearest training drawing]({out.name}/nearest.png)", ""]
-        plot(table, found, out)
-    target = out.parent / f"{out.name}.md"
-    target.write_text("\n".join(page).replace("\n\n\n", "\n\n"))
-    print(target)
-
-
 def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
@@ -333,7 +235,8 @@ def main(argv=None):
     add("--dpar", help="the program")
     add("--device", default="cpu")
     add("--threads", type=int, default=0)
-    add("--dry", action="store_true")
+    add("--unscored", action="store_true", help="draw and measure only: tables are written when it is called again without this")
+    add("--dry", action="store_true", help="print the rows")
     args = parser.parse_args(argv)
     args.out.mkdir(parents=True, exist_ok=True)
     tables = [t for t in args.tables if t != "report"]
@@ -346,12 +249,13 @@ def main(argv=None):
         bench.runs.mkdir(parents=True, exist_ok=True)
         for row in rows(table):
             found.append(bench.figures(row))
-            write(table, found, args.out)
-            print(f"{args.out}/table-{table}.csv: {len(found)} of {len(rows(table))} rows", flush=True)
-        if table == "a":
+            if not args.unscored:
+                write(table, found, args.out)
+            print(f"table {table}: {len(found)} of {len(rows(table))} rows", flush=True)
+        if table == "a" and not args.unscored:
             shutil.copy(bench.runs / "rows" / rows("a")[-1].name / "nearest.png", args.out)
     if "report" in args.tables:
-        report(args.out)
+        report(args.out, args.classifier)
 
 
 if __name__ == "__main__":

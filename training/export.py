@@ -118,11 +118,12 @@ def main(argv=None):
     add("--tokens", required=True, help="tokens.npz: the names of the classes, and what --expected computes on")
     add("--count", type=int, default=4, help="pictures in --expected")
     add("--featured", nargs="+", default=[], metavar="NAME", help="names that come out best, the best first: offered first")
+    add("--unclear", nargs="+", default=[], metavar="NAME", help="names that hardly come out (ideas.py): listed last")
     args = parser.parse_args(argv)
     config, states, sizes, tokens = {}, {}, {}, encode.load(args.tokens)
-    unknown = [n for n in args.featured if n not in tokens["names"]]
+    unknown = [n for n in args.featured + args.unclear if n not in tokens["names"]]
     if unknown:
-        raise SystemExit(f"--featured {', '.join(map(repr, unknown))}: {args.tokens} has no such name")
+        raise SystemExit(f"--featured or --unclear {', '.join(map(repr, unknown))}: {args.tokens} has no such name")
     out = Path(args.out)
     out.mkdir(parents=True, exist_ok=True)
     for name in ("entropy", "dpar", "vq", "baseline"):
@@ -148,7 +149,7 @@ def main(argv=None):
             patching = dict(mode=args.mode or p["mode"], threshold=threshold, max_patch_length=p_max, trained=trained)
     sampling = dict(cfg_scale=args.cfg, temperature=args.temperature, top_k=args.top_k, top_p=args.top_p)
     config |= dict(patching=patching, sampling=sampling, **described(tokens))
-    config |= dict(featured=args.featured) if args.featured else {}
+    config |= {k: v for k, v in dict(featured=args.featured, unclear=args.unclear).items() if v}
     (out / "config.json").write_text(compact(config))
     (out / "MODEL_CARD.md").write_text(card(config, states, args, sizes, tokens))
     files = ["config.json", *(f"{n}.safetensors" for n in NAMES if n in config)]

@@ -185,6 +185,9 @@ pub struct ModelConfig {
     /// Names of the classes that come out best, the best first: what a viewer offers and draws by itself.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub featured: Vec<String>,
+    /// Names of the classes that hardly come out: a viewer lists them last in their group.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unclear: Vec<String>,
 }
 
 impl ModelConfig {
@@ -260,6 +263,11 @@ impl ModelConfig {
     /// The things that come out best, the best first.
     pub fn best(&self) -> impl Iterator<Item = usize> {
         self.featured.iter().filter_map(|name| self.classes.iter().position(|class| class == name))
+    }
+
+    /// Whether a class hardly comes out.
+    pub fn is_unclear(&self, class: usize) -> bool {
+        self.classes.get(class).is_some_and(|name| self.unclear.contains(name))
     }
 
     /// The name of a class, or its number where the model names none.

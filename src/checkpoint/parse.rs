@@ -105,6 +105,9 @@ impl ModelConfig {
         if let Some(name) = self.featured.iter().find(|name| !self.classes.contains(name)) {
             return Err(format!("features \"{name}\", which is none of its classes"));
         }
+        if let Some(name) = self.unclear.iter().find(|name| !self.classes.contains(name)) {
+            return Err(format!("calls \"{name}\" unclear, which is none of its classes"));
+        }
         Ok(())
     }
 }
@@ -246,6 +249,7 @@ mod tests {
             ("\"norm_groups\": 8", "\"norm_groups\": 7", "norm_groups"),
             ("\"parents\": [", "\"parents\": [null,", "558 `parents` for 557 class names"),
             ("\"featured\": [", "\"featured\": [\"unicorns\", ", "features \"unicorns\""),
+            ("\"featured\": [", "\"unclear\": [\"unicorns\"], \"featured\": [", "calls \"unicorns\" unclear"),
         ] {
             let e = ModelConfig::parse(text.replacen(from, to, 1).as_bytes(), "x/config.json").unwrap_err().to_string();
             assert!(e.starts_with("x/config.json: ") && e.contains(says), "{from} -> {to}: {e}");

@@ -41,6 +41,7 @@ struct Info<'a> {
     classes: &'a [String],
     parents: &'a [Option<usize>],
     featured: &'a [String],
+    unclear: &'a [String],
     adapters: Vec<AdapterInfo>,
 }
 
@@ -86,6 +87,7 @@ pub fn run(args: &InfoArgs) -> Result<()> {
         classes: &config.classes,
         parents: &config.parents,
         featured: &config.featured,
+        unclear: &config.unclear,
         adapters: adapters(),
     };
     Ok(print(&if args.json { to_json(&info)? } else { text(&info) })?)

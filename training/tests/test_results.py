@@ -72,9 +72,15 @@ def test_page(tmp_path):
     )
     (out / "curves/dpar.csv").write_text(log)
     (out / "notes.md").write_text("## intro\nWhat is true.\n\n## a\nSaid of the table.\n")
+    shares = "right_group,right_idea,right_idea_of_five"
+    heads = f"idea,group,samples,{shares},baseline_samples," + ",".join(f"baseline_{k}" for k in shares.split(","))
+    (out / "ideas.csv").write_text(f"{heads}\nowl,animal-bird,16,0.5,0.25,0.75,4,0.25,0,0.5\nhinge,tool,16,0,0,0,4,0,0,0\n")
     experiments.main(["report", "--out", str(out)])
     page = (tmp_path / "results.md").read_text()
     assert "What is true." in page and "Said of the table." in page and "| DPAR | 5000 | 0.125 |" in page and "2.10 ± 0.30" in page
+    assert "| DPAR | 16 | 25 | 12 | 38 |" in page and "| animal-bird | 1 | 50, 25 | 25, 0 | 75, 50 |" in page
+    assert "1 of 2 ideas hardly come out" in page and ": hinge." in page
+    assert "held-out drawings" in page  # what the judge is worth
     assert "## Thresholds" not in page  # no table, no section
     assert (out / "table-a.png").stat().st_size > 1000
     assert "(results/curves.png)" in page and (out / "curves.png").stat().st_size > 1000

@@ -73,7 +73,8 @@ def chain(tmp_path_factory):
     python("train_ar.py", "dpar", "--out", t / "dpar", "--layers", 1, 1, 1, "--entropies", ents, "--threshold", threshold, *small)
     runs = [a for n in ("vq", "entropy", "dpar", "baseline") for a in (f"--{n}", t / n)]
     check = ["--expected", t / "model/expected.safetensors", "--count", 2]
-    best = ["--featured", *np.load(tokens)["names"][[-1, -3]]]
+    names = np.load(tokens)["names"]
+    best = ["--featured", *names[[-1, -3]], "--unclear", names[-2]]
     python("export.py", *runs, "--tokens", tokens, "--out", t / "model", *check, *best)
     if os.environ.get("DPAR_SMOKE_OUT"):
         shutil.copytree(t / "model", os.environ["DPAR_SMOKE_OUT"], dirs_exist_ok=True)
@@ -84,10 +85,11 @@ def test_exported(chain):
     folder = chain[0] / "model"
     config = json.loads((folder / "config.json").read_text())
     shipped = json.loads((data.HERE.parent / "assets/model/config.json").read_text())
-    more = {"parents", "emoji", "keywords", "featured"}
+    more = {"parents", "emoji", "keywords", "featured", "unclear"}
     assert set(config) - {"aliases"} == (set(shipped) | more) - {"aliases"}  # aliases: of real drawings only
     assert {len(config[k]) for k in ("classes", "parents", "emoji", "keywords")} == {config["dpar"]["num_classes"]}
     assert config["featured"] == [config["classes"][-1], config["classes"][-3]]
+    assert config["unclear"] == [config["classes"][-2]]
     assert all(set(config[k]) == set(shipped[k]) for k in ("vq", "dpar", "entropy", "patching"))
     assert all(v.dtype == torch.float16 for n in ("vq", "dpar") for v in load_file(folder / f"{n}.safetensors").values())
     e = load_file(folder / "expected.safetensors")

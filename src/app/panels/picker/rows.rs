@@ -120,7 +120,9 @@ impl Picker {
             rows.push(PickerRow::Group(group));
             if self.open.contains(&group) {
                 rows.push(PickerRow::Any(group));
-                rows.extend(config.members(group).map(PickerRow::Thing));
+                let (last, first): (Vec<_>, Vec<_>) =
+                    config.members(group).partition(|class| config.is_unclear(*class));
+                rows.extend(first.into_iter().chain(last).map(PickerRow::Thing));
             }
         }
         rows

@@ -34,6 +34,13 @@ fn without_a_search_there_are_the_best_and_the_groups_and_each_opens() {
     assert_eq!(rows[pictures..pictures + 3], ["> animal-bird", "any animal-bird", "baby chick"]);
     assert_eq!(picker.choice((pictures + 1, 0), &config), Some(Choice::Take(0.into())), "the group itself");
     assert_eq!(picker.choice((pictures, 0), &config), Some(Choice::Toggle(0)));
+    // What hardly comes out stands last.
+    let unclear = ModelConfig { unclear: vec!["baby chick".into()], ..config.clone() };
+    picker.made = None;
+    picker.refresh(&unclear, 4);
+    let things = config.members(0).count();
+    assert_eq!(labels(&picker, &unclear)[pictures + 1 + things], "baby chick");
+    assert_ne!(labels(&picker, &unclear)[pictures + 2], "baby chick");
     picker.toggle(0);
     picker.refresh(&config, 4);
     assert_eq!(picker.rows.len(), pictures + 58);
