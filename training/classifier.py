@@ -2,7 +2,7 @@
 tokenizer's perceptual loss compares; its answers say whether samples show what was asked for. Trained on the training split only,
 no downloaded weights. Held-out pictures are of ideas that training saw in other styles.
 
-    python classifier.py --data DIR --out RUN --steps 3000 --resume      # -> RUN/classifier.safetensors, RUN/accuracy.json
+    python classifier.py --data DIR --out RUN --steps 8000 --resume      # -> RUN/classifier.safetensors, RUN/accuracy.json
 """
 
 import argparse
@@ -130,7 +130,7 @@ def idea_numbers(found):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    common_arguments(parser, steps=3000, batch=32, lr=1e-3)
+    common_arguments(parser, steps=8000, batch=32, lr=1e-3)
     parser.add_argument("--data", required=True)
     args = parser.parse_args()
     args.size = INPUT

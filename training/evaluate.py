@@ -27,7 +27,7 @@ from safetensors.numpy import load_file, save_file
 import data
 import encode
 from augment import compose
-from classifier import hits, load_classifier, share
+from classifier import hits, idea_numbers, load_classifier, share
 from flops import summary
 from metrics import canonical, frechet, kernel_distance, nearest, precision_recall
 from models import PatchRule
@@ -190,19 +190,24 @@ def drawings(found, which, size, seed=None):
 @torch.no_grad()
 def beside(args, world, net, vq, found, count, size):
     """What samples are scored against, `count` pictures of `size` pixels: features (count,192) of real ones, of others, and of the
-    others' reconstructions; and for what is learnt by heart, a bank of all training drawings as `canonical` makes them, and how far
-    copies and held-out drawings are from it. Kept in --kept, as it is the same for all samples."""
+    others' reconstructions; what the judge says of these (3,count: right group, right idea, right among five; -1 where they have
+    no name); and for what is learnt by heart, a bank of all training drawings as `canonical` makes them, and how far copies and
+    held-out drawings are from it. Kept in --kept, as it is the same for all samples."""
     path = args.kept and Path(args.kept) / f"beside-{file_hash(args.classifier)}-{count}-{size}.safetensors"
     if path and path.exists():
         return {k: torch.from_numpy(v) for k, v in load_file(path).items()}
     train, val = np.flatnonzero(~found.is_val), np.flatnonzero(found.is_val)
     rng, w = np.random.default_rng(11), data.picture_weights([found.rows[i] for i in train])
-    a, b = (drawings(found, rng.choice(train, count, p=w), size, seed) for seed in (1, 2))
+    one, other = (rng.choice(train, count, p=w) for _ in range(2))
+    a, b = drawings(found, one, size, 1), drawings(found, other, size, 2)
     rebuild = lambda x: torch.cat([vq(p.to(world.device))[0].float().clamp(-1, 1).cpu() for p in x.split(32)])  # noqa: E731
     rebuilt = rebuild(b)
     names = ("real", "more_real", "reconstructions")
     known = {k: features(net, x, world.device) for k, x in zip(names, (a, b, rebuilt))}
-    known["bank"] = canonical(drawings(found, train, size))
+    idea = idea_numbers(found)[1][other]
+    said = torch.stack(list(hits(net, rebuilt.to(world.device), torch.from_numpy(found.cls[other]), idea))).float()
+    said[1:, idea < 0] = -1
+    known |= dict(said_of_reconstructions=said, bank=canonical(drawings(found, train, size)))
     known["copies_apart"], _ = nearest(canonical(rebuilt[: args.memory]), known["bank"])
     known["held_out_apart"], _ = nearest(canonical(rebuild(drawings(found, val, size, seed=3))), known["bank"])
     if path:
@@ -239,6 +244,8 @@ def score(args, world):
     for name, hit in zip(("group", "idea", "idea_of_five"), right):
         hit = hit if name == "group" else hit[named]
         out[f"right_{name}"], out[f"right_{name}_error"] = share(hit) if len(hit) else (0.0, 0.0)
+    for name, hit in zip(("group", "idea", "idea_of_five"), known["said_of_reconstructions"]):
+        out[f"right_{name}_reconstructions"] = float(hit[hit >= 0].mean()) if (hit >= 0).any() else 0.0
     if args.per_class:
         by_class(Path(args.per_class), y, right)
     out["patch_length"] = float(z["tokens"].shape[1] / z["patches"].mean())

@@ -103,7 +103,8 @@ COLUMNS = (
     "row model samples threshold p_max mode cfg temperature top_p val_nats frechet kernel kernel_error precision recall "
     "right_group right_group_error right_idea right_idea_error right_idea_of_five patch_length patch_steps "
     "inference_gflop train_gflop ms_a_picture as_near_as_copies_samples as_near_as_copies_training_pictures "
-    "frechet_reconstructions frechet_real kernel_reconstructions kernel_real"
+    "frechet_reconstructions frechet_real kernel_reconstructions kernel_real "
+    "right_group_reconstructions right_idea_reconstructions right_idea_of_five_reconstructions"
 ).split()
 
 

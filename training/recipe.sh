@@ -20,10 +20,10 @@ entropy=(--dim 192 --heads 3 --layers 2) main=(--dim 192 --heads 3 --log-every 2
 higher=1 drawn=(--cfg 2 --temperature 0.8 --top-p 0.85)
 case $preset in
   cpu)
-    vq+=(--steps 6000 --batch 16 --free 1200) judge=(--steps 3000)
+    vq+=(--steps 6000 --batch 16 --free 1200) judge=(--steps 8000)
     entropy+=(--steps 2500 --batch 32 --log-every 250) main+=(--steps 4000 --batch 32) ;;
   gpu)
-    vq+=(--steps 40000 --batch 64 --free 6000) judge=(--steps 6000)
+    vq+=(--steps 40000 --batch 64 --free 6000) judge=(--steps 8000)
     entropy+=(--steps 12000 --batch 128 --log-every 250) main+=(--steps 30000 --batch 128) ;;
   quick)
     vq=(--size 64 --ch 16 --ch-mult 1 2 4 --z 32 --chroma 1 --steps 500 --batch 16 --free 150 --lr 2e-3 --log-every 250)

@@ -93,6 +93,21 @@ def judge(path):
     )
 
 
+def floor(count, r):
+    """What the best samples could have; `r`: a row of so many."""
+    near = lambda k: f"Fréchet {float(r[f'frechet_{k}']):.3g}, kernel {1000 * float(r[f'kernel_{k}']):.2f}"  # noqa: E731
+    group, idea = (f"{100 * float(r[f'right_{k}_reconstructions']):.0f} %" for k in ("group", "idea"))
+    return (
+        f"The same of {count} training drawings, other than those that distances are measured to: {near('real')}; of what the "
+        f"tokenizer makes of these: {near('reconstructions')}, {group} the right group, {idea} the right idea."
+    )
+
+
+def floors(found):
+    """Of each number of samples in a table."""
+    return " ".join(floor(count, r) for count, r in sorted({int(r["samples"]): r for r in found}.items()))
+
+
 def rows_of(path):
     with open(path, newline="") as f:
         return list(csv.DictReader(f))
@@ -164,6 +179,7 @@ def report(out, classifier):
         page += [f"## {title}", "", said.get(table, "").strip(), "", "| " + " | ".join(SHOWN.values()) + " |"]
         page += ["|" + "---|" * len(SHOWN)]
         page += ["| " + " | ".join(shown(r, c) for c in SHOWN) + " |" for r in found]
+        page += ["", floors(found)]
         page += [
             "",
             f"![{title}]({out.name}/table-{table}.png)",
