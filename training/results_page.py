@@ -113,7 +113,7 @@ def rows_of(path):
         return list(csv.DictReader(f))
 
 
-def table(heads, rows):
+def grid(heads, rows):
     return ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads), *("| " + " | ".join(row) + " |" for row in rows), ""]
 
 
@@ -129,7 +129,7 @@ def of_ideas(out, said):
     found, kinds = rows_of(out / "ideas.csv"), ("right_group", "right_idea", "right_idea_of_five")
     mean = lambda rows, k: f"{100 * sum(float(r[k]) for r in rows) / len(rows):.0f}"  # noqa: E731
     page = ["## Every idea", "", said.strip(), ""]
-    page += table(
+    page += grid(
         ["", "samples of an idea", "right group %", "right idea %", "right idea of five %"],
         [
             [who, found[0][f"{prefix}samples"], *(mean(found, prefix + k) for k in kinds)]
@@ -137,7 +137,7 @@ def of_ideas(out, said):
         ],
     )
     groups = {r["group"]: [q for q in found if q["group"] == r["group"]] for r in found}
-    page += table(
+    page += grid(
         ["group", "ideas", *(f"{k.replace('_', ' ')} %: DPAR, baseline" for k in kinds)],
         [
             [g, str(len(rows)), *(f"{mean(rows, k)}, {mean(rows, f'baseline_{k}')}" for k in kinds)]
@@ -161,7 +161,7 @@ def of_pilots(out, said):
     if not (out / "pilots/pilots.csv").exists():
         return []
     found = rows_of(out / "pilots/pilots.csv")
-    page = ["## Pilots for the next model", "", said.strip(), "", *table(list(found[0]), [list(r.values()) for r in found])]
+    page = ["## Pilots for the next model", "", said.strip(), "", *grid(list(found[0]), [list(r.values()) for r in found])]
     return [*page, f"![Pilots]({out.name}/pilots/pilots.png)", ""]
 
 
@@ -176,10 +176,10 @@ def report(out, classifier):
             continue
         with open(path, newline="") as f:
             found = list(csv.DictReader(f))
-        page += [f"## {title}", "", said.get(table, "").strip(), "", "| " + " | ".join(SHOWN.values()) + " |"]
-        page += ["|" + "---|" * len(SHOWN)]
-        page += ["| " + " | ".join(shown(r, c) for c in SHOWN) + " |" for r in found]
-        page += ["", floors(found)]
+        page += [f"## {title}", "", said.get(table, "").strip(), ""]
+        columns = [c for c in SHOWN if any(r[c] for r in found)]  # times are those of one table
+        page += grid([SHOWN[c] for c in columns], [[shown(r, c) for c in columns] for r in found])
+        page += [floors(found)]
         page += [
             "",
             f"![{title}]({out.name}/table-{table}.png)",

@@ -74,7 +74,7 @@ fn header(bytes: &[u8]) -> Option<&[u8]> {
 }
 
 /// The first name that a header gives to two tensors: which of them is meant nobody can know.
-pub(super) fn named_twice(bytes: &[u8]) -> Option<String> {
+pub(crate) fn named_twice(bytes: &[u8]) -> Option<String> {
     struct Names;
 
     impl<'de> Visitor<'de> for Names {

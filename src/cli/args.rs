@@ -7,7 +7,7 @@ use clap::builder::{PossibleValuesParser, RangedU64ValueParser, TypedValueParser
 use clap::{Arg, ArgGroup, ArgMatches, Args, Command, FromArgMatches, ValueEnum};
 use dpar::checkpoint::config::ModelConfig;
 use dpar::checkpoint::stored::WeightFormat;
-use dpar::controls::{CONTROLS, Control, ControlGroup, SomeControls};
+use dpar::controls::{CONTROLS, Control, ControlGroup, Controls, SamplingConfig, SomeControls};
 use dpar::engine::backend::DeviceChoice;
 use dpar::engine::cache::CacheFormat;
 use dpar::engine::state::MAX_PICTURES;
@@ -135,11 +135,30 @@ pub struct PatchArgs(pub SomeControls);
 #[derive(Clone, Debug, Default)]
 pub struct SamplingArgs(pub SomeControls);
 
+/// As [`PatchArgs`], of a folder that is made of others' files.
+#[derive(Clone, Debug, Default)]
+pub struct ImportedPatchArgs(pub SomeControls);
+
+/// As [`SamplingArgs`], of a folder that is made of others' files.
+#[derive(Clone, Debug, Default)]
+pub struct ImportedSamplingArgs(pub SomeControls);
+
+/// What the paper draws with: its threshold and longest patch, and LlamaGen's guidance and top-k.
+pub fn paper_controls() -> Controls {
+    let sampling = SamplingConfig { cfg_scale: 2.0, temperature: 1.0, top_k: 2000, top_p: 1.0 };
+    Controls { mode: Mode::EntropyRowBoundary, threshold: 7.8, p_max: 4, sampling }
+}
+
 /// A flag for every control of a group, from the library's own table.
-fn flags(group: ControlGroup, name: &'static str, heading: &'static str, command: Command) -> Command {
-    let defaults = BUILT_IN.controls();
+fn flags(
+    group: ControlGroup,
+    name: &'static str,
+    heading: &'static str,
+    defaults: &Controls,
+    command: Command,
+) -> Command {
     let flag = |control: &'static Control| {
-        let help = format!("{} [default: {}]", control.about, control.get(&defaults));
+        let help = format!("{} [default: {}]", control.about, control.get(defaults));
         let flag =
             Arg::new(control.name).long(control.flag).help(help).help_heading(heading).allow_negative_numbers(true);
         match control.value {
@@ -168,7 +187,7 @@ fn said(group: ControlGroup, matches: &ArgMatches) -> SomeControls {
 }
 
 macro_rules! from_the_table {
-    ($args:ident, $group:expr, $heading:literal) => {
+    ($args:ident, $group:expr, $heading:literal, $defaults:expr) => {
         impl FromArgMatches for $args {
             fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
                 Ok(Self(said($group, matches)))
@@ -186,7 +205,7 @@ macro_rules! from_the_table {
             }
 
             fn augment_args(command: Command) -> Command {
-                flags($group, stringify!($args), $heading, command)
+                flags($group, stringify!($args), $heading, &$defaults, command)
             }
 
             fn augment_args_for_update(command: Command) -> Command {
@@ -199,10 +218,24 @@ macro_rules! from_the_table {
 from_the_table!(
     PatchArgs,
     ControlGroup::Patching,
-    "Patching (defaults of the built-in model; a --model folder has its own)"
+    "Patching (defaults of the built-in model; a --model folder has its own)",
+    BUILT_IN.controls()
 );
 from_the_table!(
     SamplingArgs,
     ControlGroup::Sampling,
-    "Sampling (defaults of the built-in model; a --model folder has its own)"
+    "Sampling (defaults of the built-in model; a --model folder has its own)",
+    BUILT_IN.controls()
+);
+from_the_table!(
+    ImportedPatchArgs,
+    ControlGroup::Patching,
+    "Patching that the folder gets (defaults of the paper)",
+    paper_controls()
+);
+from_the_table!(
+    ImportedSamplingArgs,
+    ControlGroup::Sampling,
+    "Sampling that the folder gets (defaults of the paper)",
+    paper_controls()
 );

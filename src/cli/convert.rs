@@ -1,4 +1,6 @@
-//! `dpar convert`: a model folder with its weights in another format.
+//! `dpar convert`: a model folder with its weights in another format, or one that is made of others' files.
+
+mod import;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,9 +11,12 @@ use dpar::Error;
 use dpar::checkpoint::ModelFiles;
 use dpar::checkpoint::stored::WeightFormat;
 
+use self::import::ImportArgs;
 use super::args::weight_formats;
 use super::files::{check_folder, write_folder};
 use super::output::{Card, note, say};
+
+const MIXED: &str = "a model folder is converted by itself: give one folder, or files";
 
 /// What goes with the weights wherever they go.
 const CARD: &str = "MODEL_CARD.md";
@@ -19,9 +24,10 @@ const CARD: &str = "MODEL_CARD.md";
 /// What to convert.
 #[derive(Debug, Args)]
 pub struct ConvertArgs {
-    /// Model folder with config.json and its .safetensors files
-    #[arg(value_name = "DIR")]
-    model: PathBuf,
+    /// Model folder with config.json and its .safetensors files; or checkpoints in the layouts of LlamaGen and DPAR, of which a
+    /// folder is made: a tokenizer and token models, .pt, .pth, .safetensors or the .index.json of its shards
+    #[arg(value_name = "FILES", required = true)]
+    files: Vec<PathBuf>,
     /// Folder that gets the converted model
     #[arg(short, long, value_name = "DIR")]
     out: PathBuf,
@@ -29,6 +35,8 @@ pub struct ConvertArgs {
     /// tokenizer are never int8 [default: as they are]
     #[arg(long, value_name = "FORMAT", value_parser = weight_formats())]
     weights: Option<WeightFormat>,
+    #[command(flatten)]
+    import: ImportArgs,
 }
 
 /// Converts.
@@ -36,7 +44,23 @@ pub struct ConvertArgs {
 /// # Errors
 /// Any [`dpar::Error`].
 pub fn run(args: &ConvertArgs) -> Result<()> {
-    let (from, out) = (&args.model, &args.out);
+    let folders = args.files.iter().filter(|path| path.is_dir()).count();
+    let [from] = args.files.as_slice() else {
+        return if folders == 0 {
+            import::run(&args.files, &args.out, args.weights, &args.import)
+        } else {
+            Err(Error::Request(MIXED.into()).into())
+        };
+    };
+    if folders == 0 {
+        return import::run(&args.files, &args.out, args.weights, &args.import);
+    }
+    if let Some(flag) = args.import.said() {
+        let problem =
+            format!("--{flag} is for files of others: {} is a model folder, whose config.json says it", from.display());
+        return Err(Error::Request(problem).into());
+    }
+    let out = &args.out;
     let same = || Some(fs::canonicalize(from).ok()? == fs::canonicalize(out).ok()?);
     if same() == Some(true) {
         let problem = format!("{} is the model itself: choose another folder for --out", out.display());

@@ -271,17 +271,27 @@ fn finish(session: &mut Session, stop: impl Fn() -> bool, bar: &ProgressBar) -> 
 
 /// A progress bar over `tokens` tokens, on stderr, and only where that is a terminal and nobody wants it quiet.
 pub fn progress(tokens: usize) -> ProgressBar {
+    bar(tokens, TEMPLATE)
+}
+
+/// The same over so many bytes.
+pub fn progress_of_bytes(bytes: usize) -> ProgressBar {
+    bar(bytes, BYTES)
+}
+
+fn bar(length: usize, template: &str) -> ProgressBar {
     if output::is_quiet() {
         return ProgressBar::hidden();
     }
-    let bar = ProgressBar::with_draw_target(Some(tokens as u64), ProgressDrawTarget::stderr());
-    // The template is a constant, checked by a test; a plain bar is no reason to fail.
-    let style = ProgressStyle::with_template(TEMPLATE).unwrap_or_else(|_| ProgressStyle::default_bar());
+    let bar = ProgressBar::with_draw_target(Some(length as u64), ProgressDrawTarget::stderr());
+    // The templates are constants, checked by a test; a plain bar is no reason to fail.
+    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
     bar.set_style(style.progress_chars("━╸ "));
     bar
 }
 
 const TEMPLATE: &str = "{prefix}{bar:32} {pos}/{len} tokens{msg}, {eta} left";
+const BYTES: &str = "{bar:32} {bytes}/{total_bytes}, {eta} left";
 
 #[cfg(test)]
 mod tests {

@@ -17,7 +17,7 @@ pub use native::{
 
 // For the command line, which a page has not.
 #[cfg(not(target_arch = "wasm32"))]
-pub use native::FileSet;
+pub use native::{FileSet, open_foreign};
 
 #[cfg(target_arch = "wasm32")]
 pub(crate) mod web;

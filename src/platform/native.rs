@@ -1,6 +1,7 @@
 //! A computer: files, and a model built into the program.
 
 mod files;
+mod foreign;
 
 use std::borrow::Cow;
 use std::fs;
@@ -17,6 +18,7 @@ use crate::checkpoint::config::ModelConfig;
 use crate::error::{Error, Result};
 
 pub use files::{FileSet, check_writable, write_atomic};
+pub use foreign::open_foreign;
 
 /// What may move to the thread that does the work: `Send` on a computer, anything in a browser, which has one thread.
 pub trait MaybeSend: Send {}

@@ -39,6 +39,66 @@ fn a_converted_folder_draws_what_its_weights_draw_when_they_are_kept_like_that()
     assert_eq!(tokens(analysed("same")), tokens(analysed(TINY)));
 }
 
+/// Files as PyTorch writes them (training/foreign.py).
+fn foreign(name: &str) -> String {
+    format!("{}/tests/fixtures/foreign/{name}", env!("CARGO_MANIFEST_DIR"))
+}
+
+const VQ: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tiny/vq.safetensors");
+
+#[test]
+fn checkpoints_of_others_draw_here_what_they_draw_in_pytorch() {
+    let dir = TempDir::new().unwrap();
+    let expected: serde_json::Value = serde_json::from_slice(&fs::read(foreign("expected.json")).unwrap()).unwrap();
+    for (file, left_out) in [("training.pt", "args, optimizer, steps"), ("legacy.pt", "module"), ("wrapped.pth", "")] {
+        let hints = ["--heads", "2", "--grid", "8", "--groups", "8"];
+        let said = dpar(&dir).args(["convert", &foreign(file), VQ, "--out", file]).args(hints).assert().success();
+        let (out, notes) = (text(&said.get_output().stdout), text(&said.get_output().stderr));
+        assert!(
+            out.contains("7.8 nats, P_max 4") && out.contains("guidance 2, temperature 1, top-k 2000, top-p 1"),
+            "{out}"
+        );
+        assert!(
+            notes.contains("baseline from ") && notes.contains("2 layers x 32, 2 heads, 64 codes, 1 class,"),
+            "{notes}"
+        );
+        let rest =
+            notes.lines().find_map(|line| line.split_once("not needed and left out: ")).map_or("", |(_, rest)| rest);
+        assert_eq!(rest, left_out, "{file}");
+        for (seed, tokens) in expected["tokens"].as_array().unwrap().iter().enumerate() {
+            let seed = seed.to_string();
+            let how = ["--baseline", "--seed", &seed, "--cfg", "1.5"];
+            let args =
+                ["generate", "--model", file, "--class", "0", "--device", "cpu", "--out", "a.png", "--trace", "a.json"];
+            ok(&dir, &[&args[..], &how].concat());
+            let trace: serde_json::Value =
+                serde_json::from_slice(&fs::read(dir.path().join("a.json")).unwrap()).unwrap();
+            assert_eq!(trace["runs"][0]["tokens"], *tokens, "{file}, seed {seed}");
+        }
+    }
+    // Shards of safetensors, and flags for what the folder draws with by itself; int8 on the way.
+    let shards = [("a.safetensors", "entropy"), ("b.safetensors", "entropy")];
+    for (name, from) in shards {
+        fs::copy(format!("{TINY}/{from}.safetensors"), dir.path().join(name)).unwrap();
+    }
+    let map =
+        serde_json::json!({"weight_map": {"norm.weight": "a.safetensors", "tok_embeddings.weight": "b.safetensors"}});
+    fs::write(dir.path().join("model.safetensors.index.json"), map.to_string()).unwrap();
+    let how =
+        ["--heads", "2", "--grid", "8", "--groups", "8", "--threshold", "2.5", "--top-k", "7", "--weights", "int8"];
+    let args = ["convert", "model.safetensors.index.json", VQ, "--out", "shards"];
+    dpar(&dir).args(args).args(how).assert().success();
+    let config: serde_json::Value =
+        serde_json::from_slice(&fs::read(dir.path().join("shards/config.json")).unwrap()).unwrap();
+    assert_eq!((&config["patching"]["threshold"], &config["sampling"]["top_k"]), (&2.5.into(), &7.into()));
+    let size = |path: &str| fs::metadata(dir.path().join(path)).unwrap().len();
+    assert!(size("shards/baseline.safetensors") < size("legacy.pt/baseline.safetensors"));
+    let outside = serde_json::json!({"weight_map": {"norm.weight": "../a.safetensors"}});
+    fs::write(dir.path().join("outside.index.json"), outside.to_string()).unwrap();
+    let run = dpar(&dir).args(["convert", "outside.index.json", VQ, "--out", "y"]).assert().code(2);
+    assert!(text(&run.get_output().stderr).contains("no name of a file beside it"));
+}
+
 #[test]
 fn what_cannot_be_converted_is_one_sentence() {
     let dir = TempDir::new().unwrap();
@@ -48,7 +108,19 @@ fn what_cannot_be_converted_is_one_sentence() {
         assert_eq!(said.lines().count(), 1, "{said}");
         said
     };
-    assert!(refused(&["convert", "nowhere", "--out", "x"]).contains("config.json"));
+    assert!(refused(&["convert", "nowhere", "--out", "x"]).contains("nowhere: cannot be read"));
+    assert!(refused(&["convert", TINY, "nowhere", "--out", "x"]).contains("give one folder, or files"));
+    assert!(refused(&["convert", TINY, "--out", "x", "--heads", "2"]).contains("--heads is for files of others"));
+    assert!(refused(&["convert", TINY, "--out", "x", "--top-k", "2"]).contains("--top-k is for files of others"));
+    assert!(refused(&["convert", &foreign("legacy.pt"), "--out", "x", "--heads", "2"]).contains("no VQ tokenizer"));
+    assert!(refused(&["convert", &foreign("legacy.pt"), VQ, "--out", "x"]).contains("--heads"));
+    assert!(
+        refused(&["convert", &foreign("expected.json"), VQ, "--out", "x"]).contains("no index of safetensors shards")
+    );
+    fs::write(dir.path().join("cut.pt"), &fs::read(foreign("training.pt")).unwrap()[..40_000]).unwrap();
+    assert!(refused(&["convert", "cut.pt", VQ, "--out", "x"]).contains("cut.pt: is no checkpoint that can be read"));
+    fs::write(dir.path().join("cut.safetensors"), &fs::read(VQ).unwrap()[..40_000]).unwrap();
+    assert!(refused(&["convert", "cut.safetensors", "--out", "x"]).contains("it was cut off"));
     assert!(refused(&["convert", TINY, "--out", TINY]).contains("is the model itself: choose another folder"));
     assert!(refused(&["convert", TINY, "--out", "-"]).contains("cannot be standard output"));
     assert!(refused(&["convert", TINY, "--out", "x", "--weights", "int4"]).contains("int8"));

@@ -85,6 +85,22 @@ impl FileSet {
         Ok(())
     }
 
+    /// Adds a file that `write` makes under another name, which it is given.
+    ///
+    /// # Errors
+    /// Those of `write`; else as [`Self::add`].
+    pub fn add_with(&mut self, path: &Path, write: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+        let target = match destination(path).map_err(|e| unwritable(path, &e))? {
+            Destination::InPlace => return write(path),
+            Destination::Beside(target) => target,
+        };
+        let file = temporary(&target).map_err(|e| unwritable(path, &e))?.into_temp_path();
+        write(&file)?;
+        File::open(&file).and_then(|file| file.sync_all()).map_err(|e| unwritable(path, &e))?;
+        self.0.push(WaitingFile::Renamed { named: path.to_owned(), target, temporary: file });
+        Ok(())
+    }
+
     /// Gives every file its name. All bytes are on the disk by then: what can still fail is a rename within a folder.
     ///
     /// # Errors
