@@ -7,7 +7,7 @@
 pub mod config;
 mod file;
 mod files;
-mod header;
+pub(crate) mod header;
 pub mod import;
 pub mod json;
 mod parse;
@@ -20,7 +20,6 @@ mod write;
 
 pub use self::file::Checkpoint;
 pub use self::files::{Later, ModelFiles};
-pub(crate) use self::header::named_twice;
 pub use self::specs::{
     TensorSpec, dpar_tensors, token_model_tensors, vq_decoder_tensors, vq_encoder_tensors, vq_tensors,
 };

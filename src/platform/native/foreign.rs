@@ -12,8 +12,8 @@ use safetensors::Dtype;
 use safetensors::tensor::Metadata;
 use serde::Deserialize;
 
+use crate::checkpoint::header::named_twice;
 use crate::checkpoint::import::{ForeignFile, ForeignTensor};
-use crate::checkpoint::named_twice;
 use crate::error::{Error, Result};
 
 /// The longest header of a safetensors file.
