@@ -44,17 +44,11 @@ pub struct ConvertArgs {
 /// # Errors
 /// Any [`dpar::Error`].
 pub fn run(args: &ConvertArgs) -> Result<()> {
-    let folders = args.files.iter().filter(|path| path.is_dir()).count();
-    let [from] = args.files.as_slice() else {
-        return if folders == 0 {
-            import::run(&args.files, &args.out, args.weights, &args.import)
-        } else {
-            Err(Error::Request(MIXED.into()).into())
-        };
+    let from = match args.files.as_slice() {
+        [from] if from.is_dir() => from,
+        files if files.iter().any(|path| path.is_dir()) => return Err(Error::Request(MIXED.into()).into()),
+        files => return import::run(files, &args.out, args.weights, &args.import),
     };
-    if folders == 0 {
-        return import::run(&args.files, &args.out, args.weights, &args.import);
-    }
     if let Some(flag) = args.import.said() {
         let problem =
             format!("--{flag} is for files of others: {} is a model folder, whose config.json says it", from.display());

@@ -65,6 +65,7 @@ impl App {
         let drawn = self.playback.drawn();
         if let Err(e) = self.playback.advance(self.model.ready_mut(), &self.machine.wake, now, speed) {
             self.failed(&e);
+            (self.machine.wake)();
             return false;
         }
         self.playback.drawn() > drawn && self.draws_between()

@@ -1,6 +1,7 @@
 //! What a set of tensors is, and of which shape.
 
 use std::fmt;
+use std::path::Path;
 
 use super::names::{CODEBOOK, Named};
 use crate::checkpoint::config::{TransformerConfig, VqConfig};
@@ -87,6 +88,11 @@ impl Tensors<'_> {
         Error::Request(format!("{}: {problem}", self.file))
     }
 
+    /// Whether the file is called after pictures of 384 pixels; what folder it lies in says nothing.
+    fn says_384(&self) -> bool {
+        Path::new(self.file).file_name().is_some_and(|name| name.to_string_lossy().contains("384"))
+    }
+
     /// The extents of a tensor of so many of them.
     fn shape<const N: usize>(&self, name: &str) -> Result<[usize; N]> {
         let (_, tensor) = self.found.tensors.get(name).ok_or_else(|| self.bad(format!("has no tensor `{name}`")))?;
@@ -129,7 +135,7 @@ impl Tensors<'_> {
             n_local_decoder_layers: layers("local_decoder."),
             vocab_size,
             num_classes: rows.saturating_sub(1),
-            grid_size: hints.grid.unwrap_or(if self.file.contains("384") { 24 } else { 16 }),
+            grid_size: hints.grid.unwrap_or(if self.says_384() { 24 } else { 16 }),
             multiple_of,
             norm_eps: 1e-5,
             rope_base: 10_000.0,

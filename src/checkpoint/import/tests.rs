@@ -113,6 +113,19 @@ fn of_several_sets_the_one_is_taken_that_the_public_scripts_take() {
 }
 
 #[test]
+fn a_file_that_is_called_after_384_pixels_has_a_grid_of_24_whatever_its_folder_is_called() {
+    let grid = |label: &str| {
+        let hints = Hints { grid: None, ..hints(&[4]) };
+        let gpt = ForeignFile { label: label.into(), ..plain("baseline") };
+        match recognise(&gpt.label, &named(&gpt).unwrap(), Some(4), &hints).unwrap() {
+            Recognised::TokenModel(c) => c.grid_size,
+            other => panic!("{other}"),
+        }
+    };
+    assert_eq!((grid("a/c2i_B_384.pt"), grid("384/c2i_B_256.pt"), grid("c2i_B_256.pt")), (24, 16, 16));
+}
+
+#[test]
 fn what_is_no_model_is_one_sentence_that_names_the_tensor() {
     let nothing = ForeignFile { label: "a.pt".into(), tensors: BTreeMap::new(), others: Vec::new() };
     assert!(refusal(&[nothing], &hints(&[4])).contains("a.pt: holds no model in LlamaGen's or DPAR's layout"));
