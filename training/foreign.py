@@ -5,7 +5,9 @@ it draws here.
 """
 
 import argparse
+import io
 import json
+import zipfile
 from pathlib import Path
 
 import torch
@@ -14,6 +16,16 @@ from models.generate import generate_tokens
 from weights import load
 
 CFG, COUNT = 1.5, 3
+
+
+def hostile(out):
+    """Small files that would take much memory: entries that are packed, and a view of one number as a thousand million."""
+    plain = io.BytesIO()
+    torch.save({"tok_embeddings.weight": torch.zeros(1000, 1000)}, plain)
+    with zipfile.ZipFile(plain) as archive, zipfile.ZipFile(out / "packed.pt", "w", zipfile.ZIP_DEFLATED) as packed:
+        for name in archive.namelist():
+            packed.writestr(zipfile.ZipInfo(name), archive.read(name), zipfile.ZIP_DEFLATED)
+    torch.save({"tok_embeddings.weight": torch.zeros(1, 1).expand(1_000_000, 1000)}, out / "expanded.pt")
 
 
 def main(argv=None):
@@ -35,6 +47,7 @@ def main(argv=None):
     wrapped = {f"module._orig_mod.{k}": v for k, v in weights.items()} | {"module.freqs_cis": torch.zeros(4, 2)}
     torch.save(wrapped, args.out / "legacy.pt", _use_new_zipfile_serialization=False)
     torch.save(dict(state_dict={f"_orig_mod.module.{k}": v for k, v in weights.items()}), args.out / "wrapped.pth")
+    hostile(args.out)
     seeds = torch.arange(COUNT)
     tokens = generate_tokens(model, torch.zeros(COUNT, dtype=torch.int64), seeds, cfg=CFG, temperature=1.0)
     found = dict(cfg=CFG, heads=model.c.n_head, grid=model.c.grid_size, tokens=tokens.tolist())

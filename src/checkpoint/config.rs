@@ -151,7 +151,8 @@ pub struct PatchingConfig {
 /// (assets/model/MODEL_CARD.md: 3.3 nats, moved by up to 1 nat).
 const TRAINED: &[(&str, [f32; 2])] = &[("b20e22993c723fb7", [2.3, 4.3])];
 
-/// One model folder. `dpar` needs `entropy`; a plain LlamaGen folder has only `baseline` and `vq`.
+/// One model folder. `dpar` needs `entropy`; a plain LlamaGen folder has `baseline` and `vq`; `entropy` and `vq` alone look at
+/// pictures and draw none.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ModelConfig {
     /// The unconditional entropy model.
@@ -160,6 +161,9 @@ pub struct ModelConfig {
     pub dpar: Option<TransformerConfig>,
     /// The fixed-length baseline (LlamaGen).
     pub baseline: Option<TransformerConfig>,
+    /// The entropy model is the baseline with its null class: `baseline.safetensors` holds the weights of both.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub entropy_is_baseline: bool,
     /// The VQ tokenizer.
     pub vq: VqConfig,
     /// Default patch rule.
@@ -232,11 +236,40 @@ impl ModelConfig {
         self.patching.trained.or_else(known)
     }
 
-    /// DPAR, or the baseline of a folder without DPAR.
+    /// DPAR, or the baseline of a folder without DPAR, or the entropy model of one that draws nothing.
     fn main(&self) -> &TransformerConfig {
-        // ok: `check` refuses a folder with neither.
+        let all = [&self.dpar, &self.baseline, &self.entropy];
+        // ok: `check` refuses a folder with none.
         #[allow(clippy::expect_used)]
-        self.dpar.as_ref().or(self.baseline.as_ref()).expect("checked: dpar or baseline is present") // ok:
+        all.into_iter().find_map(Option::as_ref).expect("checked: one of them is present") // ok:
+    }
+
+    /// What draws where nobody has said which; `None` where the folder only looks at pictures.
+    pub fn generator(&self) -> Option<Generator> {
+        let all = [(Generator::Dpar, &self.dpar), (Generator::Baseline, &self.baseline)];
+        all.into_iter().find_map(|(generator, model)| model.is_some().then_some(generator))
+    }
+
+    /// Refuses to draw with what the folder has not.
+    ///
+    /// # Errors
+    /// [`Error::Request`] with what it has.
+    pub fn check_generator(&self, wanted: Generator) -> Result<()> {
+        let problem = match (wanted, self.generator()) {
+            (Generator::Dpar, Some(Generator::Dpar)) => return Ok(()),
+            (Generator::Baseline, Some(_)) if self.baseline.is_some() => return Ok(()),
+            (_, None) => {
+                "this model has a tokenizer and an entropy model alone: it shows how pictures are cut into patches (Open an image; \
+                 dpar analyze), and draws none"
+            }
+            (Generator::Dpar, _) => {
+                "this model has no DPAR: it draws with its fixed-length baseline (dpar generate --baseline)"
+            }
+            (Generator::Baseline, _) => {
+                "this model has no fixed-length baseline: it draws with DPAR (without --baseline)"
+            }
+        };
+        Err(Error::Request(problem.into()))
     }
 
     /// Whether a class is a group of others rather than a thing; without [`ModelConfig::parents`] none is.

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use bytes::Bytes;
 use half::{bf16, f16};
 use safetensors::{Dtype, SafeTensors};
 
@@ -12,17 +13,17 @@ use super::specs::TensorSpec;
 use super::stored::{StoredMatrix, WeightFormat};
 use crate::error::{Error, Result};
 
-/// One `.safetensors` file whose header was read and whose needed tensors were checked.
-#[derive(Debug)]
+/// One `.safetensors` file whose header was read and whose needed tensors were checked. A clone shares its bytes.
+#[derive(Clone, Debug)]
 pub struct Checkpoint {
     pub(super) file: String,
-    pub(super) bytes: Cow<'static, [u8]>,
+    pub(super) bytes: Bytes,
     tensors: BTreeMap<String, TensorEntry>,
     /// How its numbers are to be kept; as they are stored where nobody has said.
     pub(super) format: Option<WeightFormat>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct TensorEntry {
     pub(super) dtype: Dtype,
     pub(super) shape: Vec<usize>,
@@ -35,7 +36,10 @@ impl Checkpoint {
     /// # Errors
     /// [`Error::Checkpoint`] for a broken header, a missing tensor, another shape, or a type that is not a float.
     pub fn open(file: &str, bytes: impl Into<Cow<'static, [u8]>>, specs: &[TensorSpec]) -> Result<Self> {
-        let bytes = bytes.into();
+        let bytes = match bytes.into() {
+            Cow::Borrowed(bytes) => Bytes::from_static(bytes),
+            Cow::Owned(bytes) => Bytes::from(bytes),
+        };
         let bad = |problem: String| Error::Checkpoint { file: file.to_owned(), problem };
         if let Some(name) = header::named_twice(&bytes) {
             return Err(bad(format!("has two tensors of the name `{name}`: which of them is meant it does not say")));

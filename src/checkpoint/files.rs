@@ -38,8 +38,8 @@ pub struct ModelFiles {
     pub notes: Vec<String>,
     /// Names the model in traces and links: the first 16 hex digits of a SHA-256 over the bytes of `config.json` (lines end
     /// with LF there, and no byte order mark counts),
-    /// `vq`, `entropy`, `dpar` and `baseline`, in this order, as far as the folder has them. Where there is a `dpar` the
-    /// baseline is left out, and a tokenizer's encoder in a file of its own always: a page fetches them only when somebody asks for
+    /// `vq`, `entropy`, `dpar` and `baseline`, in this order, as far as the folder has them. Where there is a `dpar` with an entropy
+    /// model of its own the baseline is left out, and a tokenizer's encoder in a file of its own always: a page fetches them only when somebody asks for
     /// them, and the model must have its name before.
     pub hash: String,
     /// How the models' numbers are kept, where somebody has said so.
@@ -107,17 +107,20 @@ impl ModelFiles {
             })?;
             vq_encoder = Some(Checkpoint::open(&label(source, ENCODER), bytes, &encoder)?);
         }
-        let entropy = config.entropy.as_ref().map(|c| open("entropy", token_model_tensors(c))).transpose()?;
+        let shared = config.entropy_is_baseline;
+        let own_entropy = config.entropy.as_ref().filter(|_| !shared);
+        let entropy = own_entropy.map(|c| open("entropy", token_model_tensors(c))).transpose()?;
         let dpar = config.dpar.as_ref().map(|c| open("dpar", dpar_tensors(c))).transpose()?;
-        // A folder without DPAR is nothing without its baseline.
-        let put_off = later == Later::Rest && dpar.is_some();
+        // A folder without DPAR is nothing without its baseline, nor is one whose entropy model it is.
+        let put_off = later == Later::Rest && dpar.is_some() && !shared;
         let baseline = config.baseline.as_ref().filter(|_| !put_off);
         let baseline = baseline.map(|c| open("baseline", token_model_tensors(c))).transpose()?;
-        let named_by_baseline = baseline.as_ref().filter(|_| dpar.is_none());
+        let named_by_baseline = baseline.as_ref().filter(|_| dpar.is_none() || shared);
         for checkpoint in [Some(&vq), entropy.as_ref(), dpar.as_ref(), named_by_baseline].into_iter().flatten() {
             hasher.update(&checkpoint.bytes);
         }
         let hash = name_of(hasher);
+        let entropy = if shared { baseline.clone() } else { entropy };
         let source = source.to_owned();
         Ok(Self { source, config, vq, vq_encoder, entropy, dpar, baseline, hash, notes, format: None })
     }
@@ -165,7 +168,7 @@ impl ModelFiles {
         }
         let c = &self.config;
         for (name, checkpoint, specs) in [
-            ("entropy", &self.entropy, c.entropy.as_ref().map(token_model_tensors)),
+            ("entropy", &self.entropy, c.entropy.as_ref().filter(|_| !c.entropy_is_baseline).map(token_model_tensors)),
             ("dpar", &self.dpar, c.dpar.as_ref().map(dpar_tensors)),
             ("baseline", &self.baseline, c.baseline.as_ref().map(token_model_tensors)),
         ] {

@@ -42,11 +42,17 @@ impl ModelConfig {
     }
 
     fn check(&self) -> std::result::Result<(), String> {
-        if self.dpar.is_none() && self.baseline.is_none() {
-            return Err("names neither `dpar` nor `baseline`: there is nothing to generate with".into());
+        if self.dpar.is_none() && self.baseline.is_none() && self.entropy.is_none() {
+            return Err(
+                "names none of `dpar`, `baseline` and `entropy`: there is nothing to draw or to look at pictures with"
+                    .into(),
+            );
         }
         if self.dpar.is_some() && self.entropy.is_none() {
             return Err("has `dpar` but no `entropy` model: DPAR needs one to place patch boundaries".into());
+        }
+        if self.entropy_is_baseline && (self.entropy.is_none() || self.entropy != self.baseline) {
+            return Err("says `entropy_is_baseline`, but `entropy` and `baseline` are not the same".into());
         }
         check_vq(&self.vq)?;
         if let Some([least, most]) = self.patching.trained

@@ -160,7 +160,7 @@ pub fn thumbnails(args: &ThumbnailsArgs) -> Result<()> {
             Picks::parse(&read_input(path).map_err(unreadable)?, &file, &config)?
         }
     };
-    let generator = if config.dpar.is_some() { Generator::Dpar } else { Generator::Baseline };
+    let generator = config.generator().unwrap_or_default();
     let count = picks.pictures.len();
     let bar = progress(count * config.tokens());
     let request = |pick: &Pick| Ok(Request::new(&config, generator, prompt::resolve(&pick.class, &config)?, pick.seed));

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args;
-use dpar::checkpoint::config::TransformerConfig;
+use dpar::checkpoint::config::{ModelConfig, TransformerConfig};
 use dpar::checkpoint::{Checkpoint, ModelFiles};
 use dpar::controls::Controls;
 use dpar::engine::device;
@@ -36,6 +36,8 @@ struct Info<'a> {
     grid: usize,
     vocab: usize,
     models: Vec<ModelInfo>,
+    /// What can be done with it, as commands.
+    commands: Vec<&'static str>,
     defaults: Controls,
     num_classes: usize,
     classes: &'a [String],
@@ -82,6 +84,7 @@ pub fn run(args: &InfoArgs) -> Result<()> {
         grid: config.grid(),
         vocab: config.vocab(),
         models: models(&files),
+        commands: commands(config),
         defaults: config.controls(),
         num_classes: config.num_classes(),
         classes: &config.classes,
@@ -116,6 +119,16 @@ fn models(files: &ModelFiles) -> Vec<ModelInfo> {
         }
     }
     models
+}
+
+/// The commands that this folder has the models for.
+fn commands(config: &ModelConfig) -> Vec<&'static str> {
+    let all = [
+        ("generate", config.dpar.is_some()),
+        ("generate --baseline", config.baseline.is_some()),
+        ("analyze", config.entropy.is_some()),
+    ];
+    all.into_iter().filter(|(_, can)| *can).map(|(command, _)| command).collect()
 }
 
 fn layers(c: &TransformerConfig) -> String {
@@ -165,6 +178,7 @@ fn text(info: &Info) -> String {
         let (millions, megabytes) = (m.parameters as f64 / 1e6, m.bytes as f64 / 1e6);
         card.row(m.name, format!("{}, {millions:.2} M parameters, {megabytes:.1} MB", m.shape));
     }
+    card.row("commands", info.commands.join(", "));
     card.row("patching", report::patching(&info.defaults));
     card.row("sampling", report::sampling(&info.defaults));
     if info.adapters.is_empty() {

@@ -41,6 +41,7 @@ impl Request {
     /// # Errors
     /// [`Error::Request`].
     pub fn check(&self, config: &ModelConfig) -> Result<()> {
+        config.check_generator(self.generator)?;
         self.controls.check()?;
         let mut before = 0;
         for (at, controls) in &self.schedule {

@@ -93,10 +93,61 @@ fn checkpoints_of_others_draw_here_what_they_draw_in_pytorch() {
     assert_eq!((&config["patching"]["threshold"], &config["sampling"]["top_k"]), (&2.5.into(), &7.into()));
     let size = |path: &str| fs::metadata(dir.path().join(path)).unwrap().len();
     assert!(size("shards/baseline.safetensors") < size("legacy.pt/baseline.safetensors"));
+    let packed = dpar(&dir).args(["convert", &foreign("packed.pt"), VQ, "--out", "y"]).assert().code(2);
+    assert!(text(&packed.get_output().stderr).contains("is packed"));
     let outside = serde_json::json!({"weight_map": {"norm.weight": "../a.safetensors"}});
     fs::write(dir.path().join("outside.index.json"), outside.to_string()).unwrap();
     let run = dpar(&dir).args(["convert", "outside.index.json", VQ, "--out", "y"]).assert().code(2);
     assert!(text(&run.get_output().stderr).contains("no name of a file beside it"));
+}
+
+#[test]
+fn a_folder_does_what_its_models_can_and_says_so() {
+    let dir = TempDir::new().unwrap();
+    let hints = ["--heads", "2", "--grid", "8", "--groups", "8"];
+    let convert = |out: &str, more: &[&str]| {
+        let gpt = foreign("wrapped.pth");
+        let args = [&["convert", &gpt, VQ, "--out", out][..], &hints, more].concat();
+        text(&dpar(&dir).args(args).assert().success().get_output().stdout)
+    };
+    let commands = |model: &str| {
+        let said = ok(&dir, &["info", "--model", model, "--json"]);
+        serde_json::from_str::<serde_json::Value>(&said).unwrap()["commands"].clone()
+    };
+    let refused = |args: &[&str]| text(&dpar(&dir).args(args).assert().code(2).get_output().stderr);
+
+    let said = convert("looks", &["--entropy-only"]);
+    assert!(said.contains("dpar analyze PICTURE --model looks"), "{said}");
+    assert_eq!(commands("looks"), serde_json::json!(["analyze"]));
+    let picture = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/pictures/turned.png");
+    let analysed = |model: &str| {
+        let said = ok(&dir, &["analyze", picture, "--model", model, "--device", "cpu", "--json"]);
+        serde_json::from_str::<serde_json::Value>(&said).unwrap()["entropies"].clone()
+    };
+    for args in [
+        &["generate", "--model", "looks"][..],
+        &["generate", "--model", "looks", "--baseline"],
+        &["bench", "--model", "looks"],
+    ] {
+        assert!(refused(args).contains("has a tokenizer and an entropy model alone"), "{args:?}: {}", refused(args));
+    }
+
+    let said = convert("both", &[]);
+    assert!(said.contains("dpar generate --model both --baseline --class '0'"), "{said}");
+    assert_eq!(commands("both"), serde_json::json!(["generate --baseline", "analyze"]));
+    assert!(refused(&["generate", "--model", "both"]).contains("dpar generate --baseline"));
+    // Its weights are there once, for both.
+    assert!(!dir.path().join("both/entropy.safetensors").exists());
+    let (a, b) = (analysed("looks"), analysed("both"));
+    assert!(a.as_array().is_some_and(|all| all.len() == 64) && a == b, "{a} {b}");
+    ok(&dir, &["convert", "both", "--out", "int8", "--weights", "int8"]);
+    assert_eq!(commands("int8"), commands("both"));
+
+    let mut config: serde_json::Value =
+        serde_json::from_slice(&fs::read(dir.path().join("both/config.json")).unwrap()).unwrap();
+    config["entropy"]["n_layer"] = 1.into();
+    fs::write(dir.path().join("both/config.json"), config.to_string()).unwrap();
+    assert!(refused(&["info", "--model", "both"]).contains("`entropy` and `baseline` are not the same"));
 }
 
 #[test]

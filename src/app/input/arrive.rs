@@ -82,8 +82,9 @@ impl App {
         self.ui.change_model(&config);
         self.own.keep = Region::first_rows(config.grid() / 2, config.grid());
         self.analyst = Analyst::waiting();
-        let first = if config.dpar.is_some() { Generator::Dpar } else { Generator::Baseline };
-        model.prepare(first, 1, &self.machine.wake);
+        if let Some(first) = config.generator() {
+            model.prepare(first, 1, &self.machine.wake);
+        }
         let early = std::mem::take(&mut self.model.early);
         if early {
             self.ui.message = None; // it said that this would happen

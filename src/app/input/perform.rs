@@ -151,7 +151,7 @@ impl App {
 
     /// Draws a picture, and the baseline's beside it if that is wanted: now, or when the baseline's weights are there.
     pub(in crate::app) fn start(&mut self, mut wanted: Wanted) -> Result<()> {
-        if self.model.config.dpar.is_none() {
+        if self.model.config.generator() == Some(Generator::Baseline) {
             wanted.request.generator = Generator::Baseline;
         }
         wanted.request.check(&self.model.config)?;

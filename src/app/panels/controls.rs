@@ -28,6 +28,9 @@ pub fn what(ui: &mut Ui, f: &Facts<'_>, picker: &mut Picker, out: &mut Vec<Actio
     });
 }
 
+/// Said of a model with a tokenizer and an entropy model alone.
+pub const LOOKS_ONLY: &str = "This model shows how pictures are cut into patches, and draws none: open an image";
+
 /// Generate, pause, steps, stop.
 pub fn transport(ui: &mut Ui, f: &Facts<'_>, out: &mut Vec<Action>) {
     let busy = f.playback.is_live();
@@ -35,8 +38,10 @@ pub fn transport(ui: &mut Ui, f: &Facts<'_>, out: &mut Vec<Action>) {
         let label = egui::RichText::new("Generate").strong();
         let generate = egui::Button::new(label).fill(ui.visuals().selection.bg_fill);
         let about = if f.ready { "Draw a picture (G)" } else { "Draw a picture as soon as the model is there (G)" };
-        let answer = ui.add_enabled(f.ready || f.fetching.is_some(), generate).on_hover_text(about);
-        if answer.on_disabled_hover_text("There is no model: try to fetch it again").clicked() {
+        let draws = f.config.generator().is_some();
+        let why = if draws { "There is no model: try to fetch it again" } else { LOOKS_ONLY };
+        let answer = ui.add_enabled(draws && (f.ready || f.fetching.is_some()), generate).on_hover_text(about);
+        if answer.on_disabled_hover_text(why).clicked() {
             out.push(Action::Generate);
         }
         let moving = f.playback.is_busy();
@@ -123,7 +128,7 @@ pub fn patching(ui: &mut Ui, f: &Facts<'_>, out: &mut Vec<Action>) {
     if f.moved {
         ui.horizontal_wrapped(|ui| {
             if ui
-                .add_enabled(f.ready, egui::Button::new("Redraw at this threshold"))
+                .add_enabled(f.ready && f.config.generator().is_some(), egui::Button::new("Redraw at this threshold"))
                 .on_hover_text("Same seed (R)")
                 .clicked()
             {
@@ -205,7 +210,8 @@ pub fn view(ui: &mut Ui, f: &Facts<'_>, out: &mut Vec<Action>) {
         let strip = |many| matches!(many, Some(Many::Strip(_)));
         let mut offer = |ui: &mut Ui, name: &str, about: &str, many: Option<Many>| {
             let on = shown == many || strip(shown) && strip(many);
-            if ui.add_enabled(f.ready, egui::Button::selectable(on, name)).on_hover_text(about).clicked() {
+            let draws = f.ready && f.config.generator().is_some();
+            if ui.add_enabled(draws, egui::Button::selectable(on, name)).on_hover_text(about).clicked() {
                 out.push(Action::Many(many));
             }
         };
@@ -245,7 +251,9 @@ pub fn own(ui: &mut Ui, f: &Facts<'_>, out: &mut Vec<Action>) {
         let all = f.keep.rows.len() >= grid && f.keep.columns.len() >= grid;
         let complete = egui::Button::new("Let the model draw the rest");
         let about = format!("Draws what is dimmed, as {}", prompt::caption(f.class, f.config));
-        if ui.add_enabled(f.ready && !all, complete).on_hover_text(about).clicked() {
+        let draws = f.config.generator().is_some();
+        let answer = ui.add_enabled(f.ready && draws && !all, complete).on_hover_text(about);
+        if answer.on_disabled_hover_text(if draws { "All of it is kept" } else { LOOKS_ONLY }).clicked() {
             out.push(Action::Complete);
         }
         let quality = own.analysis.psnr_db.map_or_else(|| "perfect".to_owned(), |db| format!("{db:.1} dB"));

@@ -209,7 +209,9 @@ fn canvases(ui: &mut Ui, room: egui::Vec2, f: &Facts<'_>, seen: &mut Seen) {
         return;
     }
     let Some(main) = &f.main else {
-        ui.centered_and_justified(|ui| ui.label("Choose a class and press Generate."));
+        let draws = f.config.generator().is_some();
+        let start = if draws { "Choose a class and press Generate." } else { controls::LOOKS_ONLY };
+        ui.centered_and_justified(|ui| ui.label(start));
         return;
     };
     let beside = f.other.as_ref().or(f.pinned_grid.as_ref());

@@ -41,7 +41,7 @@ impl App {
             controls: self.chosen.controls.clone(),
             ..Request::new(&self.model.config, Generator::Dpar, self.chosen.class.clone(), self.chosen.settings.seed)
         };
-        let generator = if self.model.config.dpar.is_some() { Generator::Dpar } else { Generator::Baseline };
+        let generator = self.model.config.generator().unwrap_or_default();
         let tiles = self.playback.tiles.as_ref();
         let shown = tiles.map(|tiles| &tiles.pictures[tiles.many.asked()]).or(self.playback.main.as_ref());
         match shown.filter(|picture| picture.source == Source::Run) {

@@ -3,6 +3,7 @@
 use safetensors::Dtype;
 
 use super::foreign::{ForeignFile, ForeignTensor};
+use super::imagenet;
 use super::names::{Named, kinds, named};
 use super::recognise::{Hints, Recognised, recognise};
 use crate::checkpoint::config::{ModelConfig, PatchingConfig, TransformerConfig, VqConfig};
@@ -104,8 +105,14 @@ pub fn assemble<'a>(
     };
     models.sort_by_key(|(_, c)| c.dim * c.dim * c.n_layer);
     let entropy = models.first().copied();
-    let baseline = if dpar.is_some() && models.len() == 1 { None } else { models.last().copied() };
-    if dpar.is_none() && baseline.is_none() {
+    if hints.entropy_only && (dpar.is_some() || models.len() > 1) {
+        return Err(Error::Request(
+            "a folder with an entropy model alone (--entropy-only) is made of a tokenizer and one token model".into(),
+        ));
+    }
+    let one_is_enough = hints.entropy_only || dpar.is_some() && models.len() == 1;
+    let baseline = models.last().copied().filter(|_| !one_is_enough);
+    if dpar.is_none() && entropy.is_none() {
         return Err(Error::Request(
             "a tokenizer alone draws nothing: name a token model, too (c2i_B_256.pt, say)".into(),
         ));
@@ -116,17 +123,22 @@ pub fn assemble<'a>(
             "{file} is a DPAR model and needs an entropy model: name a token model, too"
         )));
     }
+    // One file for both: its weights are written once.
+    let shared = matches!((entropy, baseline), (Some((a, _)), Some((b, _))) if std::ptr::eq(a, b));
+    let of_classes = dpar.or(baseline).or(entropy).map(|(_, c)| c.num_classes);
+    let (classes, aliases) = if of_classes == Some(imagenet::CLASSES) { imagenet::names() } else { Default::default() };
     let config = ModelConfig {
         entropy: entropy.map(|(_, c)| c.clone()),
         dpar: dpar.map(|(_, c)| c.clone()),
         baseline: baseline.map(|(_, c)| c.clone()),
+        entropy_is_baseline: shared,
         vq: vq_config.clone(),
         patching,
         sampling,
-        classes: Vec::new(),
+        classes,
         parents: Vec::new(),
         emoji: Vec::new(),
-        aliases: Vec::new(),
+        aliases,
         keywords: Vec::new(),
         featured: Vec::new(),
         unclear: Vec::new(),
@@ -145,6 +157,9 @@ pub fn assemble<'a>(
         let Some(source) = source else { continue };
         let file = source.file.label.as_str();
         notes.push(format!("{} from {file}: {}", called(name), source.what));
+        if shared && name == "entropy" {
+            continue;
+        }
         parts.push(ImportedPart { name, file, tensors: tensors(file, &source.found, &specs)? });
     }
     for source in &sources {

@@ -5,6 +5,7 @@
 
 mod assemble;
 mod foreign;
+mod imagenet;
 mod names;
 mod recognise;
 mod write;

@@ -17,6 +17,8 @@ pub struct Hints {
     pub grid: Option<usize>,
     /// GroupNorm groups of the tokenizer, where they are not 32.
     pub groups: Option<usize>,
+    /// The token model is the entropy model alone: the folder looks at pictures and draws none.
+    pub entropy_only: bool,
 }
 
 /// A model that was recognised.

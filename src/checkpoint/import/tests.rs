@@ -29,7 +29,7 @@ fn plain(name: &str) -> ForeignFile {
 }
 
 fn hints(heads: &[usize]) -> Hints {
-    Hints { heads: heads.to_vec(), grid: Some(8), groups: Some(8) }
+    Hints { heads: heads.to_vec(), grid: Some(8), groups: Some(8), entropy_only: false }
 }
 
 fn assembled<'a>(files: &'a [ForeignFile], hints: &Hints) -> Result<ImportedModel<'a>> {
@@ -89,15 +89,43 @@ fn a_folder_is_made_of_its_own_files_whatever_stands_around_their_names() {
 fn one_token_model_is_baseline_and_entropy_model_and_of_two_the_smaller_one_is() {
     let alone = [plain("vq"), plain("baseline")];
     let model = assembled(&alone, &hints(&[4])).unwrap();
-    assert_eq!(model.config.entropy, model.config.baseline);
-    assert_eq!(model.parts.iter().map(|part| part.name).collect::<Vec<_>>(), ["vq", "entropy", "baseline"]);
+    assert!(model.config.entropy == model.config.baseline && model.config.entropy_is_baseline);
+    let parts = |model: &ImportedModel<'_>| model.parts.iter().map(|part| part.name).collect::<Vec<_>>();
+    assert_eq!(parts(&model), ["vq", "baseline"], "its weights are written once");
+    let looking = Hints { entropy_only: true, ..hints(&[4]) };
+    let model = assembled(&alone, &looking).unwrap();
+    assert!(model.config.generator().is_none() && parts(&model) == ["vq", "entropy"]);
     let two = [plain("baseline"), plain("vq"), plain("entropy")];
     let model = assembled(&two, &hints(&[4, 2])).unwrap();
+    assert!(!model.config.entropy_is_baseline);
     assert_eq!(model.config.entropy.as_ref().map(|c| c.dim), Some(32));
     assert_eq!(model.config.baseline.as_ref().map(|c| c.dim), Some(64));
     let dpar = [plain("dpar"), plain("vq"), plain("entropy")];
     let model = assembled(&dpar, &hints(&[4, 2])).unwrap();
     assert!(model.config.baseline.is_none() && model.config.dpar.is_some());
+}
+
+#[test]
+fn a_model_of_a_thousand_classes_gets_imagenets_names() {
+    let mut gpt = plain("baseline");
+    if let Some(tensor) = gpt.tensors.get_mut("cls_embedding.embedding_table.weight") {
+        tensor.shape = vec![1001, 64];
+    }
+    let files = [plain("vq"), gpt];
+    let config = assembled(&files, &hints(&[4])).unwrap().config;
+    assert_eq!((config.num_classes(), config.class_name(207)), (1000, "golden retriever".to_owned()));
+    // Each can be asked for by its name, also those that two have; other words of WordNet's are known.
+    for (asked, class) in
+        [("crane 517", 517), ("maillot 638", 638), ("cardigan", 474), ("Cardigan", 264), ("linnet", 12)]
+    {
+        let mix = crate::run::prompt::resolve(asked, &config);
+        assert_eq!(mix.unwrap().single(), Some(class), "{asked}");
+    }
+    for class in 0..1000 {
+        let said = crate::run::prompt::describe(&class.into(), &config);
+        assert_eq!(crate::run::prompt::resolve(&said, &config).unwrap().single(), Some(class), "{said}");
+    }
+    assert!(assembled(&[plain("vq"), plain("baseline")], &hints(&[4])).unwrap().config.classes.is_empty());
 }
 
 #[test]
@@ -137,6 +165,8 @@ fn what_is_no_model_is_one_sentence_that_names_the_tensor() {
     assert!(refusal(&[plain("vq"), plain("baseline")], &hints(&[4, 4])).contains("2 numbers of heads for 1 model"));
     let no_groups = Hints { groups: None, ..hints(&[4]) };
     assert!(refusal(&[plain("vq"), plain("baseline")], &no_groups).contains("--groups"));
+    let looking = Hints { entropy_only: true, ..hints(&[4, 2]) };
+    assert!(refusal(&[plain("baseline"), plain("vq"), plain("entropy")], &looking).contains("--entropy-only"));
     let odd = Hints { heads: vec![5], ..hints(&[]) };
     assert!(refusal(&[plain("vq"), plain("baseline")], &odd).contains("n_head"));
 
@@ -166,7 +196,7 @@ fn what_is_no_model_is_one_sentence_that_names_the_tensor() {
     let model = assembled(&files, &hints(&[4])).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("baseline.safetensors");
-    let e = model.parts[2].write(&path, &|_| ()).unwrap_err();
+    let e = model.parts[1].write(&path, &|_| ()).unwrap_err();
     assert!(
         matches!(&e, Error::Checkpoint { file, problem } if file == "baseline.pt" && problem.contains("`norm.weight` cannot be read (the disk is gone)")),
         "{e}"

@@ -118,6 +118,7 @@ pub fn run(args: &BenchArgs) -> Result<()> {
     let files = files.kept(args.weights);
     let backend = pollster::block_on(Backend::open(DeviceChoice::from(args.device)))?;
     let backend = backend.with_threads(args.threads.map(usize::from)).with_caches(args.caches);
+    files.config.check_generator(files.config.generator().unwrap_or_default())?;
     let limit = args.tokens.unwrap_or(usize::MAX).clamp(2, files.config.tokens());
     let note = |text: &str| {
         if !args.json {

@@ -6,10 +6,11 @@ use anyhow::Result;
 use clap::Args;
 use dpar::Error;
 use dpar::checkpoint::ModelFiles;
-use dpar::checkpoint::config::PatchingConfig;
+use dpar::checkpoint::config::{Generator, ModelConfig, PatchingConfig};
 use dpar::checkpoint::import::{ForeignFile, Hints, ImportedModel, assemble};
 use dpar::checkpoint::stored::WeightFormat;
 use dpar::platform::{self, FileSet};
+use dpar::run::prompt::caption;
 
 use crate::cli::args::{ImportedPatchArgs, ImportedSamplingArgs, paper_controls};
 use crate::cli::files::check_folder;
@@ -29,6 +30,9 @@ pub struct ImportArgs {
     /// GroupNorm groups of the tokenizer [default: 32]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..), help_heading = "What checkpoints do not say")]
     groups: Option<u16>,
+    /// Take the token model as entropy model alone: the folder then shows how pictures are cut into patches, and draws none
+    #[arg(long, help_heading = "What checkpoints do not say")]
+    entropy_only: bool,
     #[command(flatten)]
     patching: ImportedPatchArgs,
     #[command(flatten)]
@@ -40,7 +44,8 @@ impl ImportArgs {
     pub fn said(&self) -> Option<&'static str> {
         let controls = self.patching.0.iter().chain(self.sampling.0.iter()).map(|(control, _)| control.flag).next();
         let hints = [("heads", self.heads.first().copied()), ("grid", self.grid), ("groups", self.groups)];
-        hints.into_iter().find_map(|(name, hint)| hint.map(|_| name)).or(controls)
+        let only = self.entropy_only.then_some("entropy-only");
+        hints.into_iter().find_map(|(name, hint)| hint.map(|_| name)).or(only).or(controls)
     }
 }
 
@@ -62,7 +67,7 @@ pub fn run(files: &[PathBuf], out: &Path, weights: Option<WeightFormat>, args: &
     };
     let hint = |number: Option<u16>| number.map(usize::from);
     let heads = args.heads.iter().copied().map(usize::from).collect();
-    let hints = Hints { heads, grid: hint(args.grid), groups: hint(args.groups) };
+    let hints = Hints { heads, grid: hint(args.grid), groups: hint(args.groups), entropy_only: args.entropy_only };
     let model = assemble(&files, &hints, patching, controls.sampling)?;
     model.notes.iter().for_each(|said| note(said));
     let written = write(&model, out)?;
@@ -90,8 +95,21 @@ pub fn run(files: &[PathBuf], out: &Path, weights: Option<WeightFormat>, args: &
         "sampling",
         format!("guidance {}, temperature {}, top-k {}, top-p {}", s.cfg_scale, s.temperature, s.top_k, s.top_p),
     );
+    card.row("try", tries(c, out));
     say(&card.text())?;
     Ok(())
+}
+
+/// What the folder can do, as commands.
+fn tries(config: &ModelConfig, out: &Path) -> String {
+    let model = out.display();
+    let flag = match config.generator() {
+        None => return format!("dpar analyze PICTURE --model {model}"),
+        Some(Generator::Baseline) => " --baseline",
+        Some(Generator::Dpar) => "",
+    };
+    let class = caption(&config.default_class().into(), config);
+    format!("dpar generate --model {model}{flag} --class '{class}'")
 }
 
 /// Writes a folder, all of it or nothing.

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -11,6 +11,7 @@ use pytorch_reader::{DType, PickleValue, PytorchError, PytorchReader};
 use safetensors::Dtype;
 use safetensors::tensor::Metadata;
 use serde::Deserialize;
+use zip::{CompressionMethod, ZipArchive};
 
 use crate::checkpoint::header::named_twice;
 use crate::checkpoint::import::{ForeignFile, ForeignTensor};
@@ -35,25 +36,65 @@ pub fn open_foreign(path: &Path) -> Result<ForeignFile> {
     } else if start.get(8) == Some(&b'{') {
         (safetensors(file, &label)?, Vec::new())
     } else {
-        pytorch(path).map_err(|e| bad(format!("is no checkpoint that can be read ({e})")))?
+        let length = file.metadata().map_err(unreadable)?.len();
+        pytorch(path, length).map_err(bad)?
     };
     Ok(ForeignFile { label, tensors, others })
 }
 
 type ForeignTensors = BTreeMap<String, ForeignTensor>;
 
-fn pytorch(path: &Path) -> std::result::Result<(ForeignTensors, Vec<String>), PytorchError> {
-    let reader = PytorchReader::new(path)?;
+/// Tensors of a PyTorch file of `length` bytes, and what else it holds; or what is wrong with it. Nothing that it claims is believed
+/// before it is known to fit into the file: what memory is asked for stays near its size.
+fn pytorch(path: &Path, length: u64) -> std::result::Result<(ForeignTensors, Vec<String>), String> {
+    let unreadable = |e: PytorchError| format!("is no checkpoint that can be read ({})", cut(&e.to_string()));
+    nothing_is_packed(path)?;
+    let reader = PytorchReader::new(path).map_err(unreadable)?;
     let mut tensors = BTreeMap::new();
     for tensor in reader.into_tensors().into_values() {
         let (name, dtype, shape, read) = tensor.into_parts();
+        // A view may show the same numbers many times.
+        let bytes = shape.iter().try_fold(dtype.size() as u64, |bytes, n| bytes.checked_mul(*n as u64));
+        if bytes.is_none_or(|bytes| bytes > length) {
+            return Err(format!("`{name}` of shape {shape:?} would be larger than the whole file, {length} bytes"));
+        }
         tensors.insert(name, ForeignTensor { dtype: stored(dtype), shape, read: Box::new(read) });
     }
-    let PickleValue::Dict(all) = PytorchReader::read_pickle_data(path, None)? else { return Ok((tensors, Vec::new())) };
+    let PickleValue::Dict(all) = PytorchReader::read_pickle_data(path, None).map_err(unreadable)? else {
+        return Ok((tensors, Vec::new()));
+    };
     let within =
         |name: &str, key: &str| name.strip_prefix(key).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
     let others = all.into_keys().filter(|key| !tensors.keys().any(|name| within(name, key))).collect();
     Ok((tensors, others))
+}
+
+/// Refuses an archive with a packed entry: PyTorch packs none, and what is packed may be of any size.
+fn nothing_is_packed(path: &Path) -> std::result::Result<(), String> {
+    // What is no archive at all, or a broken one, is told of by its reader.
+    let Some(mut archive) = File::open(path).ok().and_then(|file| ZipArchive::new(BufReader::new(file)).ok()) else {
+        return Ok(());
+    };
+    for n in 0..archive.len() {
+        let Ok(entry) = archive.by_index_raw(n) else { continue };
+        if entry.compression() != CompressionMethod::Stored {
+            let name = cut(&entry.name().unwrap_or_default());
+            return Err(format!(
+                "is an archive whose `{name}` is packed, as PyTorch packs nothing: save it with torch.save"
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// What a stranger has written, as much of it as belongs into a sentence.
+fn cut(text: &str) -> String {
+    const MOST: usize = 200;
+    let mut cut: String = text.chars().take(MOST).collect();
+    if cut.len() < text.len() {
+        cut.push_str(" ..");
+    }
+    cut
 }
 
 fn stored(dtype: DType) -> Dtype {
