@@ -68,10 +68,11 @@ fn check_entropies(name: &str, f: &Fixture, device: &Device) {
 
 fn check_logits(name: &str, f: &Fixture, device: &Device) {
     let (tokens, classes) = (f.u32("tokens"), classes(f));
-    let logits = dpar(f, device).logits(&tokens, &classes, &patches(f)).unwrap();
-    let got = block_on(read_f32(logits)).unwrap();
-    assert_close(&format!("{name} DPAR logits"), &got, &f.f32("dpar_logits"), TOLERANCE);
-
+    if f.files.config.dpar.is_some() {
+        let logits = dpar(f, device).logits(&tokens, &classes, &patches(f)).unwrap();
+        let got = block_on(read_f32(logits)).unwrap();
+        assert_close(&format!("{name} DPAR logits"), &got, &f.f32("dpar_logits"), TOLERANCE);
+    }
     let (config, checkpoint) = (f.files.config.baseline.as_ref().unwrap(), f.files.baseline.as_ref().unwrap());
     let baseline = TokenModel::load(config, checkpoint, device).unwrap();
     let got = block_on(read_f32(baseline.logits(&tokens, &classes).unwrap())).unwrap();
@@ -121,6 +122,28 @@ fn v1_on_flex() {
 #[test]
 fn smoke_on_flex() {
     check_all("smoke", &Device::flex());
+}
+
+/// Random weights of LlamaGen-B and VQ-16, converted from PyTorch's files (training/tests/test_public.py).
+#[test]
+#[ignore = "needs DPAR_PUBLIC, which `cargo xtask test training` sets"]
+fn public_on_flex() {
+    check_all("public", &Device::flex());
+}
+
+/// The same on a GPU, within what every one has. (On a software adapter, where the app leaves the tokenizer to the CPU as well, its
+/// convolutions take half an hour.)
+#[test]
+#[ignore = "needs DPAR_PUBLIC: cargo test --test parity_model public -- --ignored"]
+fn public_on_the_gpu() {
+    let Some(gpu) = common::gpu() else { return };
+    let (f, device) = (Fixture::load("public"), gpu.burn_device().unwrap());
+    check_entropies("public", &f, &device);
+    check_logits("public", &f, &device);
+    if !gpu.is_software() {
+        check_tokenizer("public", &f, &device);
+    }
+    assert_eq!(gpu.lost(), None);
 }
 
 #[test]

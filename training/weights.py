@@ -44,10 +44,11 @@ def load_exported(folder, name, device="cpu"):
     folder = Path(folder)
     config = json.loads((folder / "config.json").read_text())
     model = from_config(name, config[name])
-    tensors = read_tensors(folder / f"{name}.safetensors")
+    file = "baseline" if name == "entropy" and config.get("entropy_is_baseline") else name
+    tensors = read_tensors(folder / f"{file}.safetensors")
     missing, extra = model.load_state_dict(tensors, strict=False)
     if extra or set(missing) - {"quantize.usage"}:
-        raise SystemExit(f"{folder}/{name}.safetensors does not fit its config: missing {missing}, unknown {extra}")
+        raise SystemExit(f"{folder}/{file}.safetensors does not fit its config: missing {missing}, unknown {extra}")
     return model.to(device).eval()
 
 

@@ -147,6 +147,14 @@ pub struct PatchingConfig {
     pub trained: Option<[f32; 2]>,
 }
 
+impl PatchingConfig {
+    /// The patch rule of some controls, of a model whose training nothing is known of.
+    pub fn of(controls: &Controls) -> Self {
+        let max_patch_length = controls.p_max as usize;
+        Self { mode: controls.mode, threshold: controls.threshold, max_patch_length, trained: None }
+    }
+}
+
 /// Models that were published before `patching.trained` was, by their hash, and the thresholds of their training
 /// (assets/model/MODEL_CARD.md: 3.3 nats, moved by up to 1 nat).
 const TRAINED: &[(&str, [f32; 2])] = &[("b20e22993c723fb7", [2.3, 4.3])];
@@ -248,6 +256,19 @@ impl ModelConfig {
     pub fn generator(&self) -> Option<Generator> {
         let all = [(Generator::Dpar, &self.dpar), (Generator::Baseline, &self.baseline)];
         all.into_iter().find_map(|(generator, model)| model.is_some().then_some(generator))
+    }
+
+    /// What the folder is for, as a sentence.
+    pub fn abilities(&self) -> &'static str {
+        match (self.generator(), self.baseline.is_some(), self.entropy.is_some()) {
+            (Some(Generator::Dpar), true, _) => {
+                "draws with DPAR and with a fixed-length baseline, and looks at pictures"
+            }
+            (Some(Generator::Dpar), false, _) => "draws with DPAR, and looks at pictures",
+            (Some(Generator::Baseline), _, true) => "draws with its fixed-length baseline, and looks at pictures",
+            (Some(Generator::Baseline), _, false) => "draws with its fixed-length baseline",
+            (None, ..) => "looks at pictures, and draws none: open an image",
+        }
     }
 
     /// Refuses to draw with what the folder has not.

@@ -6,8 +6,9 @@ use std::sync::LazyLock;
 use clap::builder::{PossibleValuesParser, RangedU64ValueParser, TypedValueParser};
 use clap::{Arg, ArgGroup, ArgMatches, Args, Command, FromArgMatches, ValueEnum};
 use dpar::checkpoint::config::ModelConfig;
+use dpar::checkpoint::import::paper_controls;
 use dpar::checkpoint::stored::WeightFormat;
-use dpar::controls::{CONTROLS, Control, ControlGroup, Controls, SamplingConfig, SomeControls};
+use dpar::controls::{CONTROLS, Control, ControlGroup, Controls, SomeControls};
 use dpar::engine::backend::DeviceChoice;
 use dpar::engine::cache::CacheFormat;
 use dpar::engine::state::MAX_PICTURES;
@@ -142,12 +143,6 @@ pub struct ImportedPatchArgs(pub SomeControls);
 /// As [`SamplingArgs`], of a folder that is made of others' files.
 #[derive(Clone, Debug, Default)]
 pub struct ImportedSamplingArgs(pub SomeControls);
-
-/// What the paper draws with: its threshold and longest patch, and LlamaGen's guidance and top-k.
-pub fn paper_controls() -> Controls {
-    let sampling = SamplingConfig { cfg_scale: 2.0, temperature: 1.0, top_k: 2000, top_p: 1.0 };
-    Controls { mode: Mode::EntropyRowBoundary, threshold: 7.8, p_max: 4, sampling }
-}
 
 /// A flag for every control of a group, from the library's own table.
 fn flags(

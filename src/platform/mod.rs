@@ -10,20 +10,20 @@ pub use task::{Task, finished};
 mod native;
 #[cfg(not(target_arch = "wasm32"))]
 pub use native::{
-    CLOSES, DEMAND_GPU, MaybeSend, address, built_in_config, check_writable, embedded_model, finish_bench,
-    load_baseline, load_encoder, load_extras, load_model, open_file, publish, read_dropped, run, save_file, set_link,
-    take_commands, take_pictures, write_atomic,
+    CLOSES, DEMAND_GPU, MaybeSend, address, bring_model, built_in_config, check_writable, choose_model, embedded_model,
+    finish_bench, load_baseline, load_encoder, load_extras, load_model, may_be_model, open_file, publish, read_dropped,
+    run, save_file, set_link, take_commands, take_pictures, write_atomic,
 };
 
 // For the command line, which a page has not.
 #[cfg(not(target_arch = "wasm32"))]
-pub use native::{FileSet, open_foreign};
+pub use native::{FileSet, open_foreign, write_model};
 
 #[cfg(target_arch = "wasm32")]
 pub(crate) mod web;
 #[cfg(target_arch = "wasm32")]
 pub use web::{
-    CLOSES, DEMAND_GPU, MaybeSend, address, built_in_config, check_writable, embedded_model, finish_bench,
-    load_baseline, load_encoder, load_extras, load_model, open_file, publish, read_dropped, run, save_file, set_link,
-    take_commands, take_pictures, write_atomic,
+    CLOSES, DEMAND_GPU, MaybeSend, address, bring_model, built_in_config, check_writable, choose_model, embedded_model,
+    finish_bench, load_baseline, load_encoder, load_extras, load_model, may_be_model, open_file, publish, read_dropped,
+    run, save_file, set_link, take_commands, take_pictures, write_atomic,
 };

@@ -2,6 +2,7 @@
 
 mod files;
 mod foreign;
+mod importing;
 
 use std::borrow::Cow;
 use std::fs;
@@ -17,8 +18,10 @@ use crate::checkpoint::ModelFiles;
 use crate::checkpoint::config::ModelConfig;
 use crate::error::{Error, Result};
 
+use files::in_both_cases;
 pub use files::{FileSet, check_writable, write_atomic};
 pub use foreign::open_foreign;
+pub use importing::{bring_model, choose_model, may_be_model, write_model};
 
 /// What may move to the thread that does the work: `Send` on a computer, anything in a browser, which has one thread.
 pub trait MaybeSend: Send {}
@@ -126,11 +129,6 @@ pub async fn open_file(kind: &'static str, extensions: &'static [&'static str]) 
     Ok(Some((name, bytes)))
 }
 
-/// Linux's dialogs tell `png` from the `PNG` of a camera.
-fn in_both_cases(extensions: &[&str]) -> Vec<String> {
-    extensions.iter().flat_map(|e| [e.to_lowercase(), e.to_uppercase()]).collect()
-}
-
 /// Lets a person choose where to put a file and writes it there; where it went, or `None` where they changed their mind.
 ///
 /// # Errors
@@ -187,11 +185,6 @@ pub fn set_link(_link: &str) {}
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn dialogs_show_what_cameras_call_their_pictures() {
-        assert_eq!(in_both_cases(&["jpg", "jfif"]), ["jpg", "JPG", "jfif", "JFIF"]);
-    }
 
     #[test]
     fn built_in_model_loads() {

@@ -44,9 +44,13 @@ pub fn open_window(launch: Launch) -> Result<()> {
     loop {
         let opened = match catch_unwind(AssertUnwindSafe(|| open(renderer, launch.clone()))) {
             Ok(opened) => opened,
-            Err(_) if launch.kept.is_lost() => return relaunch(&launch),
+            Err(_) if launch.kept.is_lost() => {
+                launch.model = launch.kept.model().unwrap_or(launch.model);
+                return relaunch(&launch);
+            }
             Err(panic) => resume_unwind(panic),
         };
+        launch.model = launch.kept.model().unwrap_or(launch.model);
         match opened {
             Ok(()) => match launch.kept.take_reopen() {
                 None => return Ok(()),

@@ -136,6 +136,9 @@ fn a_folder_does_what_its_models_can_and_says_so() {
     assert!(said.contains("dpar generate --model both --baseline --class '0'"), "{said}");
     assert_eq!(commands("both"), serde_json::json!(["generate --baseline", "analyze"]));
     assert!(refused(&["generate", "--model", "both"]).contains("dpar generate --baseline"));
+    // Whoever may read one of its files may read all.
+    let mode = |file: &str| fs::metadata(dir.path().join("both").join(file)).unwrap().permissions();
+    assert_eq!(mode("baseline.safetensors"), mode("config.json"));
     // Its weights are there once, for both.
     assert!(!dir.path().join("both/entropy.safetensors").exists());
     let (a, b) = (analysed("looks"), analysed("both"));

@@ -23,9 +23,12 @@ pub struct Fixture {
 
 impl Fixture {
     /// `tiny` and `odd` carry their own random weights; `v1` is the trained model in assets/model; `smoke` is what
-    /// training/ exported after a few steps (`DPAR_SMOKE` names a newer one).
+    /// training/ exported after a few steps (`DPAR_SMOKE` names a newer one); `public` is where `DPAR_PUBLIC` says
+    /// (training/public.py).
     pub fn load(name: &str) -> Self {
-        let newer = std::env::var_os("DPAR_SMOKE").filter(|_| name == "smoke");
+        let elsewhere =
+            [("smoke", "DPAR_SMOKE"), ("public", "DPAR_PUBLIC")].into_iter().find(|(known, _)| *known == name);
+        let newer = elsewhere.and_then(|(_, variable)| std::env::var_os(variable));
         let folder = newer.map_or_else(|| repository("tests/fixtures").join(name), PathBuf::from);
         let model = if name == "v1" { repository("assets/model") } else { folder.clone() };
         let expected = std::fs::read(folder.join("expected.safetensors")).unwrap();

@@ -9,6 +9,7 @@ mod between;
 mod brought;
 mod looks;
 mod many;
+mod models;
 mod picking;
 mod pictures;
 mod running;

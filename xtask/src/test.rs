@@ -175,15 +175,17 @@ fn rust(steps: &mut Steps, options: Options) -> Result<()> {
 }
 
 fn trained(steps: &mut Steps, options: Options) -> Result<()> {
-    let mut model = PathBuf::new();
+    let (mut smoke, mut public) = (String::new(), String::new());
     steps.run("training", || {
-        model = training::test()?;
+        let made = training::test()?;
+        (smoke, public) = (made.smoke.to_string_lossy().into_owned(), made.public.to_string_lossy().into_owned());
         Ok(())
     })?;
     // What was trained a minute ago, in the Rust engine: logits and whole runs against what PyTorch computes.
-    let model = model.to_string_lossy().into_owned();
     let args = ["test", "--workspace", "--test", "parity_model", "--test", "parity_loop", "smoke"];
-    steps.cargo("trained", &args, &[vec![("DPAR_SMOKE", model.as_str())], options.env()].concat())
+    steps.cargo("trained", &args, &[vec![("DPAR_SMOKE", smoke.as_str())], options.env()].concat())?;
+    let args = ["test", "--workspace", "--test", "parity_model", "public_on_flex", "--", "--ignored"];
+    steps.cargo("public", &args, &[vec![("DPAR_PUBLIC", public.as_str())], options.env()].concat())
 }
 
 fn web(steps: &mut Steps, _: Options) -> Result<()> {

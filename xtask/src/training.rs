@@ -24,24 +24,34 @@ pub fn begin() {
     }
 }
 
-/// Runs the package's tests. The model folder that the chain made, for the parity tests to read.
+/// Model folders with what PyTorch makes of them, for the parity tests to read.
+pub struct Trained {
+    /// What the chain made.
+    pub smoke: PathBuf,
+    /// Random weights of a public model's size, converted.
+    pub public: PathBuf,
+}
+
+/// Runs the package's tests.
 ///
 /// # Errors
 /// What failed: a missing tool, the tests themselves.
-pub fn test() -> Result<PathBuf> {
+pub fn test() -> Result<Trained> {
     let begun = UNDER_WAY.lock().map_or(None, |mut under_way| under_way.take());
     let python = match begun.map(JoinHandle::join) {
         Some(made) => made.map_err(|_| anyhow!("making the environment for training panicked"))??,
         None => python()?,
     };
     let work = root().join("target/training");
-    let (pictures, model) = (work.join("data"), work.join("model"));
+    let (pictures, smoke, public) = (work.join("data"), work.join("model"), work.join("public"));
     tools::node()?; // the pictures are rendered by a package of npm's
     run(&python, &["training/data.py", "build", "--limit", PICTURES, "--out", &pictures.to_string_lossy()], &[])?;
     let program = dpar_binary()?;
-    let env = [("DPAR_DATA", pictures.as_path()), ("DPAR_SMOKE_OUT", &model), ("DPAR_BIN", &program)];
+    let places =
+        [("DPAR_DATA", &pictures), ("DPAR_SMOKE_OUT", &smoke), ("DPAR_PUBLIC_OUT", &public), ("DPAR_BIN", &program)];
+    let env = places.map(|(name, path)| (name, path.as_path()));
     run(&python, &["-m", "pytest", "training", "-q", "-rs"], &env)?;
-    Ok(model)
+    Ok(Trained { smoke, public })
 }
 
 fn run(python: &Path, args: &[&str], env: &[(&str, &Path)]) -> Result<()> {

@@ -1,5 +1,6 @@
 //! Everything a person can ask of the app, as data: buttons, keys, links, screen readers and tests all say it this way.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use eframe::egui::{ColorImage, ThemePreference};
@@ -93,6 +94,10 @@ pub enum Action {
     Hover(Option<usize>),
     /// Choose an image of one's own.
     OpenImage,
+    /// Choose another model.
+    OpenModel,
+    /// Draw with another model: its folder, or files to make one of; `None` is the one that comes with the app.
+    Model(Option<Vec<PathBuf>>),
     /// Look at an image of one's own, wherever it came from.
     Image(Brought),
     /// Which square of the own image the models see: centre (shares of width and height) and zoom.

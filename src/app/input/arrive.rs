@@ -1,5 +1,6 @@
 //! Takes in what was waited for: the model, files, a person's image as the models see it.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use eframe::egui;
@@ -7,7 +8,7 @@ use eframe::egui;
 use crate::analysis::Region;
 use crate::app::input::action::{Action, Brought, Export};
 use crate::app::state::app::App;
-use crate::app::state::jobs::NamedFile;
+use crate::app::state::jobs::{NamedFile, OtherModel};
 use crate::app::state::model_slot::{ModelState, Wanted};
 use crate::app::state::own::Own;
 use crate::app::state::picture::{Picture, Source};
@@ -29,6 +30,10 @@ pub(in crate::app) enum Arrival {
     Extras(Box<Extras>),
     /// The baseline's weights.
     Baseline(Result<Vec<u8>>),
+    /// Another model that somebody has chosen.
+    Chosen(Result<Option<Vec<PathBuf>>>),
+    /// Another model, ready.
+    Other(Result<OtherModel>),
     /// A file that somebody has chosen or let go over the window.
     File(Result<Option<NamedFile>>),
     /// Where a file was saved.
@@ -51,6 +56,8 @@ impl App {
             Arrival::Extras(extras) => self.show_extras(*extras, ctx),
             Arrival::Baseline(bytes) => self.add_baseline(bytes),
             Arrival::File(Ok(Some((name, bytes)))) => self.act(Action::Image(Brought::File(name, bytes))),
+            Arrival::Chosen(Ok(Some(paths))) => self.act(Action::Model(Some(paths))),
+            Arrival::Other(Ok(other)) => self.change_model(other),
             Arrival::Saved(Ok(Some(path))) => match std::mem::take(&mut self.jobs.left_out) {
                 0 => self.ui.say(format!("saved {path}")),
                 kept => {
@@ -61,8 +68,11 @@ impl App {
                     self.ui.offer(said, "Save it with them", Action::Export(Export::WholePicture));
                 }
             },
-            Arrival::File(Ok(None)) | Arrival::Saved(Ok(None)) => {} // somebody has thought better of it
+            // Somebody has thought better of it.
+            Arrival::File(Ok(None)) | Arrival::Saved(Ok(None)) | Arrival::Chosen(Ok(None)) => {}
             Arrival::Own(Ok(own)) => self.show_own(own),
+            // The model that was there stays.
+            Arrival::Chosen(Err(e)) | Arrival::Other(Err(e)) => self.ui.say(e),
             Arrival::File(Err(e)) | Arrival::Saved(Err(e)) | Arrival::Own(Err(e)) => self.ui.say(e),
             Arrival::Checked(ok, verdict) => {
                 if !ok {
@@ -74,7 +84,7 @@ impl App {
     }
 
     /// The model is there: what was waiting for it happens now.
-    fn model_is_there(&mut self, mut model: LoadedModel) {
+    pub(in crate::app) fn model_is_there(&mut self, mut model: LoadedModel) {
         let config = Arc::new(model.files.config.clone());
         if self.model.carried.is_none() {
             self.chosen.change_model(&self.model.config, &config, &model.files.hash);

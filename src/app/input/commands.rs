@@ -270,6 +270,12 @@ pub static COMMANDS: &[AppCommand] = &[
     now("open_image", "Open an image", "open an image of your own", PanelPart::Own, &[key(Key::O, "O")], |_| {
         Some(Action::OpenImage)
     }),
+    now("open_model", "Open a model", "draw with a model of your own", PanelPart::Own, &[], |_| {
+        Some(Action::OpenModel)
+    }),
+    now("built_in_model", "Built-in model", "draw with the model that comes with the app", PanelPart::Own, &[], |_| {
+        Some(Action::Model(None))
+    }),
     AppCommand {
         name: "crop",
         label: "Square: zoom, or zoom x y",

@@ -83,6 +83,11 @@ impl App {
                 let work = || platform::open_file("pictures", &PICTURE_ENDINGS);
                 self.jobs.open = Some(Task::spawn(move || wake(), work));
             }
+            Action::OpenModel => {
+                let wake = self.machine.wake.clone();
+                self.jobs.choosing = Some(Task::spawn(move || wake(), platform::choose_model));
+            }
+            Action::Model(paths) => self.open_model(paths),
             Action::Image(brought) => return self.bring(brought),
             Action::Crop(center, zoom) => {
                 let own =

@@ -263,6 +263,24 @@ pub fn own(ui: &mut Ui, f: &Facts<'_>, out: &mut Vec<Action>) {
     }
 }
 
+/// Which model draws, and others in its place.
+pub fn model(ui: &mut Ui, f: &Facts<'_>, out: &mut Vec<Action>) {
+    let name = f.source.trim_end_matches(['/', '\\']).rsplit(['/', '\\']).next().unwrap_or(f.source);
+    let about = format!("{}: {} ({})", f.source, f.config.abilities(), f.hash.unwrap_or("not loaded"));
+    ui.label(theme::small(format!("model: {name}"))).on_hover_text(about);
+    ui.horizontal_wrapped(|ui| {
+        let open = ui.add_enabled(f.opening.is_none(), egui::Button::new("Open a model"));
+        let about = "The config.json of a model folder, or a token model and its tokenizer to convert (.pt, .safetensors). Or drop \
+                     them here, a folder too.";
+        if open.on_hover_text(about).clicked() {
+            out.push(Action::OpenModel);
+        }
+        if f.other_model && ui.button("Built-in model").on_hover_text("The one that comes with the app").clicked() {
+            out.push(Action::Model(None));
+        }
+    });
+}
+
 /// Which square of the image the models see.
 fn crop(ui: &mut Ui, f: &Facts<'_>, own: &Own, out: &mut Vec<Action>) {
     let ([mut x, mut y], mut zoom) = own.crop;

@@ -98,7 +98,11 @@ pub struct Facts<'a> {
     pub ready: bool,
     /// How far its fetching is, where it is being fetched; nothing is known at first.
     pub fetching: Option<Option<ProgressStep>>,
-    /// The same of the baseline's weights.
+    /// The same of another model, beside the one that is there.
+    pub opening: Option<Option<ProgressStep>>,
+    /// Whether the model is another than the one that comes with the app.
+    pub other_model: bool,
+    /// How far the baseline's weights are.
     pub fetching_baseline: Option<ProgressStep>,
     /// The same of the tokenizer's encoder.
     pub fetching_encoder: Option<ProgressStep>,

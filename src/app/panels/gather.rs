@@ -39,6 +39,8 @@ impl App {
             moved: self.moved(),
             ready: model.is_some(),
             fetching: self.model.progress(),
+            opening: self.jobs.model.as_ref().map(|(_, progress)| progress.get()),
+            other_model: self.launch.model.is_some(),
             fetching_baseline: self.model.baseline.as_ref().and_then(|(_, progress)| progress.get()),
             fetching_encoder: self.analyst.fetching(),
             finished: picture.is_some_and(|p| p.is_done() && decoder::finished(p).is_some()),

@@ -131,6 +131,9 @@ fn top(ui: &mut Ui, f: &Facts<'_>, out: &mut Vec<Action>) {
     if let Some(step) = &f.fetching {
         progress(ui, step.as_ref(), "the model", true);
     }
+    if let Some(step) = &f.opening {
+        progress(ui, step.as_ref(), "another model", true);
+    }
     if let Some(step) = &f.fetching_baseline {
         progress(ui, Some(step), "the baseline's weights", false);
     }
@@ -172,6 +175,8 @@ fn controls_panel(ui: &mut Ui, f: &Facts<'_>, picker: &mut Picker, seen: &mut Se
     seen.part(ui, Place::Own, |ui, out| controls::own(ui, f, out));
     ui.separator();
     seen.part(ui, Place::Share, |ui, out| controls::share(ui, f, out));
+    ui.separator();
+    controls::model(ui, f, &mut seen.actions);
 }
 
 fn facts_panel(ui: &mut Ui, f: &Facts<'_>, seen: &mut Seen) {
@@ -268,6 +273,7 @@ fn doing(phase: &str) -> &'static str {
     match phase {
         "download" => "fetching",
         "check" => "checking",
+        "convert" => "converting",
         _ => "putting onto the device",
     }
 }

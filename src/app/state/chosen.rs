@@ -87,6 +87,12 @@ impl Chosen {
         }
     }
 
+    /// Another model was opened in place of one: settings that were made for that one go with it.
+    pub fn forget_controls(&mut self) {
+        self.moved = false;
+        self.pinned = None;
+    }
+
     /// What to write down for the next visit, with the controls of the model of this hash.
     pub fn remembered(&self, hash: Option<&str>) -> Settings {
         let controls = hash.map(|hash| (hash.to_owned(), self.controls.clone()));

@@ -24,6 +24,8 @@ pub struct HandoverState {
     pub(in crate::app) backend: Option<Arc<Backend>>,
     /// How to go on with its run.
     pub(in crate::app) latest: Option<Latest>,
+    /// The model that a person has opened in place of the first one: its folder, `None` for the built-in one.
+    pub(in crate::app) model: Option<Option<String>>,
 }
 
 /// How to go on with a run, should the window come to a sudden end.
@@ -100,6 +102,11 @@ impl Kept {
     /// How to go on with the run of a window that came to a sudden end, if there was one.
     pub fn latest(&self) -> Option<Latest> {
         self.state(|s| s.latest.take())
+    }
+
+    /// The model folder that the next window opens, where a person has opened another than the first window did.
+    pub fn model(&self) -> Option<Option<String>> {
+        self.state(|s| s.model.clone())
     }
 
     pub(in crate::app) fn watch(&self, backend: Arc<Backend>) {

@@ -1,5 +1,7 @@
 //! How the app is opened, and opened again.
 
+use std::path::PathBuf;
+
 use eframe::egui;
 
 use crate::app::state::handover::Kept;
@@ -20,6 +22,8 @@ pub struct Launch {
     pub threads: Option<usize>,
     /// A model folder; `None` is the one that comes with the app.
     pub model: Option<String>,
+    /// Where models are put that the app has made of others' files; `None` is a folder of the app's own.
+    pub models: Option<PathBuf>,
     /// How its weights are kept; `None` is as they are stored.
     pub weights: Option<WeightFormat>,
     /// How keys and values are kept.

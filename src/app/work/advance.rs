@@ -75,6 +75,10 @@ impl App {
     fn arrivals(&mut self) -> Vec<Arrival> {
         let model = if let ModelState::Loading(task, _) = &self.model.state { task.take() } else { None };
         let baseline = self.baseline();
+        let other = self.jobs.model.as_ref().and_then(|(task, _)| task.take());
+        if other.is_some() {
+            self.jobs.model = None;
+        }
         [
             model.map(Arrival::Model),
             finished(&mut self.jobs.extras).map(|extras| Arrival::Extras(Box::new(extras))),
@@ -82,6 +86,8 @@ impl App {
             self.analyst.own().map(Arrival::Own),
             baseline.map(Arrival::Baseline),
             finished(&mut self.jobs.open).map(Arrival::File),
+            finished(&mut self.jobs.choosing).map(Arrival::Chosen),
+            other.map(Arrival::Other),
             finished(&mut self.jobs.save).map(Arrival::Saved),
         ]
         .into_iter()

@@ -1,5 +1,7 @@
 //! What somebody brings to the window: a file let go over it, a picture or a link from the clipboard.
 
+use std::path::PathBuf;
+
 use eframe::egui::{self, Event};
 
 use crate::app::input::action::{Action, Brought};
@@ -11,6 +13,10 @@ impl App {
     /// Files let go over the window; pictures and links that were pasted.
     pub(in crate::app) fn dropped(&mut self, ctx: &egui::Context) -> Vec<Action> {
         let files = ctx.input_mut(|i| std::mem::take(&mut i.raw.dropped_files));
+        let paths: Vec<PathBuf> = files.iter().map(|file| file.path().to_owned()).collect();
+        if !paths.is_empty() && paths.iter().all(|path| platform::may_be_model(path)) {
+            return vec![Action::Model(Some(paths))];
+        }
         if let Some(file) = files.into_iter().next() {
             let wake = self.machine.wake.clone();
             self.jobs.open = Some(Task::spawn(move || wake(), move || platform::read_dropped(file)));

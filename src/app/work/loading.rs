@@ -1,7 +1,10 @@
 //! The model and what comes with it are fetched.
 
+use std::path::PathBuf;
+
 use crate::app::state::app::App;
 use crate::app::state::handover::Carried;
+use crate::app::state::jobs::OtherModel;
 use crate::app::state::model_slot::ModelState;
 use crate::app::work::loaded_model::LoadedModel;
 use crate::platform::{self, Progress, Task};
@@ -27,6 +30,42 @@ impl App {
         }
         let (wake, config) = (self.machine.wake.clone(), self.model.config.clone());
         self.jobs.extras = Some(Task::spawn(move || wake(), async move || platform::load_extras(&config).await));
+    }
+
+    /// Makes another model ready beside the one that is there, which stays until it is.
+    pub(in crate::app) fn open_model(&mut self, paths: Option<Vec<PathBuf>>) {
+        let progress = Progress::default();
+        let (backend, weights, wake) = (self.machine.backend.clone(), self.launch.weights, self.machine.wake.clone());
+        let models = self.launch.models.clone();
+        let task = Task::spawn(move || wake(), {
+            let progress = progress.clone();
+            async move || {
+                let folder = match paths {
+                    Some(paths) => Some(platform::bring_model(paths, models, progress.clone()).await?),
+                    None => None,
+                };
+                Ok((folder.clone(), LoadedModel::load(folder, weights, None, backend, progress).await?))
+            }
+        });
+        self.jobs.model = Some((task, progress));
+    }
+
+    /// The other model is ready: it takes the place of the one that was there.
+    pub(in crate::app) fn change_model(&mut self, (folder, model): OtherModel) {
+        self.playback.clear(None);
+        (self.playback.main, self.playback.other) = (None, None);
+        self.own.image = None;
+        self.ui.look_at_all();
+        self.chosen.forget_controls();
+        (self.model.baseline, self.model.waiting) = (None, None);
+        self.launch.kept.state(|s| s.model = Some(folder.clone()));
+        self.launch.model = folder;
+        let name = model.files.source.clone();
+        self.model_is_there(model);
+        self.load_extras();
+        if self.ui.message.is_none() {
+            self.ui.say(format!("{name}: {}", self.model.config.abilities()));
+        }
     }
 
     /// Fetches the baseline's weights; the comparison follows when they are there.

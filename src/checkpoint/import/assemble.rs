@@ -22,6 +22,13 @@ pub struct ImportedModel<'a> {
     pub notes: Vec<String>,
 }
 
+impl ImportedModel<'_> {
+    /// Bytes of all its numbers.
+    pub fn bytes(&self) -> usize {
+        self.parts.iter().map(ImportedPart::bytes).sum()
+    }
+}
+
 /// One file of weights of a model folder.
 #[derive(Debug)]
 pub struct ImportedPart<'a> {

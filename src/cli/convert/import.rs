@@ -4,15 +4,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::Args;
-use dpar::Error;
 use dpar::checkpoint::ModelFiles;
 use dpar::checkpoint::config::{Generator, ModelConfig, PatchingConfig};
-use dpar::checkpoint::import::{ForeignFile, Hints, ImportedModel, assemble};
+use dpar::checkpoint::import::{ForeignFile, Hints, assemble, paper_controls};
 use dpar::checkpoint::stored::WeightFormat;
 use dpar::platform::{self, FileSet};
 use dpar::run::prompt::caption;
 
-use crate::cli::args::{ImportedPatchArgs, ImportedSamplingArgs, paper_controls};
+use crate::cli::args::{ImportedPatchArgs, ImportedSamplingArgs};
 use crate::cli::files::check_folder;
 use crate::cli::output::{Card, note, say};
 use crate::cli::studio::progress_of_bytes;
@@ -59,18 +58,15 @@ pub fn run(files: &[PathBuf], out: &Path, weights: Option<WeightFormat>, args: &
     let mut controls = paper_controls();
     args.patching.0.apply(&mut controls);
     args.sampling.0.apply(&mut controls);
-    let patching = PatchingConfig {
-        mode: controls.mode,
-        threshold: controls.threshold,
-        max_patch_length: controls.p_max as usize,
-        trained: None,
-    };
+    let patching = PatchingConfig::of(&controls);
     let hint = |number: Option<u16>| number.map(usize::from);
     let heads = args.heads.iter().copied().map(usize::from).collect();
     let hints = Hints { heads, grid: hint(args.grid), groups: hint(args.groups), entropy_only: args.entropy_only };
     let model = assemble(&files, &hints, patching, controls.sampling)?;
     model.notes.iter().for_each(|said| note(said));
-    let written = write(&model, out)?;
+    let bar = progress_of_bytes(model.bytes());
+    let written = platform::write_model(&model, out, &|bytes| bar.inc(bytes as u64))?;
+    bar.finish_and_clear();
     if let Some(format) = weights {
         // By the way that a folder takes: what a person says of weights means the same wherever they come from.
         let files = ModelFiles::load_dir(out)?.kept(Some(format));
@@ -110,34 +106,4 @@ fn tries(config: &ModelConfig, out: &Path) -> String {
     };
     let class = caption(&config.default_class().into(), config);
     format!("dpar generate --model {model}{flag} --class '{class}'")
-}
-
-/// Writes a folder, all of it or nothing.
-fn write(model: &ImportedModel<'_>, out: &Path) -> Result<Vec<PathBuf>> {
-    let made = !out.exists();
-    let unwritable = |e: std::io::Error| Error::Output { file: out.display().to_string(), problem: e.to_string() };
-    std::fs::create_dir_all(out).map_err(unwritable)?;
-    let written = write_into(model, out);
-    if made && written.is_err() {
-        // Only where it is empty; the first error is the one that counts.
-        let _ = std::fs::remove_dir(out);
-    }
-    written
-}
-
-fn write_into(model: &ImportedModel<'_>, out: &Path) -> Result<Vec<PathBuf>> {
-    let (mut set, mut paths) = (FileSet::default(), Vec::new());
-    let json = serde_json::to_vec_pretty(&model.config)?;
-    paths.push(out.join("config.json"));
-    set.add(&paths[0], &json)?;
-    let bytes: usize = model.parts.iter().map(|part| part.bytes()).sum();
-    let bar = progress_of_bytes(bytes);
-    for part in &model.parts {
-        let path = out.join(format!("{}.safetensors", part.name));
-        set.add_with(&path, |file| part.write(file, &|done| bar.inc(done as u64)))?;
-        paths.push(path);
-    }
-    bar.finish_and_clear();
-    set.commit()?;
-    Ok(paths)
 }

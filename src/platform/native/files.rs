@@ -95,8 +95,11 @@ impl FileSet {
             Destination::Beside(target) => target,
         };
         let file = temporary(&target).map_err(|e| unwritable(path, &e))?.into_temp_path();
+        let permissions = fs::metadata(&file).map(|made| made.permissions()).map_err(|e| unwritable(path, &e))?;
         write(&file)?;
-        File::open(&file).and_then(|file| file.sync_all()).map_err(|e| unwritable(path, &e))?;
+        // Whoever writes may put another file in its place, and a private one (safetensors does).
+        let kept = fs::set_permissions(&file, permissions).and_then(|()| File::open(&file)?.sync_all());
+        kept.map_err(|e| unwritable(path, &e))?;
         self.0.push(WaitingFile::Renamed { named: path.to_owned(), target, temporary: file });
         Ok(())
     }
@@ -147,9 +150,19 @@ fn without_temporary_name(e: &io::Error) -> String {
     }
 }
 
+/// Linux's dialogs tell `png` from the `PNG` of a camera.
+pub(super) fn in_both_cases(extensions: &[&str]) -> Vec<String> {
+    extensions.iter().flat_map(|e| [e.to_lowercase(), e.to_uppercase()]).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn dialogs_show_what_cameras_call_their_pictures() {
+        assert_eq!(in_both_cases(&["jpg", "jfif"]), ["jpg", "JPG", "jfif", "JFIF"]);
+    }
 
     #[test]
     fn replaces_whole_files_and_leaves_nothing_else() {

@@ -8,11 +8,12 @@ pub(crate) mod host;
 
 use std::collections::HashMap;
 use std::future::Future;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::progress::Progress;
 use crate::bundled::Extras;
 use crate::checkpoint::config::ModelConfig;
+use crate::checkpoint::import::MODEL_ENDINGS;
 use crate::checkpoint::{Later, ModelFiles};
 use crate::error::{Error, Result};
 
@@ -39,6 +40,32 @@ pub fn built_in_config() -> ModelConfig {
     // ok: a test parses the very same bytes.
     #[allow(clippy::expect_used)]
     ModelConfig::parse(CONFIG, "config.json").expect("the config in assets/model is tested to parse")
+}
+
+/// Whether a person may mean a model by what they bring.
+pub fn may_be_model(path: &Path) -> bool {
+    path.extension().is_some_and(|e| MODEL_ENDINGS.iter().any(|known| e.eq_ignore_ascii_case(known)))
+        || path.file_name().is_some_and(|name| name == "config.json")
+}
+
+/// Always an error: a page has no folders.
+///
+/// # Errors
+/// [`Error::Request`] with what to do instead.
+pub async fn bring_model(paths: Vec<PathBuf>, _models: Option<PathBuf>, _progress: Progress) -> Result<String> {
+    let named = paths.first().map(|path| path.display().to_string()).unwrap_or_default();
+    Err(Error::Request(format!(
+        "a page draws with the model it came with; on a computer `dpar convert {named} --out DIR` makes a model folder of a token model \
+         and its tokenizer, and `dpar app --model DIR` opens it"
+    )))
+}
+
+/// As [`bring_model`].
+///
+/// # Errors
+/// As [`bring_model`].
+pub async fn choose_model() -> Result<Option<Vec<PathBuf>>> {
+    bring_model(vec!["c2i_B_256.pt".into()], None, Progress::default()).await.map(|_| None)
 }
 
 /// Always an error: 12 MB of weights do not belong inside the wasm file, the page fetches them beside it.

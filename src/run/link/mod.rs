@@ -176,7 +176,10 @@ impl Link {
                     .or_else(|e| form.and_then(|text| prompt::resolve(&text, config).ok()).ok_or(e)),
             }?,
         };
-        let mut request = Request::new(config, self.generator, class, self.seed.unwrap_or(1));
+        // A model that has one generator draws every link with it.
+        let lacks = config.check_generator(self.generator).is_err();
+        let generator = config.generator().filter(|_| lacks).unwrap_or(self.generator);
+        let mut request = Request::new(config, generator, class, self.seed.unwrap_or(1));
         self.settings.apply(&mut request.controls);
         let mut controls = request.controls.clone();
         for (at, change) in &self.changes {

@@ -41,6 +41,12 @@ impl Link {
         notes.push(format!("the link was made with model {other}, this is {hash}: the picture will differ"));
         let mut request =
             self.request(config).or_else(|e| self.nearest(config, &mut notes).ok_or(e)?).map_err(undrawable)?;
+        if request.generator != self.generator {
+            notes.push(format!(
+                "this model has no {}, which the link asks for: {} draws it",
+                self.generator, request.generator
+            ));
+        }
         if let Some(trained) = config.trained_thresholds(hash) {
             notes.extend(within(trained, config.patching.threshold, &mut request));
         }
