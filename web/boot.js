@@ -2,6 +2,7 @@
 
 import { Loader } from "./loader.js";
 import { Mirror } from "./mirror.js";
+import { OwnModels, modelIn } from "./models.js";
 import { advice, hasWebgl2, probe } from "./probe.js";
 
 /** The program's name in the manifest. */
@@ -15,6 +16,7 @@ const times = { boot: performance.now() };
 window.dparTimes = times;
 
 let running = null;
+const models = new OwnModels();
 
 main().catch(fail);
 
@@ -74,6 +76,12 @@ async function start(glue, loader, manifest, found) {
     cancel: () => loader.cancel(),
     publish: (json) => mirror.publish(json),
     crashed: (message) => fail(new Crash(message)),
+    keptModel: () => models.kept,
+    chooseModel: () => models.choose(),
+    takeModel: (progress) => models.take(progress),
+    readModel: (names, progress) => models.read(names, progress),
+    settleModel: (good) => models.settle(good),
+    forgetModel: () => models.forget(),
   };
   const app = new glue.Dpar(host);
   try {
@@ -177,6 +185,17 @@ window.addEventListener("paste", async (event) => {
   event.preventDefault();
   const bytes = new Uint8Array(await file.arrayBuffer());
   running?.picture("from the clipboard", bytes);
+}, { capture: true });
+
+/** A model that is let go over the page; pictures are the program's own affair. */
+window.addEventListener("drop", (event) => {
+  const found = running && modelIn(event.dataTransfer);
+  if (!found) return;
+  event.preventDefault();
+  event.stopPropagation();
+  // The program believes that the files still hover.
+  element("app").dispatchEvent(new DragEvent("dragleave"));
+  found.then((files) => running?.model(models.bring(files)), (error) => console.warn(`dpar: ${words(error)}`));
 }, { capture: true });
 
 window.addEventListener("error", ({ error }) => {

@@ -90,6 +90,29 @@ impl std::fmt::Debug for GpuExecutor {
     }
 }
 
+/// What a program takes on a device, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Sizes {
+    all: u64,
+    largest: u64,
+}
+
+impl Sizes {
+    fn of(program: &Program) -> Self {
+        let each = || program.buffers.iter().map(|b| 4 * b.words as u64);
+        Self { all: each().sum(), largest: each().max().unwrap_or(0) }
+    }
+
+    /// The sentence where a device has no room for it; the largest buffer that it allows.
+    fn too_much(self, limit: u64) -> Error {
+        let [all, largest, limit] = [self.all, self.largest, limit].map(|bytes| bytes.div_ceil(1 << 20));
+        Error::Adapter(format!(
+            "the GPU has no room for this model: it needs {all} MiB, in buffers of up to {largest} MiB (this GPU allows {limit} MiB \
+             each); try --weights int8, or --device cpu"
+        ))
+    }
+}
+
 impl GpuExecutor {
     /// Uploads a program: its weights leave host memory.
     ///
@@ -98,6 +121,11 @@ impl GpuExecutor {
     pub async fn new(device: &wgpu::Device, queue: &wgpu::Queue, tier: Tier, program: Program) -> Result<Self> {
         let scopes = [wgpu::ErrorFilter::OutOfMemory, wgpu::ErrorFilter::Validation, wgpu::ErrorFilter::Internal]
             .map(|filter| device.push_error_scope(filter));
+        let (sizes, limits) = (Sizes::of(&program), device.limits());
+        let limit = limits.max_buffer_size.min(limits.max_storage_buffer_binding_size);
+        if sizes.largest > limit {
+            return Err(sizes.too_much(limit));
+        }
         let executor = Self::upload(device, queue, tier, program);
         // All of them ended here, the newest first, before anything is waited for: wgpu panics over scopes that end in
         // another order, as they would where a browser builds two engines and each waits between its own.
@@ -107,6 +135,7 @@ impl GpuExecutor {
             error = scope.await.or(error);
         }
         match error {
+            Some(wgpu::Error::OutOfMemory { .. }) => Err(sizes.too_much(limit)),
             Some(e) => Err(Error::Adapter(format!("the GPU cannot run the engine: {e}; try --device cpu"))),
             None => executor,
         }
@@ -117,6 +146,7 @@ impl GpuExecutor {
         if program.steps.iter().any(|step| step.flags.precision.in_runs()) {
             return Err(Error::Internal("this program's weights are laid out for the CPU twins".into()));
         }
+        let sizes = Sizes::of(&program);
         let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC;
         let mut buffers = Vec::with_capacity(program.buffers.len());
         for b in &mut program.buffers {
@@ -128,9 +158,7 @@ impl GpuExecutor {
             if mapped_at_creation {
                 buffer
                     .get_mapped_range_mut(..4 * init.len() as u64)
-                    .map_err(|e| {
-                        Error::Adapter(format!("the GPU has no memory for this model ({e}); try --device cpu"))
-                    })?
+                    .map_err(|_| sizes.too_much(device.limits().max_buffer_size))?
                     .copy_from_slice(bytemuck::cast_slice(&init));
                 buffer.unmap();
             }
@@ -325,5 +353,16 @@ impl GpuExecutor {
             pass.set_bind_group(0, &step.group, &[]);
             pass.dispatch_workgroups(step.count[0], 1, step.count[1]);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_model_without_room_is_told_with_what_it_needs() {
+        let said = Sizes { all: 3_100_000_000, largest: 84 << 20 }.too_much(128 << 20).to_string();
+        assert!(said.contains("needs 2957 MiB, in buffers of up to 84 MiB (this GPU allows 128 MiB each)"), "{said}");
     }
 }

@@ -21,7 +21,7 @@ use crate::error::{Error, Result};
 use files::in_both_cases;
 pub use files::{FileSet, check_writable, write_atomic};
 pub use foreign::open_foreign;
-pub use importing::{bring_model, choose_model, may_be_model, write_model};
+pub use importing::{bring_model, choose_model, forget_model, kept_model, may_be_model, settle_model, write_model};
 
 /// What may move to the thread that does the work: `Send` on a computer, anything in a browser, which has one thread.
 pub trait MaybeSend: Send {}
@@ -107,6 +107,11 @@ pub async fn load_encoder(_progress: Progress) -> Result<Vec<u8>> {
 
 /// Commands of a page; a window has none.
 pub fn take_commands() -> Vec<(String, String)> {
+    Vec::new()
+}
+
+/// Models let go over a page; a window gets them from egui.
+pub fn take_models() -> Vec<Vec<PathBuf>> {
     Vec::new()
 }
 

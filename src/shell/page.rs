@@ -133,6 +133,11 @@ impl Page {
         host::push_picture(name, bytes);
     }
 
+    /// Opens a model whose files, of these names, were let go over the page.
+    pub fn model(&self, names: Vec<String>) {
+        host::push_model(names);
+    }
+
     /// Stops the app and frees what it holds.
     pub fn destroy(&self) {
         if let Some(window) = web_sys::window() {

@@ -9,6 +9,7 @@ import * as app from "./app.mjs";
 import * as fallback from "./fallback.mjs";
 import { Lab, Pending } from "./harness.mjs";
 import * as loader from "./loader.mjs";
+import * as models from "./models.mjs";
 import * as offline from "./offline.mjs";
 
 const here = dirname(fileURLToPath(import.meta.url));
@@ -19,7 +20,7 @@ if (!folder) {
   process.exit(2);
 }
 
-const tests = Object.assign({}, ...[app, fallback, loader, offline].map((module) => module.tests));
+const tests = Object.assign({}, ...[app, fallback, loader, models, offline].map((module) => module.tests));
 for (const name of only) {
   if (!tests[name]) {
     console.error(`there is no browser test "${name}"; there are ${Object.keys(tests).join(", ")}`);

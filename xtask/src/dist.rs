@@ -17,7 +17,7 @@ use super::{browser, plain_text, root, sizes};
 /// Largest piece of a weight file, in bytes: what is interrupted starts again at the piece.
 const SHARD: usize = 4_000_000;
 /// Scripts in an order in which each imports only earlier ones.
-const SCRIPTS: [&str; 5] = ["sha256.js", "loader.js", "mirror.js", "probe.js", "boot.js"];
+const SCRIPTS: [&str; 6] = ["sha256.js", "loader.js", "mirror.js", "models.js", "probe.js", "boot.js"];
 /// The weight files: the four whose hash names the model (`ModelFiles::hash`), and what comes later.
 const MODEL: [&str; 4] = ["config.json", "vq.safetensors", "entropy.safetensors", "dpar.safetensors"];
 const LATER: [&str; 2] = ["vq_encoder.safetensors", "baseline.safetensors"];

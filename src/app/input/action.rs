@@ -96,8 +96,11 @@ pub enum Action {
     OpenImage,
     /// Choose another model.
     OpenModel,
-    /// Draw with another model: its folder, or files to make one of; `None` is the one that comes with the app.
+    /// Draw with another model: its folder, or files to make one of; none where the browser keeps one; `None` is the one
+    /// that comes with the app.
     Model(Option<Vec<PathBuf>>),
+    /// Delete the model that the browser keeps.
+    ForgetModel,
     /// Look at an image of one's own, wherever it came from.
     Image(Brought),
     /// Which square of the own image the models see: centre (shares of width and height) and zoom.

@@ -32,6 +32,8 @@ pub(in crate::app) enum Arrival {
     Baseline(Result<Vec<u8>>),
     /// Another model that somebody has chosen.
     Chosen(Result<Option<Vec<PathBuf>>>),
+    /// The model that the browser has kept is gone.
+    Forgotten(Result<()>),
     /// Another model, ready.
     Other(Result<OtherModel>),
     /// A file that somebody has chosen or let go over the window.
@@ -57,6 +59,7 @@ impl App {
             Arrival::Baseline(bytes) => self.add_baseline(bytes),
             Arrival::File(Ok(Some((name, bytes)))) => self.act(Action::Image(Brought::File(name, bytes))),
             Arrival::Chosen(Ok(Some(paths))) => self.act(Action::Model(Some(paths))),
+            Arrival::Forgotten(Ok(())) => self.ui.say("the model is no longer kept in this browser"),
             Arrival::Other(Ok(other)) => self.change_model(other),
             Arrival::Saved(Ok(Some(path))) => match std::mem::take(&mut self.jobs.left_out) {
                 0 => self.ui.say(format!("saved {path}")),
@@ -72,7 +75,7 @@ impl App {
             Arrival::File(Ok(None)) | Arrival::Saved(Ok(None)) | Arrival::Chosen(Ok(None)) => {}
             Arrival::Own(Ok(own)) => self.show_own(own),
             // The model that was there stays.
-            Arrival::Chosen(Err(e)) | Arrival::Other(Err(e)) => self.ui.say(e),
+            Arrival::Chosen(Err(e)) | Arrival::Other(Err(e)) | Arrival::Forgotten(Err(e)) => self.ui.say(e),
             Arrival::File(Err(e)) | Arrival::Saved(Err(e)) | Arrival::Own(Err(e)) => self.ui.say(e),
             Arrival::Checked(ok, verdict) => {
                 if !ok {

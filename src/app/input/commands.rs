@@ -273,6 +273,12 @@ pub static COMMANDS: &[AppCommand] = &[
     now("open_model", "Open a model", "draw with a model of your own", PanelPart::Own, &[], |_| {
         Some(Action::OpenModel)
     }),
+    now("kept_model", "Your model", "draw with the model that this browser keeps", PanelPart::Own, &[], |_| {
+        Some(Action::Model(Some(Vec::new())))
+    }),
+    now("forget_model", "Delete your model", "delete the model that this browser keeps", PanelPart::Own, &[], |_| {
+        Some(Action::ForgetModel)
+    }),
     now("built_in_model", "Built-in model", "draw with the model that comes with the app", PanelPart::Own, &[], |_| {
         Some(Action::Model(None))
     }),

@@ -88,6 +88,10 @@ impl App {
                 self.jobs.choosing = Some(Task::spawn(move || wake(), platform::choose_model));
             }
             Action::Model(paths) => self.open_model(paths),
+            Action::ForgetModel => {
+                let wake = self.machine.wake.clone();
+                self.jobs.forgetting = Some(Task::spawn(move || wake(), platform::forget_model));
+            }
             Action::Image(brought) => return self.bring(brought),
             Action::Crop(center, zoom) => {
                 let own =

@@ -279,6 +279,16 @@ pub fn model(ui: &mut Ui, f: &Facts<'_>, out: &mut Vec<Action>) {
             out.push(Action::Model(None));
         }
     });
+    let Some(kept) = &f.kept_model else { return };
+    ui.horizontal_wrapped(|ui| {
+        ui.label(theme::small(format!("kept in this browser: {}, {:.1} MB", kept.name, kept.bytes as f64 / 1e6)));
+        if !f.other_model && ui.button("Open it").clicked() {
+            out.push(Action::Model(Some(Vec::new())));
+        }
+        if ui.button("Delete it").on_hover_text("Its files leave this browser's storage").clicked() {
+            out.push(Action::ForgetModel);
+        }
+    });
 }
 
 /// Which square of the image the models see.

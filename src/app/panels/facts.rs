@@ -19,7 +19,7 @@ use crate::controls::Controls;
 use crate::engine::gpu::TimedBy;
 use crate::mix::Mix;
 use crate::patching::Patches;
-use crate::platform::ProgressStep;
+use crate::platform::{KeptModel, ProgressStep};
 use crate::run::many::Many;
 
 /// A picture as it is shown now.
@@ -100,6 +100,8 @@ pub struct Facts<'a> {
     pub fetching: Option<Option<ProgressStep>>,
     /// The same of another model, beside the one that is there.
     pub opening: Option<Option<ProgressStep>>,
+    /// The model of a person's own that the browser keeps.
+    pub kept_model: Option<KeptModel>,
     /// Whether the model is another than the one that comes with the app.
     pub other_model: bool,
     /// How far the baseline's weights are.

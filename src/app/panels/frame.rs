@@ -25,6 +25,9 @@ impl App {
         for (name, bytes) in crate::platform::take_pictures() {
             self.act(Action::Image(Brought::File(name, bytes)));
         }
+        for names in crate::platform::take_models() {
+            self.act(Action::Model(Some(names)));
+        }
         self.measure(ctx);
         self.advance(ctx);
         self.settle(ctx);

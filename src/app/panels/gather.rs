@@ -12,6 +12,7 @@ use crate::app::work::decoder;
 use crate::app::work::regrid::GridLine;
 use crate::controls::Controls;
 use crate::patching::Patches;
+use crate::platform;
 use crate::run::many::Many;
 use crate::run::prompt;
 
@@ -40,6 +41,7 @@ impl App {
             ready: model.is_some(),
             fetching: self.model.progress(),
             opening: self.jobs.model.as_ref().map(|(_, progress)| progress.get()),
+            kept_model: platform::kept_model(),
             other_model: self.launch.model.is_some(),
             fetching_baseline: self.model.baseline.as_ref().and_then(|(_, progress)| progress.get()),
             fetching_encoder: self.analyst.fetching(),

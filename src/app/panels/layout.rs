@@ -274,6 +274,8 @@ fn doing(phase: &str) -> &'static str {
         "download" => "fetching",
         "check" => "checking",
         "convert" => "converting",
+        "keep" => "keeping",
+        "read" => "reading",
         _ => "putting onto the device",
     }
 }

@@ -158,7 +158,7 @@ pub fn show(ctx: &egui::Context, f: &Facts<'_>, places: &[(Place, Rect)], out: &
         painter.text(
             screen.center(),
             egui::Align2::CENTER_CENTER,
-            "Let go to see this picture's patches",
+            "Let go: a picture's patches are shown, a model is opened",
             egui::FontId::proportional(22.0),
             egui::Color32::WHITE,
         );

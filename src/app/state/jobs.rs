@@ -23,6 +23,8 @@ pub struct Jobs {
     pub(in crate::app) choosing: Option<Task<Result<Option<Vec<PathBuf>>>>>,
     /// Another model that is being made ready.
     pub(in crate::app) model: Option<(Task<Result<OtherModel>>, Progress)>,
+    /// The model that the browser keeps is being deleted.
+    pub(in crate::app) forgetting: Option<Task<Result<()>>>,
     pub(in crate::app) save: Option<Task<Result<Option<String>>>>,
     /// How many tokens that were kept of a person's image the file being saved does not hold.
     pub(in crate::app) left_out: usize,

@@ -88,6 +88,7 @@ impl App {
             finished(&mut self.jobs.open).map(Arrival::File),
             finished(&mut self.jobs.choosing).map(Arrival::Chosen),
             other.map(Arrival::Other),
+            finished(&mut self.jobs.forgetting).map(Arrival::Forgotten),
             finished(&mut self.jobs.save).map(Arrival::Saved),
         ]
         .into_iter()

@@ -44,7 +44,9 @@ impl App {
                     Some(paths) => Some(platform::bring_model(paths, models, progress.clone()).await?),
                     None => None,
                 };
-                Ok((folder.clone(), LoadedModel::load(folder, weights, None, backend, progress).await?))
+                let loaded = LoadedModel::load(folder.clone(), weights, None, backend, progress).await;
+                platform::settle_model(loaded.is_ok()).await;
+                Ok((folder, loaded?))
             }
         });
         self.jobs.model = Some((task, progress));
@@ -61,6 +63,7 @@ impl App {
         self.launch.kept.state(|s| s.model = Some(folder.clone()));
         self.launch.model = folder;
         let name = model.files.source.clone();
+        self.ui.message = None; // what was said was of the other model
         self.model_is_there(model);
         self.load_extras();
         if self.ui.message.is_none() {

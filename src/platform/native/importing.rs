@@ -9,6 +9,7 @@ use super::foreign::open_foreign;
 use crate::checkpoint::config::PatchingConfig;
 use crate::checkpoint::import::{ForeignFile, Hints, ImportedModel, MODEL_ENDINGS, assemble, paper_controls};
 use crate::error::{Error, Result};
+use crate::platform::kept::KeptModel;
 use crate::platform::progress::Progress;
 
 /// Writes a folder, all of it or nothing. `done` hears of the bytes of each tensor that is written.
@@ -97,4 +98,20 @@ pub async fn choose_model() -> Result<Option<Vec<PathBuf>>> {
     let dialog = rfd::AsyncFileDialog::new().add_filter("config.json, or weights to convert", &in_both_cases(&endings));
     let files = dialog.add_filter("all files", &["*"]).pick_files().await;
     Ok(files.map(|files| files.iter().map(|file| file.path().to_owned()).collect()))
+}
+
+/// Nothing to do: a computer has folders.
+pub async fn settle_model(_good: bool) {}
+
+/// Nothing: a computer has folders.
+pub fn kept_model() -> Option<KeptModel> {
+    None
+}
+
+/// Nothing to do: a computer has folders.
+///
+/// # Errors
+/// None.
+pub async fn forget_model() -> Result<()> {
+    Ok(())
 }

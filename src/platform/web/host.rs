@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
+use std::path::PathBuf;
 
 use js_sys::{Reflect, Uint8Array};
 use wasm_bindgen::prelude::*;
@@ -29,6 +30,25 @@ extern "C" {
         names: Vec<String>,
         progress: &Closure<dyn FnMut(String, f64, f64)>,
     ) -> std::result::Result<JsValue, JsValue>;
+    #[wasm_bindgen(method, js_name = keptModel)]
+    pub(super) fn kept_model(this: &Host) -> JsValue;
+    #[wasm_bindgen(method, catch, js_name = chooseModel)]
+    pub(super) async fn choose_model(this: &Host) -> std::result::Result<JsValue, JsValue>;
+    #[wasm_bindgen(method, catch, js_name = takeModel)]
+    pub(super) async fn take_model(
+        this: &Host,
+        progress: &Closure<dyn FnMut(String, f64, f64)>,
+    ) -> std::result::Result<JsValue, JsValue>;
+    #[wasm_bindgen(method, catch, js_name = readModel)]
+    pub(super) async fn read_model(
+        this: &Host,
+        names: Vec<String>,
+        progress: &Closure<dyn FnMut(String, f64, f64)>,
+    ) -> std::result::Result<JsValue, JsValue>;
+    #[wasm_bindgen(method, catch, js_name = settleModel)]
+    pub(super) async fn settle_model(this: &Host, good: bool) -> std::result::Result<JsValue, JsValue>;
+    #[wasm_bindgen(method, catch, js_name = forgetModel)]
+    pub(super) async fn forget_model(this: &Host) -> std::result::Result<JsValue, JsValue>;
     #[wasm_bindgen(method)]
     fn cancel(this: &Host);
     #[wasm_bindgen(method)]
@@ -43,6 +63,7 @@ struct AttachedPage {
     wake: Option<eframe::egui::Context>,
     commands: VecDeque<(String, String)>,
     pictures: VecDeque<(String, Vec<u8>)>,
+    models: VecDeque<Vec<PathBuf>>,
 }
 
 thread_local! {
@@ -79,6 +100,11 @@ pub(crate) fn push_picture(name: String, bytes: Vec<u8>) {
     queue(|page| page.pictures.push_back((name, bytes)));
 }
 
+/// Puts the names of a model's files into the queue and wakes the app.
+pub(crate) fn push_model(names: Vec<String>) {
+    queue(|page| page.models.push_back(names.into_iter().map(PathBuf::from).collect()));
+}
+
 fn queue(push: impl FnOnce(&mut AttachedPage)) {
     let wake = PAGE.with_borrow_mut(|page| {
         push(page);
@@ -89,7 +115,7 @@ fn queue(push: impl FnOnce(&mut AttachedPage)) {
     }
 }
 
-fn host() -> Option<Host> {
+pub(super) fn host() -> Option<Host> {
     PAGE.with_borrow(|page| page.host.clone())
 }
 
@@ -102,6 +128,11 @@ pub fn take_commands() -> Vec<(String, String)> {
 /// The pictures (name, content of the file) that were pasted into the page since the last call.
 pub fn take_pictures() -> Vec<(String, Vec<u8>)> {
     PAGE.with_borrow_mut(|page| page.pictures.drain(..).collect())
+}
+
+/// The models (names of their files) that were let go over the page since the last call.
+pub fn take_models() -> Vec<Vec<PathBuf>> {
+    PAGE.with_borrow_mut(|page| page.models.drain(..).collect())
 }
 
 /// Gives the app's state (JSON) to the page, for its text panel and the tests.
@@ -146,15 +177,18 @@ pub fn set_link(link: &str) {
     }
 }
 
+/// What a page calls with its progress.
+pub(super) fn heard(progress: impl Fn(String, u64, u64) + 'static) -> Closure<dyn FnMut(String, f64, f64)> {
+    Closure::new(move |phase: String, done: f64, total: f64| progress(phase, done as u64, total as u64))
+}
+
 /// Fetches files that the page's manifest names, checked against their SHA-256; `progress` hears of every step.
 ///
 /// # Errors
 /// [`Error::Download`] with the page's sentence.
 pub async fn fetch(names: &[&str], progress: impl Fn(String, u64, u64) + 'static) -> Result<HashMap<String, Vec<u8>>> {
     let host = host().ok_or_else(|| Error::Internal("there is no page to fetch it".into()))?;
-    let heard = Closure::<dyn FnMut(String, f64, f64)>::new(move |phase: String, done: f64, total: f64| {
-        progress(phase, done as u64, total as u64);
-    });
+    let heard = heard(progress);
     let wanted = names.iter().map(|name| (*name).to_owned()).collect();
     let found = host.load_model(wanted, &heard).await.map_err(|e| Error::Download(sentence(&e)))?;
     names

@@ -5,20 +5,21 @@
 
 mod files;
 pub(crate) mod host;
+mod models;
 
 use std::collections::HashMap;
 use std::future::Future;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::progress::Progress;
 use crate::bundled::Extras;
 use crate::checkpoint::config::ModelConfig;
-use crate::checkpoint::import::MODEL_ENDINGS;
 use crate::checkpoint::{Later, ModelFiles};
 use crate::error::{Error, Result};
 
 pub use files::{open_file, read_dropped, save_file};
-pub use host::{address, publish, set_link, take_commands, take_pictures};
+pub use host::{address, publish, set_link, take_commands, take_models, take_pictures};
+pub use models::{bring_model, choose_model, forget_model, kept_model, may_be_model, settle_model};
 
 /// What may move to where the work is done: anything, a page has one thread.
 pub trait MaybeSend {}
@@ -42,32 +43,6 @@ pub fn built_in_config() -> ModelConfig {
     ModelConfig::parse(CONFIG, "config.json").expect("the config in assets/model is tested to parse")
 }
 
-/// Whether a person may mean a model by what they bring.
-pub fn may_be_model(path: &Path) -> bool {
-    path.extension().is_some_and(|e| MODEL_ENDINGS.iter().any(|known| e.eq_ignore_ascii_case(known)))
-        || path.file_name().is_some_and(|name| name == "config.json")
-}
-
-/// Always an error: a page has no folders.
-///
-/// # Errors
-/// [`Error::Request`] with what to do instead.
-pub async fn bring_model(paths: Vec<PathBuf>, _models: Option<PathBuf>, _progress: Progress) -> Result<String> {
-    let named = paths.first().map(|path| path.display().to_string()).unwrap_or_default();
-    Err(Error::Request(format!(
-        "a page draws with the model it came with; on a computer `dpar convert {named} --out DIR` makes a model folder of a token model \
-         and its tokenizer, and `dpar app --model DIR` opens it"
-    )))
-}
-
-/// As [`bring_model`].
-///
-/// # Errors
-/// As [`bring_model`].
-pub async fn choose_model() -> Result<Option<Vec<PathBuf>>> {
-    bring_model(vec!["c2i_B_256.pt".into()], None, Progress::default()).await.map(|_| None)
-}
-
 /// Always an error: 12 MB of weights do not belong inside the wasm file, the page fetches them beside it.
 ///
 /// # Errors
@@ -79,12 +54,15 @@ pub fn embedded_model() -> Result<ModelFiles> {
     })
 }
 
-/// Fetches the model through the page, which checks every file's SHA-256; `progress` hears of every step.
+/// Fetches the model through the page, or reads the visitor's own from the browser's file system. The page checks every file's SHA-256; `progress` hears of every step.
 ///
 /// # Errors
 /// [`Error::Download`] with the page's sentence where a download fails or is cancelled, else as
 /// [`ModelFiles::load`].
-pub async fn load_model(_source: Option<String>, progress: Progress) -> Result<ModelFiles> {
+pub async fn load_model(source: Option<String>, progress: Progress) -> Result<ModelFiles> {
+    if let Some(name) = source {
+        return models::read_model(&name, progress).await;
+    }
     let files = host::fetch(&MODEL, move |phase, done, total| progress.set(&phase, done, total)).await?;
     let files = std::cell::RefCell::new(files);
     ModelFiles::load_some(
