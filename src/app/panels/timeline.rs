@@ -44,7 +44,8 @@ pub fn show(ui: &mut Ui, f: &Facts<'_>, shown: &ShownPicture<'_>, height: f32, o
     let most = f64::from((f.config.vocab() as f32).ln());
     let starts: Vec<[f64; 2]> = shown.patches.list().iter().filter_map(|p| entropies.get(p.first).copied()).collect();
     let curve = ui.visuals().weak_text_color();
-    let response = Plot::new("entropies")
+    // A plot remembers its bounds: of another model it is another plot.
+    let response = Plot::new(("entropies", picture.total(), most.to_bits()))
         .height(height)
         .allow_zoom(false)
         .allow_scroll(false)
