@@ -13,15 +13,8 @@ const NAMES = /^(config\.json|(vq|vq_encoder|entropy|dpar|baseline)\.safetensors
 export class OwnModels {
   #brought = null;
   #incoming = null;
-
-  /** What is kept: { name, bytes, folder }, or null. */
-  get kept() {
-    try {
-      return JSON.parse(localStorage.getItem(NOTED));
-    } catch {
-      return null; // no storage, or not ours
-    }
-  }
+  /** What is kept: { name, bytes, folder }, or null. Read once: the program asks in every frame. */
+  kept = noted();
 
   /** Remembers files that somebody has brought until the program asks for them; their names. */
   bring(files) {
@@ -104,15 +97,27 @@ export class OwnModels {
     this.#incoming = null;
     if (!incoming) return;
     const gone = good ? this.kept?.folder : incoming.folder;
-    if (good) localStorage.setItem(NOTED, JSON.stringify(incoming));
+    if (good) {
+      localStorage.setItem(NOTED, JSON.stringify(incoming));
+      this.kept = incoming;
+    }
     if (gone) await (await folders()).removeEntry(gone, { recursive: true }).catch(() => {});
   }
 
   /** Deletes what is kept. */
   async forget() {
     localStorage.removeItem(NOTED);
+    this.kept = null;
     const root = await folders();
     for (const folder of ["own-0", "own-1"]) await root.removeEntry(folder, { recursive: true }).catch(() => {});
+  }
+}
+
+function noted() {
+  try {
+    return JSON.parse(localStorage.getItem(NOTED));
+  } catch {
+    return null; // no storage, or not ours
   }
 }
 

@@ -58,6 +58,7 @@ impl Opening {
         let launch = Launch {
             link,
             device: self.device.get(),
+            model: self.kept.model().flatten(),
             notice: self.host.notice(),
             bench: asks_for("bench"),
             kept: self.kept.clone(),

@@ -44,7 +44,10 @@ fn write_into(model: &ImportedModel<'_>, out: &Path, done: &dyn Fn(usize)) -> Re
 
 /// Whether a person may mean a model by what they bring: a folder, or a file of a model.
 pub fn may_be_model(path: &Path) -> bool {
-    path.is_dir() || path.extension().is_some_and(|e| MODEL_ENDINGS.iter().any(|known| e.eq_ignore_ascii_case(known)))
+    let config = path.file_name().is_some_and(|name| name == "config.json");
+    config
+        || path.is_dir()
+        || path.extension().is_some_and(|e| MODEL_ENDINGS.iter().any(|known| e.eq_ignore_ascii_case(known)))
 }
 
 /// The model folder that a person means: the one they bring, the one that its `config.json` is in, or one that is made of others'
